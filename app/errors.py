@@ -1,0 +1,81 @@
+"""The error tree of detbox: one class for each documented exit code.
+
+    DetboxError                  1
+    ├── UsageError               2   unknown command or flag
+    ├── SettingsError            3   a setting or the pipeline.config is wrong
+    ├── DatasetError             4   the data set can't be used
+    ├── PatchMismatchError       5   the OD API in use is not the patched one
+    ├── DivergedError            6   a loss or a variable is not finite
+    ├── OutOfMemoryError         7   the accelerator or the host ran out of memory
+    ├── GateError                8   a model is not good enough to be promoted
+    └── Stopped                130/143  SIGINT or SIGTERM, after the checkpoint was saved
+
+A message is one line: what, where, and the remedy (by flag and variable where there is one).
+Only `entrypoint/__main__.py` turns these into exit codes.
+"""
+
+
+class DetboxError(Exception):
+    """Base of everything that detbox reports to its user."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = ""):
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        if self.remedy:
+            line += f" -> {self.remedy}"
+        return " ".join(line.split())
+
+
+class UsageError(DetboxError):
+    """The command line names something that does not exist."""
+
+    exit_code = 2
+
+
+class SettingsError(DetboxError):
+    """A setting, or the pipeline.config that settings make, is wrong."""
+
+    exit_code = 3
+
+
+class DatasetError(DetboxError):
+    """The data set, or the records made from it, can't be used."""
+
+    exit_code = 4
+
+
+class PatchMismatchError(DetboxError):
+    """The installed OD API is not the patched one that this detbox was made for."""
+
+    exit_code = 5
+
+
+class DivergedError(DetboxError):
+    """Training met a loss or a variable that is not finite."""
+
+    exit_code = 6
+
+
+class OutOfMemoryError(DetboxError):
+    """The accelerator or the host ran out of memory."""
+
+    exit_code = 7
+
+
+class GateError(DetboxError):
+    """A model did not pass the gate to serving."""
+
+    exit_code = 8
+
+
+class Stopped(DetboxError):
+    """A signal ended the work in good order; `signal_number` makes the exit code (128 + n)."""
+
+    def __init__(self, what: str, *, signal_number: int, where: str = "", remedy: str = ""):
+        super().__init__(what, where=where, remedy=remedy)
+        self.exit_code = 128 + signal_number
