@@ -4,20 +4,17 @@ Each takes the whole `Settings`, hands the parts the few values that they need, 
 Heavy imports stay inside the functions: most commands need no TensorFlow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from app.settings import Settings
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a command line asks for: the use case and its settings. Running it is up to the caller."""
+    """What a command line asks for: the name of a function below, with its settings.
+
+    It can't be called and holds no function: Fire, which is given it, calls whatever it can.
+    """
 
     command: str
     settings: Settings
-    run: Callable[[Settings], Any]
-
-    def __call__(self) -> Any:
-        return self.run(self.settings)

@@ -1,0 +1,146 @@
+"""The process of a command: command line -> Job -> result on stdout -> exit code."""
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import jobs, log, runs
+from app.errors import DetboxError, OutOfMemoryError, Stopped, UsageError
+from app.jobs import Job
+from entrypoint import help, usage
+from entrypoint.commands import COMMANDS, functions
+from entrypoint.results import present
+
+HELP_WORDS = {"-h", "--help", "help"}
+LOG_OF_COMMAND = {"train": "trainer", "evaluate": "evaluator"}
+"""Commands that load TensorFlow, whose chatter goes to the log of this service."""
+MEMORY_REMEDY = "a smaller --batch_size / DETBOX_BATCH_SIZE, or a smaller model"
+
+logger = logging.getLogger("app.entrypoint")
+
+
+def main() -> int:
+    """What the console script runs. Returns the exit code."""
+    try:
+        return run(sys.argv[1:])
+    except BrokenPipeError:
+        # The reader went away (`detbox status | head`): no more output, and no complaint at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code; every failure has been told on stderr."""
+    job = None
+    try:
+        if text := help_text(arguments):
+            print(text)
+            return 0
+        job = parse(arguments)
+        _set_up_logging(job)
+        result = getattr(jobs, job.command)(job.settings)
+        print(present(result, as_json=job.settings.json), end="", flush=True)
+        return getattr(result, "exit_code", 0)
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        return _tell(error, job)
+
+
+def help_text(arguments: Sequence[str]) -> str | None:
+    """The help that the command line asks for, or None."""
+    if not arguments or arguments[0] in HELP_WORDS:
+        return help.overview()
+    if arguments[0] in COMMANDS and HELP_WORDS & set(arguments[1:]):
+        return help.of_command(COMMANDS[arguments[0]])
+    return None
+
+
+def parse(arguments: Sequence[str]) -> Job:
+    """The Job that a command line asks for. Nothing of it is run.
+
+    Raises UsageError for an unknown name, SettingsError for a wrong value.
+    """
+    usage.check(arguments)
+    import fire
+
+    complaint = io.StringIO()
+    with contextlib.redirect_stderr(complaint):
+        try:
+            job = fire.Fire(functions(), list(arguments), name="detbox", serialize=lambda job: None)
+        except fire.core.FireExit:
+            raise UsageError(complaint.getvalue().partition("\n")[0].removeprefix("ERROR: ")) from None
+    if not isinstance(job, Job):
+        raise UsageError(f"{' '.join(arguments)!r} is no command line", remedy="see detbox --help")
+    return job
+
+
+def _set_up_logging(job: Job) -> None:
+    chatter = _log_file(job)
+    if chatter and job.command in LOG_OF_COMMAND:
+        log.quiet_native_output(chatter)
+    log.set_up(debug=job.settings.debug, chatter_file=chatter)
+
+
+def _log_file(job: Job) -> Path | None:
+    """The log file of the command, if its run has a directory already."""
+    run = runs.find(job.settings.models_dir, job.settings.run_name)
+    return run.log(LOG_OF_COMMAND.get(job.command, job.command)) if run.root.is_dir() else None
+
+
+def _tell(error: BaseException, job: Job | None) -> int:
+    """Says on stderr what went wrong, in one line; returns the exit code."""
+    debug = job is not None and job.settings.debug
+    ours = _as_ours(error)
+    if debug and not isinstance(ours, Stopped):
+        traceback.print_exception(error, file=sys.stderr)
+    if ours is None:
+        _tell_bug(error, job)
+        return 1
+    head = "detbox: stopped:" if isinstance(ours, Stopped) else "detbox: error:"
+    print(f"{head} {ours}", file=sys.stderr)
+    return ours.exit_code
+
+
+def _as_ours(error: BaseException) -> DetboxError | None:
+    """The error as one of detbox's own, or None for a bug of ours. TensorFlow's classes are told by name."""
+    if isinstance(error, DetboxError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Stopped("interrupted", signal_number=signal.SIGINT)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        first = (str(error).strip() or "no memory left").splitlines()[0]
+        return OutOfMemoryError(f"out of memory: {first[:200]}", remedy=MEMORY_REMEDY)
+    return None
+
+
+def _tell_bug(error: BaseException, job: Job | None) -> None:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    kept = _keep_traceback(error, job)
+    remedy = f"traceback in {kept}" if kept else "run it again with --debug for the traceback"
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"detbox: bug of ours: {words} (at {place}) -> {remedy}", file=sys.stderr)
+
+
+def _keep_traceback(error: BaseException, job: Job | None) -> Path | None:
+    try:
+        path = _log_file(job) if job else None
+        if path is None:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+        return path
+    except (OSError, DetboxError):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""The form in which a command's result is printed: text for people, JSON for machines."""
+
+import dataclasses
+import json
+from typing import Any
+
+
+def present(result: Any, *, as_json: bool) -> str:
+    """What stdout gets for `result`, ending in a newline; nothing for None.
+
+    Unless `as_json`, a dict becomes aligned lines and a list a line an item; the rest is shown by its `str`.
+    """
+    if as_json:
+        value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) else result
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    if result is None or result == "":
+        return ""
+    if isinstance(result, dict):
+        width = max((len(str(key)) for key in result), default=0)
+        return "".join(f"{key!s:<{width}}  {value}\n" for key, value in result.items())
+    if isinstance(result, (list, tuple)):
+        return "".join(f"{item}\n" for item in result)
+    return f"{result}\n"

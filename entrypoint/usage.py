@@ -1,0 +1,78 @@
+"""Refusal of a command line that names something that does not exist, before anything of it is done.
+
+Fire would run the command first, follow a stray word into the result's attributes, then print a page.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from app.errors import UsageError
+from app.settings import FIELDS, variable
+from entrypoint.commands import COMMANDS, Command
+
+_NUMBER = re.compile(r"-\.?\d")
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Raises UsageError with the nearest known name unless every word is known, in Fire's own syntax."""
+    name, words = arguments[0], list(arguments[1:])
+    if name not in COMMANDS:
+        raise UsageError(f"command {name} is unknown", remedy=_nearest(name, COMMANDS, "detbox --help"))
+    command = COMMANDS[name]
+    while words:
+        word = words.pop(0)
+        if not _is_flag(word):
+            raise UsageError(
+                f"{word!r} is not a flag",
+                where=name,
+                remedy=f"flags look like --name=value: {_help(command)}",
+            )
+        key, equals, _ = word.lstrip("-").partition("=")
+        key = key.replace("-", "_")
+        _check_flag(command, key, word)
+        if equals or _is_switch(key):
+            continue
+        if not words or _is_flag(words[0]):
+            raise UsageError(f"flag --{key} has no value", where=name, remedy=f"write --{key}=VALUE")
+        words.pop(0)
+
+
+def _check_flag(command: Command, key: str, word: str) -> None:
+    if key in command.settings and word.startswith("--"):
+        return
+    if key.startswith("no") and _is_switch(key[2:]) and key[2:] in command.settings and "=" not in word:
+        return
+    shown = word.partition("=")[0]
+    if key in FIELDS and word.startswith("--"):
+        raise UsageError(
+            f"flag {shown} is not used by {command.name}",
+            remedy=f"leave it out, or set {variable(key)}, which other commands read; {_help(command)}",
+        )
+    near = _nearest(key, command.settings, "", prefix="--")
+    raise UsageError(
+        f"flag {shown} is unknown", where=command.name, remedy="; ".join(filter(None, (near, _help(command))))
+    )
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and not _NUMBER.match(word)
+
+
+def _is_switch(key: str) -> bool:
+    positive = key.removeprefix("no")
+    return any(name in FIELDS and FIELDS[name].type is bool for name in (key, positive))
+
+
+def _nearest(name: str, known: Iterable[str], otherwise: str, prefix: str = "") -> str:
+    """Asks for the nearest known name: a whole name first, then a part of one (`--port`, `--stepz`)."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if not near:
+        parts = {part: whole for whole in reversed(names) for part in whole.split("_")}
+        near = [parts[part] for part in difflib.get_close_matches(name, parts, n=1, cutoff=0.75)]
+    return f"did you mean {prefix}{near[0]}?" if near else (f"see {otherwise}" if otherwise else "")
+
+
+def _help(command: Command) -> str:
+    return f"see detbox {command.name} --help"
