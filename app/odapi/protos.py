@@ -6,11 +6,15 @@ from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
-from object_detection.protos import pipeline_pb2, string_int_label_map_pb2
+from object_detection.protos import pipeline_pb2, string_int_label_map_pb2, train_pb2
 
 from app.errors import SettingsError
 
-PROTO_ERROR = re.compile(r"^(?P<line>\d+):(?P<column>\d+) *:? *(?P<what>.*)$", re.DOTALL)
+PROTO_ERROR = re.compile(r"^(?P<line>\d+):\d+ : (?:'.*': )?(?P<what>.*)$", re.DOTALL)
+"""How text_format words an error: line:column, for some errors the whole line quoted, the fault."""
+
+CHECKPOINT_V2 = train_pb2.CheckpointVersion.Value("V2")
+"""The object-based checkpoints of TF2, as `fine_tune_checkpoint_version` wants them named."""
 
 
 def parse_pipeline(text: str, *, where: str) -> Any:
@@ -19,7 +23,7 @@ def parse_pipeline(text: str, *, where: str) -> Any:
         text,
         pipeline_pb2.TrainEvalPipelineConfig(),
         where=where,
-        remedy="a TF2 pipeline.config is wanted; one of the TF1 days goes through `detbox migrate`",
+        remedy="mend that line: fields are those of upstream's pipeline.proto",
     )
 
 
@@ -28,17 +32,39 @@ def print_pipeline(config: Message) -> str:
     return text_format.MessageToString(config)
 
 
+def merge_pipeline(text: str, config: Any, *, where: str) -> None:
+    """Merges the proto text `text` into `config`: scalars replace, repeated fields are appended.
+
+    Two exceptions, so that an override says what it means: one `eval_input_reader` changes the first instead of
+    adding a second, and an `input_path` replaces those that are there.
+    """
+    override = parse_pipeline(text, where=where)
+    if len(override.eval_input_reader) == 1 and config.eval_input_reader:
+        _merge_reader(override.eval_input_reader[0], config.eval_input_reader[0])
+        override.ClearField("eval_input_reader")
+    if override.HasField("train_input_reader"):
+        _merge_reader(override.train_input_reader, config.train_input_reader)
+        override.ClearField("train_input_reader")
+    config.MergeFrom(override)
+
+
 def parse_label_map(text: str, *, where: str) -> dict[int, str]:
     """Class ids (1 and up) to names, in the order of the file; SettingsError where an id or a name is not usable."""
     remedy = 'write items as: item { id: 1 name: "cat" }, ids from 1 without a gap'
     message = _parse(text, string_int_label_map_pb2.StringIntLabelMap(), where=where, remedy=remedy)
     names: dict[int, str] = {}
     for item in message.item:
-        if item.id < 1 or item.id in names or not item.name:
-            fault = "has no name" if not item.name else "is not above 0" if item.id < 1 else "appears twice"
+        fault = ""
+        if not item.name:
+            fault = "has no name"
+        elif item.id < 1:
+            fault = "is not above 0"
+        elif item.id in names:
+            fault = "appears twice"
+        elif item.name in names.values():
+            fault = f"has a name that another has too: {item.name}"
+        if fault:
             raise SettingsError(f"item with id {item.id} {fault}", where=where, remedy=remedy)
-        if item.name in names.values():
-            raise SettingsError(f"name {item.name!r} appears twice", where=where, remedy=remedy)
         names[item.id] = item.name
     return names
 
@@ -51,12 +77,17 @@ def print_label_map(names: Mapping[int, str]) -> str:
     return text_format.MessageToString(message)
 
 
+def _merge_reader(override: Any, reader: Any) -> None:
+    if override.tf_record_input_reader.input_path:
+        reader.tf_record_input_reader.ClearField("input_path")
+    reader.MergeFrom(override)
+
+
 def _parse(text: str, message: Message, *, where: str, remedy: str) -> Any:
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
         match = PROTO_ERROR.match(str(error))
-        what, place = str(error), where
-        if match:
-            what, place = match["what"], f"{where}:{match['line']}"
+        what = match["what"] if match else str(error)
+        place = f"{where}:{match['line']}" if match else where
         raise SettingsError(f"does not parse: {what}", where=place, remedy=remedy) from None

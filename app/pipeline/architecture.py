@@ -1,0 +1,43 @@
+"""What the meta-architectures of the OD API have in common, under the names that each gives it."""
+
+from typing import Any
+
+from app.errors import SettingsError
+
+KNOWN = ("ssd", "faster_rcnn", "center_net")
+
+
+def body(config: Any, *, where: str = "pipeline.config") -> Any:
+    """The `ssd`, `faster_rcnn` or `center_net` message of a pipeline; SettingsError for any other."""
+    kind = config.model.WhichOneof("model")
+    if kind not in KNOWN:
+        raise SettingsError(
+            f"model is {kind or 'missing'}",
+            where=where,
+            remedy=f"detbox trains {', '.join(KNOWN)}: --model / DETBOX_MODEL",
+        )
+    return getattr(config.model, kind)
+
+
+def extractor_type(config: Any) -> str:
+    """The feature extractor's type, such as `ssd_resnet50_v1_fpn_keras`."""
+    return body(config).feature_extractor.type
+
+
+def has_fixed_shape(config: Any) -> bool:
+    """Whether every picture leaves the resizer with the same height and width, so that batches can be made."""
+    resizer = body(config).image_resizer
+    if resizer.HasField("keep_aspect_ratio_resizer"):
+        return resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
+    return resizer.HasField("fixed_shape_resizer")
+
+
+def picture_size(config: Any) -> tuple[int, int] | None:
+    """Height and width in pixels of what the network sees, the largest it can be; None if the resizer sets no bound."""
+    resizer = body(config).image_resizer
+    if resizer.HasField("fixed_shape_resizer"):
+        return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
+    if resizer.HasField("keep_aspect_ratio_resizer"):
+        side = resizer.keep_aspect_ratio_resizer.max_dimension
+        return side, side
+    return None

@@ -1,0 +1,175 @@
+"""A run's pipeline.config, made from its origin by the settings."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import SettingsError
+from app.odapi import protos
+from app.pipeline import architecture, batch_norm, fine_tune, readers, schedule
+from app.pipeline.origin import find_origin
+
+CHECKPOINTS_PER_RUN = 10
+CHECKPOINT_EVERY_MOST = 1000
+"""Upstream's own `checkpoint_every_n`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a pipeline is asked to be. Empty, 0 or None: the model's own value, or the default rule for it."""
+
+    model: str = ""
+    """A preset, or the path of a pipeline.config or of the folder that holds one."""
+    fine_tune_checkpoint: str = ""
+    """A folder in the zoo's layout, a folder of checkpoints, or a checkpoint prefix."""
+    fine_tune_checkpoint_type: str = ""
+    num_classes: int
+    label_map_path: str
+    train_records: str
+    """A glob, as the trainer sees it."""
+    eval_records: str
+    num_train_pictures: int = 0
+    max_boxes_per_picture: int = 0
+    batch_size: int = 0
+    """Pictures per step over all replicas."""
+    num_train_steps: int = 0
+    learning_rate: float | None = None
+    """The highest rate of the schedule."""
+    learning_rate_schedule: str = ""
+    """cosine, step or constant."""
+    warmup_steps: int | None = None
+    batch_norm_decay: float | None = None
+    eval_batch_size: int = 8
+    eval_image_outputs: int = 6
+    sample_1_of_n_eval_examples: int = 1
+    config_override: str = ""
+    """Proto text, merged last."""
+    seed: int = 0
+    """Not part of a pipeline.config; carried for the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A finished pipeline.config."""
+
+    config: Any
+    """The TrainEvalPipelineConfig message."""
+    text: str
+    origin: str
+    """`preset NAME`, or the path of the pipeline.config that was edited."""
+    diff: str
+    """Unified diff from the origin to `text`."""
+    notes: tuple[str, ...]
+    """One line for each change beyond what was asked, with its reason."""
+    batch_size: int
+    num_train_steps: int
+    checkpoint_every_n: int
+    """Default distance of checkpoints in steps: a tenth of the run, at most 1000."""
+    learning_rate: float
+    fine_tune_checkpoint: str
+    """Prefix of the checkpoint that training starts from, or empty."""
+
+
+def build(request: Request) -> Pipeline:
+    """The pipeline.config for `request`. SettingsError (one line) where no usable one can be made."""
+    origin = find_origin(request.model, request.fine_tune_checkpoint)
+    before = protos.print_pipeline(origin.config)
+    config = type(origin.config)()
+    config.CopyFrom(origin.config)
+    notes = _edit(config, request, origin.name)
+    if request.config_override:
+        protos.merge_pipeline(request.config_override, config, where="config_override")
+    text = protos.print_pipeline(config)
+    steps = config.train_config.num_steps
+    return Pipeline(
+        config=config,
+        text=text,
+        origin=origin.name,
+        diff=_diff(before, text, origin.name),
+        notes=tuple(notes),
+        batch_size=config.train_config.batch_size,
+        num_train_steps=steps,
+        checkpoint_every_n=max(1, min(CHECKPOINT_EVERY_MOST, steps // CHECKPOINTS_PER_RUN)),
+        learning_rate=round(schedule.peak(schedule.rate_message(config)), 9),
+        fine_tune_checkpoint=config.train_config.fine_tune_checkpoint,
+    )
+
+
+def _edit(config: Any, request: Request, origin: str) -> list[str]:
+    architecture.body(config, where=origin).num_classes = request.num_classes
+    notes = fine_tune.edit(
+        config, checkpoint=request.fine_tune_checkpoint, checkpoint_type=request.fine_tune_checkpoint_type
+    )
+    notes += _edit_length(config, request, origin)
+    notes += batch_norm.edit(config, steps=config.train_config.num_steps, explicit=request.batch_norm_decay)
+    if config.train_config.use_bfloat16:
+        config.train_config.use_bfloat16 = False
+        notes.append(
+            "use_bfloat16 is off: upstream casts pictures for TPUs only (--mixed_precision for GPUs)"
+        )
+    readers.edit_paths(
+        config,
+        label_map=request.label_map_path,
+        train_records=request.train_records,
+        eval_records=request.eval_records,
+    )
+    readers.edit_train(config, num_pictures=request.num_train_pictures)
+    notes += readers.edit_batching(config, config.train_config.batch_size)
+    notes += readers.edit_eval(
+        config,
+        batch_size=request.eval_batch_size,
+        image_outputs=request.eval_image_outputs,
+        sample_1_of_n=request.sample_1_of_n_eval_examples,
+    )
+    notes += readers.edit_max_boxes(config, request.max_boxes_per_picture)
+    return notes
+
+
+def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
+    """Batch size, number of steps, and the learning rate that goes with them."""
+    train, notes = config.train_config, []
+    origin_batch, origin_steps = train.batch_size, train.num_steps
+    train.batch_size = request.batch_size or origin_batch
+    train.num_steps = request.num_train_steps or origin_steps
+    if not train.num_steps:
+        raise SettingsError(
+            "has no num_steps", where=origin, remedy="--num_train_steps / DETBOX_NUM_TRAIN_STEPS"
+        )
+    rate = schedule.rate_message(config)
+    own = schedule.peak(rate)
+    if own <= 0:
+        raise SettingsError(
+            "has a learning rate of 0", where=origin, remedy="--learning_rate / DETBOX_LEARNING_RATE"
+        )
+    peak = request.learning_rate or schedule.scaled_peak(own, train.batch_size, origin_batch)
+    if request.learning_rate is None and train.batch_size != origin_batch:
+        notes.append(
+            f"learning rate {own:g} scaled from batch {origin_batch} to {train.batch_size}: {peak:.3g}, by the square "
+            "root of the ratio (--learning_rate / DETBOX_LEARNING_RATE)"
+        )
+    old_length, old_warmup = schedule.length(config), schedule.warmup_of(rate)[0]
+    schedule.edit(
+        rate,
+        shape=request.learning_rate_schedule,
+        new_peak=peak,
+        steps=train.num_steps,
+        origin_steps=origin_steps,
+        warmup_steps=request.warmup_steps,
+    )
+    length, warmup = schedule.length(config), schedule.warmup_of(rate)[0]
+    if old_length and length and length != old_length:
+        notes.append(
+            f"learning rate schedule of {old_length} steps fitted to {length}, for a run of {train.num_steps}"
+        )
+    if request.warmup_steps is None and warmup != old_warmup:
+        notes.append(
+            f"warm-up of {old_warmup} steps shortened to {warmup} (--warmup_steps / DETBOX_WARMUP_STEPS)"
+        )
+    return notes
+
+
+def _diff(before: str, after: str, origin: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), origin, "pipeline.config", n=2, lineterm=""
+    )
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,54 @@
+"""The weights that a run starts from."""
+
+from typing import Any
+
+from app.errors import SettingsError
+from app.odapi import protos
+from app.pipeline.origin import checkpoint_prefix
+
+PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
+"""What the model zoo's configs hold in place of paths."""
+
+DEFAULT_TYPE = "detection"
+TYPES = {
+    "ssd": ("detection", "classification", "full"),
+    "faster_rcnn": ("detection", "classification", "full"),
+    "center_net": ("detection", "classification", "full"),
+}
+"""What each meta-architecture's `restore_from_objects` takes."""
+
+
+def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
+    """Points `train_config` at `checkpoint`, or takes out the zoo's placeholder if none is given. Returns notes."""
+    train = config.train_config
+    if checkpoint:
+        train.fine_tune_checkpoint = checkpoint_prefix(checkpoint)
+        train.fine_tune_checkpoint_type = checkpoint_type or DEFAULT_TYPE
+    elif not train.fine_tune_checkpoint or PLACEHOLDER in train.fine_tune_checkpoint:
+        for field in ("fine_tune_checkpoint", "fine_tune_checkpoint_type", "fine_tune_checkpoint_version"):
+            train.ClearField(field)
+        if checkpoint_type:
+            raise SettingsError(
+                f"fine_tune_checkpoint_type {checkpoint_type!r} is given without a checkpoint",
+                remedy="--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT",
+            )
+        return ["no fine_tune_checkpoint: all weights start at random"]
+    elif checkpoint_type:
+        train.fine_tune_checkpoint_type = checkpoint_type
+    train.fine_tune_checkpoint_version = protos.CHECKPOINT_V2
+    return _mend_type(config)
+
+
+def _mend_type(config: Any) -> list[str]:
+    train, kind = config.train_config, config.model.WhichOneof("model")
+    given = train.fine_tune_checkpoint_type or DEFAULT_TYPE
+    train.fine_tune_checkpoint_type = given
+    if given in TYPES[kind]:
+        return []
+    if given == "fine_tune" and kind == "center_net":
+        train.fine_tune_checkpoint_type = DEFAULT_TYPE
+        return ["fine_tune_checkpoint_type fine_tune written as detection: upstream renamed it for CenterNet"]
+    raise SettingsError(
+        f"{kind} has no fine_tune_checkpoint_type {given!r}",
+        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
+    )

@@ -1,0 +1,114 @@
+"""Where a run's pipeline.config comes from: a preset, a file, or the checkpoint that is fine-tuned."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from app.errors import SettingsError
+from app.odapi import protos
+
+DEFAULT_PRESET = "tiny"
+CONFIG_NAME = "pipeline.config"
+NUMBERED = re.compile(r"(?P<prefix>.*-(?P<number>\d+))\.index")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A pipeline.config before it is edited; `name` is its path, or `preset NAME`."""
+
+    name: str
+    config: Any
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with detbox."""
+    folder = resources.files("app.pipeline") / "presets"
+    return sorted(
+        entry.name.removesuffix(".config") for entry in folder.iterdir() if entry.name.endswith(".config")
+    )
+
+
+def preset_text(name: str) -> str:
+    """The proto text of a preset."""
+    return (resources.files("app.pipeline") / "presets" / f"{name}.config").read_text(encoding="utf-8")
+
+
+def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
+    """The config that `model` names; if empty, the one beside the checkpoint; if that is empty too, `tiny`.
+
+    Raises SettingsError if there is none, or it does not parse.
+    """
+    if not model and fine_tune_checkpoint:
+        path = config_beside(fine_tune_checkpoint)
+        if path is None:
+            raise SettingsError(
+                f"no {CONFIG_NAME} lies beside this checkpoint, so its model is unknown",
+                where=fine_tune_checkpoint,
+                remedy="name the model: --model / DETBOX_MODEL",
+            )
+        return _read(path)
+    name = model or DEFAULT_PRESET
+    if name in presets():
+        return Origin(f"preset {name}", protos.parse_pipeline(preset_text(name), where=f"preset {name}"))
+    path = Path(name)
+    if path.is_dir():
+        path = path / CONFIG_NAME
+    if not path.is_file():
+        near = difflib.get_close_matches(name, presets(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"presets: {', '.join(presets())}"
+        raise SettingsError(
+            f"model {name!r} is neither a preset nor a pipeline.config",
+            remedy=f"{hint} (--model / DETBOX_MODEL)",
+        )
+    return _read(path)
+
+
+def checkpoint_prefix(path: str) -> str:
+    """The prefix of the checkpoint that `path` means: itself, or the newest in it or in its folder `checkpoint`.
+
+    The result starts with `path` as given: it is read in another container. Raises SettingsError if there is none.
+    """
+    given = path.rstrip("/")
+    if Path(f"{given}.index").is_file():
+        return given
+    for name in (given.removesuffix(".index"), re.sub(r"\.data-\d+-of-\d+$", "", given)):
+        if name != given and Path(f"{name}.index").is_file():
+            return name
+    for folder in (f"{given}/checkpoint", given):
+        found = [match for entry in _entries(folder) if (match := NUMBERED.fullmatch(entry))]
+        if found:
+            newest = max(found, key=lambda match: int(match["number"]))
+            return f"{folder}/{newest['prefix']}"
+    raise SettingsError(
+        "is not a TF2 checkpoint: no ckpt-N.index there",
+        where=path,
+        remedy="a folder in the model zoo's layout, or a prefix such as .../ckpt-0: "
+        "--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT",
+    )
+
+
+def config_beside(checkpoint: str) -> Path | None:
+    """The pipeline.config in the checkpoint's folder, or one above it (the zoo's layout)."""
+    folder = Path(checkpoint_prefix(checkpoint)).parent
+    candidates = [folder / CONFIG_NAME]
+    if folder.name == "checkpoint":
+        candidates.append(folder.parent / CONFIG_NAME)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _entries(folder: str) -> list[str]:
+    path = Path(folder)
+    return [entry.name for entry in path.iterdir()] if path.is_dir() else []
+
+
+def _read(path: Path) -> Origin:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(
+            "is not text", where=str(path), remedy="a pipeline.config in proto text: --model"
+        ) from None
+    return Origin(str(path), protos.parse_pipeline(text, where=str(path)))

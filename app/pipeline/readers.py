@@ -1,0 +1,86 @@
+"""What a pipeline.config says about reading records and evaluating them."""
+
+from typing import Any
+
+from app.errors import SettingsError
+from app.pipeline import architecture
+
+METRICS = "coco_detection_metrics"
+
+
+def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records: str) -> None:
+    """Points both readers at the records (globs) and the label map; the strings are written as they come."""
+    if not config.eval_input_reader:
+        config.eval_input_reader.add()
+    del config.eval_input_reader[1:]
+    for reader, records in (
+        (config.train_input_reader, train_records),
+        (config.eval_input_reader[0], eval_records),
+    ):
+        reader.label_map_path = label_map
+        reader.ClearField("external_input_reader")
+        reader.tf_record_input_reader.ClearField("input_path")
+        reader.tf_record_input_reader.input_path.append(records)
+
+
+def edit_train(config: Any, *, num_pictures: int) -> None:
+    """Shuffles the training records through a buffer that is not larger than the set (upstream's: 2048 records)."""
+    reader = config.train_input_reader
+    reader.shuffle = True
+    reader.ClearField("num_epochs")
+    if 0 < num_pictures < reader.shuffle_buffer_size:
+        reader.shuffle_buffer_size = num_pictures
+
+
+def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n: int) -> list[str]:
+    """Makes an evaluation see each picture once, in order, the last incomplete batch too. Returns notes."""
+    reader, evaluation, notes = config.eval_input_reader[0], config.eval_config, []
+    reader.shuffle = False
+    reader.num_epochs = 1
+    reader.drop_remainder = False
+    if sample_1_of_n > 1 or reader.HasField("sample_1_of_n_examples"):
+        reader.sample_1_of_n_examples = sample_1_of_n
+    if batch_size > 1 and not architecture.has_fixed_shape(config):
+        batch_size = 1
+        notes.append("eval_batch_size is 1: the model's resizer gives pictures of different sizes")
+    evaluation.batch_size = batch_size
+    evaluation.num_visualizations = image_outputs
+    if METRICS not in evaluation.metrics_set:
+        evaluation.metrics_set.append(METRICS)
+        notes.append(f"metrics_set {METRICS} added: it is what chooses the best checkpoint")
+    if evaluation.include_metrics_per_category or evaluation.all_metrics_per_category:
+        # Upstream's coco_tools wants a pycocotools with `category_stats`, which no released one has.
+        evaluation.include_metrics_per_category = evaluation.all_metrics_per_category = False
+        notes.append(
+            "include_metrics_per_category is off: upstream's code stops at it, detbox reports each class itself"
+        )
+    return notes
+
+
+def edit_max_boxes(config: Any, most: int) -> list[str]:
+    """Raises the number of boxes that a reader takes from a picture to `most`; boxes beyond it are lost unsaid."""
+    notes = []
+    limit = min(
+        config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes
+    )
+    if most > limit:
+        for message in (config.train_input_reader, config.eval_input_reader[0], config.train_config):
+            message.max_number_of_boxes = max(message.max_number_of_boxes, most)
+        notes.append(f"max_number_of_boxes raised from {limit} to {most}: a picture of the set has that many")
+    return notes
+
+
+def edit_batching(config: Any, batch_size: int) -> list[str]:
+    """Pads pictures to one size where batches of several are asked for; SettingsError where that can't be done."""
+    if batch_size <= 1 or architecture.has_fixed_shape(config):
+        return []
+    resizer = architecture.body(config).image_resizer
+    if not resizer.HasField("keep_aspect_ratio_resizer"):
+        raise SettingsError(
+            f"{resizer.WhichOneof('image_resizer_oneof')} gives pictures of different sizes, which make no batch of {batch_size}",
+            where="model.image_resizer",
+            remedy="--batch_size=1 / DETBOX_BATCH_SIZE, or a fixed_shape_resizer by --config_override / DETBOX_CONFIG_OVERRIDE",
+        )
+    resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
+    side = resizer.keep_aspect_ratio_resizer.max_dimension
+    return [f"pictures are padded to {side}x{side}: batches of {batch_size} need one size"]
