@@ -46,11 +46,19 @@ def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
         )
     fixed = fixed_decay(config.model)
     if fixed and fixed > limit:
-        notes.append(
-            f"the backbone's batch norm keeps upstream's decay of {fixed:g}, slow for {steps} steps: no field reaches "
-            "it, unless the feature extractor has override_base_feature_extractor_hyperparams: true"
-        )
+        notes.append(_mend_fixed(config, fixed, steps))
     return notes
+
+
+def _mend_fixed(config: Any, decay: float, steps: int) -> str:
+    """Freezes the batch norm of a fine-tuned Faster R-CNN backbone, whose decay can't be set; else says what to do."""
+    what = f"the backbone's batch norm has upstream's fixed decay of {decay:g}, too slow for {steps} steps"
+    if config.model.WhichOneof("model") == "ssd":
+        return f"{what}: set override_base_feature_extractor_hyperparams: true by --config_override"
+    if config.train_config.fine_tune_checkpoint:
+        config.model.faster_rcnn.feature_extractor.batch_norm_trainable = False
+        return f"{what}: frozen at the checkpoint's statistics (batch_norm_trainable: false)"
+    return f"{what}: start from a --fine_tune_checkpoint, or train longer"
 
 
 def trainable(model: Any) -> list[Any]:
