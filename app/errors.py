@@ -8,6 +8,7 @@
     ├── DivergedError            6   a loss or a variable is not finite
     ├── OutOfMemoryError         7   the accelerator or the host ran out of memory
     ├── GateError                8   a model is not good enough to be promoted
+    ├── ServiceError           as the service's   a child process of `up` failed
     └── Stopped                130/143  SIGINT or SIGTERM, after the checkpoint was saved
 
 A message is one line: what, where, and the remedy (by flag and variable where there is one).
@@ -71,6 +72,14 @@ class GateError(DetboxError):
     """A model did not pass the gate to serving."""
 
     exit_code = 8
+
+
+class ServiceError(DetboxError):
+    """A service that detbox had started ended with an exit code, which becomes detbox's own."""
+
+    def __init__(self, what: str, *, exit_code: int, where: str = "", remedy: str = ""):
+        super().__init__(what, where=where, remedy=remedy)
+        self.exit_code = exit_code
 
 
 class Stopped(DetboxError):

@@ -207,10 +207,16 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a `.jsonl` file in order; lines that do not parse (a write cut short) are passed over."""
+def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
+    """The JSON objects of a `.jsonl` file in order; lines that do not parse (a write cut short) are passed over.
+
+    `tail_bytes`: only what the last so many bytes hold, which costs the same however long the file is.
+    """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with open(path, "rb") as file:
+            if tail_bytes is not None:
+                file.seek(max(file.seek(0, os.SEEK_END) - tail_bytes, 0))
+            text = file.read().decode("utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return []
     rows = []

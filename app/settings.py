@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from app.errors import SettingsError
 
+# ruff: noqa: RUF009 (`setting` gives a dataclass field)
 PREFIX = "DETBOX_"
 NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_IMAGE", "DETBOX_DATA_DIR"}
 """Variables with our prefix that other parts read (tests, compose.yaml)."""
@@ -117,6 +118,16 @@ def document(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
+
+
+def as_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the variables that give another process exactly these settings, `.env` or not."""
+    kept = {key: value for key, value in environ.items() if not key.startswith(PREFIX) or key in NOT_SETTINGS}
+    for name in FIELDS:
+        value = getattr(settings, name)
+        if value is not None and value != "":
+            kept[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
+    return kept
 
 
 def unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:

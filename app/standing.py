@@ -1,0 +1,130 @@
+"""Where a run stands, as read from its directory alone."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app import runs
+
+STALLED_SECONDS = 60.0
+"""A heartbeat older than this is no sign of life."""
+ENDED = {"done", "failed", "stopped"}
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The newest word of a service. `time` and `since` are Unix seconds."""
+
+    service: str
+    state: str = "not started"
+    step: int = 0
+    of: int = 0
+    reason: str = ""
+    time: float = 0.0
+    since: float = 0.0
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the service should have been heard of since."""
+        return bool(self.time) and self.state not in ENDED and now - self.time > STALLED_SECONDS
+
+
+@dataclass(frozen=True)
+class Score:
+    """A checkpoint's value of the metric that chooses the best."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One look at a run."""
+
+    run: str
+    step: int
+    of: int
+    row: dict[str, Any] = field(repr=False)
+    newest: Score | None
+    best: Score | None
+    metric: str
+    trainer: Heartbeat
+    evaluator: Heartbeat
+    checkpoints: list[int]
+    event_bytes: int
+    done: dict[str, Any] | None
+    time: float
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to the last step at the newest measured rate."""
+        rate = self.row.get("steps_per_sec")
+        return (self.of - self.step) / rate if rate and self.of else None
+
+
+def read(run: runs.Run, metric: str, *, since: float = 0.0) -> Standing:
+    """Where `run` stands; heartbeats and metrics from before `since` (Unix seconds) are passed over."""
+    trainer, evaluator = (_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
+    rows = runs.read_lines(run.metrics, tail_bytes=16_384)
+    row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
+    scores = _scores(runs.read_lines(run.evaluations), metric)
+    done = runs.read_json(run.done)
+    return Standing(
+        run=run.name,
+        step=max(trainer.step, row.get("step", 0), (done or {}).get("step", 0)),
+        of=trainer.of or (done or {}).get("step", 0),
+        row=row,
+        newest=scores[-1] if scores else None,
+        best=best(scores, metric),
+        metric=metric,
+        trainer=trainer,
+        evaluator=evaluator,
+        checkpoints=run.checkpoint_steps(),
+        event_bytes=size(run.train_events) + size(run.eval_events),
+        done=done,
+        time=time.time(),
+    )
+
+
+def best(scores: list[Score], metric: str) -> Score | None:
+    """The best of `scores`, the earliest among equals; a loss is better when it is smaller."""
+    sign = -1 if "loss" in metric.lower() else 1
+    return max(scores, key=lambda score: sign * score.value, default=None)
+
+
+def is_finished(run: runs.Run, num_train_steps: int = 0) -> bool:
+    """Whether training has ended and its last checkpoint is evaluated; not if more steps are asked for now."""
+    done = runs.read_json(run.done)
+    if done is None or (done.get("reason") == "completed" and num_train_steps > done.get("step", 0)):
+        return False
+    evaluated = [row.get("step", -1) for row in runs.read_lines(run.evaluations)]
+    return max(evaluated, default=-1) >= done.get("step", 0)
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files under `folder`; files that go away meanwhile count as nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+    return total
+
+
+def _heartbeat(run: runs.Run, service: str, since: float) -> Heartbeat:
+    found = runs.read_json(run.status(service)) or {}
+    if found.get("time", 0.0) < since:
+        return Heartbeat(service, state="starting" if since else "not started")
+    known = {name: found[name] for name in Heartbeat.__dataclass_fields__ if name in found}
+    return Heartbeat(**{**known, "service": service})
+
+
+def _scores(rows: list[dict[str, Any]], metric: str) -> list[Score]:
+    scores = []
+    for row in rows:
+        value = (row.get("metrics") or {}).get(metric)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            scores.append(Score(int(row.get("step", 0)), float(value)))
+    return scores

@@ -1,0 +1,98 @@
+"""TensorBoard on the events of a run."""
+
+import contextlib
+import logging
+import socket
+import sys
+import types
+from pathlib import Path
+
+from app.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+FREE_PORTS_TRIED = 100
+
+
+def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> None:
+    """Serves `logdir` until a signal ends it. Port 0 is any free one.
+
+    Raises SettingsError if it can't listen on `host` and `port`.
+    """
+    if not is_free(host, port):
+        raise SettingsError(
+            f"{host}:{port} can't be listened on (in use?)",
+            where="TensorBoard",
+            remedy="another --tensorboard_port / DETBOX_TENSORBOARD_PORT; 0 takes any free one",
+        )
+    port = port or free_port(host, 0)
+    program = _program()
+    program.configure(argv=["tensorboard", *flags(logdir, host, port, samples_per_plugin)])
+    logger.info("tensorboard | %s | %s", url(host, port), logdir)
+    # Its own greeting names other ports and tips that are not ours to give.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+        program.main()
+
+
+def flags(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:
+    """TensorBoard's own flags. `reload_interval`: seconds; its default of 5 is kept."""
+    return [
+        f"--logdir={logdir}",
+        f"--host={host}",
+        f"--port={port}",
+        f"--samples_per_plugin={samples_per_plugin}",
+    ]
+
+
+def url(host: str, port: int) -> str:
+    """The address for a browser on this machine."""
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1", "") else host
+    return f"http://{shown}:{port}/"
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+        return True
+    except OSError:
+        return False
+
+
+def free_port(host: str, port: int) -> int:
+    """`port`, or the next free one after it; any free one for 0."""
+    if port == 0:
+        with socket.socket(socket.getaddrinfo(host, 0)[0][0]) as probe:
+            probe.bind((host, 0))
+            return probe.getsockname()[1]
+    for candidate in range(port, min(port + FREE_PORTS_TRIED, 65536)):
+        if is_free(host, candidate):
+            return candidate
+    raise SettingsError(
+        f"no port from {port} on is free on {host}",
+        where="TensorBoard",
+        remedy="--tensorboard_port=0 / DETBOX_TENSORBOARD_PORT, or another --tensorboard_host",
+    )
+
+
+def is_listening(host: str, port: int) -> bool:
+    """Whether something answers there."""
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    try:
+        with socket.create_connection((target, port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+def _program():
+    # TensorBoard takes its stub of TensorFlow where a module of this name exists (tensorboard/compat).
+    # The real one would cost seconds at the start, half a gigabyte, and a GPU's memory.
+    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
+    from tensorboard import default, program
+
+    return program.TensorBoard(plugins=default.get_plugins())
