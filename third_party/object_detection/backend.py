@@ -24,9 +24,10 @@ import patching  # noqa: E402
 import sources  # noqa: E402
 
 OFFICIAL = "object_detection/official_models"
+EFFICIENTNET = "official/legacy/image_classification/efficientnet"
 OFFICIAL_FILES = {
-    "official/legacy/image_classification/efficientnet/efficientnet_model.py": f"{OFFICIAL}/efficientnet_model.py",
-    "official/legacy/image_classification/efficientnet/common_modules.py": f"{OFFICIAL}/common_modules.py",
+    f"{EFFICIENTNET}/efficientnet_model.py": f"{OFFICIAL}/efficientnet_model.py",
+    f"{EFFICIENTNET}/common_modules.py": f"{OFFICIAL}/common_modules.py",
     "official/modeling/optimization/ema_optimizer.py": f"{OFFICIAL}/ema_optimizer.py",
     "tf_models_no_deps-2.19.0.dist-info/LICENSE": f"{OFFICIAL}/LICENSE",
 }
@@ -112,7 +113,7 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None) -
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None) -> str:
     """Write the wheel: the same patches give the same bytes, on any machine."""
-    with tempfile.TemporaryDirectory() as scratch, _one_line_errors():
+    with tempfile.TemporaryDirectory() as scratch, one_line_errors():
         tree = Path(scratch) / "tree"
         unpack(tree)
         files = {name: (tree / name).read_bytes() for name in _shipped(tree)}
@@ -122,8 +123,12 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None) 
 
 
 def _shipped(tree: Path) -> list[str]:
-    names = (path.relative_to(tree).as_posix() for path in (tree / "object_detection").rglob("*") if path.is_file())
-    return sorted(name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT))
+    names = (
+        path.relative_to(tree).as_posix() for path in (tree / "object_detection").rglob("*") if path.is_file()
+    )
+    return sorted(
+        name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+    )
 
 
 def _write_wheel(folder: Path, files: dict[str, bytes]) -> str:
@@ -146,7 +151,7 @@ def build_sdist(sdist_directory, config_settings=None) -> str:
     raise SystemExit("object-detection: no sdist is built, the source is fetched; build the wheel instead")
 
 
-class _one_line_errors:
+class one_line_errors:
     """Turn the errors that have a remedy into one line on stderr and exit status 1, without a traceback."""
 
     def __enter__(self):
@@ -176,11 +181,15 @@ def refresh(name: str, tree: Path) -> None:
             patching.apply_patch(path, base)
         diff = []
         for path in sorted({p.relative_to(r).as_posix() for r in (base, tree) for p in r.rglob("*.py")}):
-            old, new = ((root / path).read_text("utf-8").splitlines(True) if (root / path).exists() else []
-                        for root in (base, tree))
+            old, new = (
+                (root / path).read_text("utf-8").splitlines(True) if (root / path).exists() else []
+                for root in (base, tree)
+            )
             if old != new:
-                names = (f"a/{path}" if old or (base / path).exists() else "/dev/null",
-                         f"b/{path}" if (tree / path).exists() else "/dev/null")
+                names = (
+                    f"a/{path}" if old or (base / path).exists() else "/dev/null",
+                    f"b/{path}" if (tree / path).exists() else "/dev/null",
+                )
                 diff += difflib.unified_diff(old, new, *names, n=1)
     (folder / name).write_text(header + "\n" + "".join(diff), encoding="utf-8")
 
@@ -195,7 +204,7 @@ def main() -> None:
     command.add_argument("patch")
     command.add_argument("tree", type=Path)
     args = parser.parse_args()
-    with _one_line_errors():
+    with one_line_errors():
         if args.command == "unpack":
             record = unpack(args.target, seam=not args.without_seam)
             print(f"{args.target}: {len(record['patches'])} patches applied")

@@ -1,8 +1,9 @@
-"""PEP 517 backend of the root project: setuptools, with `object-detection` pointed at the folder beside this file.
+"""PEP 517 backend of the root project: setuptools, with `object-detection` pointed at this folder.
 
-PyPI has an unrelated project named `object-detection`. uv finds ours through `tool.uv.sources`; pip knows no such table, so
-the metadata that this backend writes names the folder's file URL in place of the version pin. Where the folder is absent
-the pin stays: its local version label cannot exist on PyPI, and the installation fails instead of taking the stranger.
+PyPI has an unrelated project named `object-detection`. uv finds ours through `tool.uv.sources`; pip knows no
+such table, so the metadata that this backend writes names the folder's file URL in place of the version pin.
+Where the folder is absent the pin stays: its local version label cannot exist on PyPI, and the installation
+fails instead of taking the stranger.
 """
 
 import base64

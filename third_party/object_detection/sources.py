@@ -49,14 +49,22 @@ MODELS_WHEEL = Archive(
 def fetch(folder: Path) -> None:
     """Download both archives into `folder` with pip, so that its index, proxy and cache settings count.
 
-    pip runs upstream's `setup.py egg_info` on the way. Without build isolation it needs only the setuptools that this
-    package's own build requirements brought, and fetches nothing else.
+    pip runs upstream's `setup.py egg_info` on the way, after the hash check. Without build isolation that
+    needs only the setuptools that this package's own build requirements brought, and fetches nothing else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archives = (SDIST, MODELS_WHEEL)
     pinned = folder / "pinned.txt"
     pinned.write_text("".join(f"{a.requirement} --hash=sha256:{a.sha256}\n" for a in archives))
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     command += ["--no-deps", "--no-build-isolation", "--require-hashes"]
     command += ["--no-binary", SDIST.project, "--only-binary", MODELS_WHEEL.project]
     command += ["--dest", str(folder), "--requirement", str(pinned)]
@@ -65,7 +73,7 @@ def fetch(folder: Path) -> None:
         if result.returncode == 0:
             break
         if attempt == ATTEMPTS or "DO NOT MATCH THE HASHES" in result.stderr:
-            raise SourceError(_why(result.stderr or result.stdout))
+            raise SourceError(explain(result.stderr or result.stdout))
     for archive in archives:
         verify(folder / archive.filename, archive.sha256)
 
@@ -79,18 +87,23 @@ def _environment() -> dict[str, str]:
     return env
 
 
-def _why(output: str) -> str:
+def explain(output: str) -> str:
     if "DO NOT MATCH THE HASHES" in output:
-        got = next((line.split()[-1] for line in output.splitlines() if line.strip().startswith("Got")), "another")
+        got = next(
+            (line.split()[-1] for line in output.splitlines() if line.strip().startswith("Got")), "another"
+        )
         return (
             f"the index serves other archives than the pinned ones (sha256 {got} is not among them): "
             "do not use that index, or point PIP_INDEX_URL at PyPI"
         )
     errors = [line.strip() for line in output.splitlines() if line.strip()]
-    cause = next((line for line in reversed(errors) if line.startswith("ERROR:")), errors[-1] if errors else "no output")
+    cause = next(
+        (line for line in reversed(errors) if line.startswith("ERROR:")),
+        errors[-1] if errors else "no output",
+    )
     return (
-        f"cannot fetch {SDIST.requirement} and {MODELS_WHEEL.requirement} ({cause}): check PIP_INDEX_URL and the "
-        "network, or put both files into a folder and name it in PIP_FIND_LINKS"
+        f"cannot fetch {SDIST.requirement} and {MODELS_WHEEL.requirement} ({cause}): "
+        "check PIP_INDEX_URL and the network, or put both files into a folder and name it in PIP_FIND_LINKS"
     )
 
 
@@ -100,17 +113,20 @@ def verify(path: Path, expected: str) -> None:
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
     if actual != expected:
         raise SourceError(
-            f"{path.name} has sha256 {actual}, pinned is {expected}: do not use this index, or clear pip's cache"
+            f"{path.name} has sha256 {actual}, pinned is {expected}: "
+            "do not use this index, or clear pip's cache"
         )
 
 
 def unpack_sdist(path: Path, target: Path) -> None:
-    """Unpack the regular files of a sdist into `target`, less the one top folder; anything unsafe is refused."""
+    """Unpack the regular files of a sdist into `target`, less the top folder; anything unsafe is refused."""
     with tarfile.open(path) as tar:
         members = tar.getmembers()
         for member in members:
             if not (member.isfile() or member.isdir()):
-                raise SourceError(f"{path.name} holds a link or device ({member.name}): it is not the pinned archive")
+                raise SourceError(
+                    f"{path.name} holds a link or device ({member.name}): it is not the pinned archive"
+                )
             _check_name(path, member.name)
         for member in members:
             parts = PurePosixPath(member.name).parts[1:]
