@@ -1,0 +1,87 @@
+"""Boxes brought into the frame of the stored picture, mended where they can be."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from app.dataset import faults
+from app.dataset.annotation import Box, Picture
+from app.dataset.faults import MENDED, Fault
+
+ASPECT_TOLERANCE = 0.01
+"""Sides whose ratios differ by less are those of one picture, resized."""
+EDGE_TOLERANCE = 1.0
+"""Pixels beyond the edge that are clipped without a word: VOC counts from 1, and tools round."""
+
+
+def sound(box: Box, where: str) -> Iterator[Box | Fault]:
+    """The box with its corners in order, and what was wrong; without the box where nothing can be saved."""
+    corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+    detail = f"{box.label} {' '.join(f'{value:g}' for value in corners)}"
+    if not all(math.isfinite(value) for value in corners):
+        yield Fault(faults.BOX_UNREADABLE, where, detail)
+        return
+    if box.xmin > box.xmax or box.ymin > box.ymax:
+        yield Fault(faults.BOX_SWAPPED, where, detail, MENDED)
+        (xmin, xmax), (ymin, ymax) = sorted((box.xmin, box.xmax)), sorted((box.ymin, box.ymax))
+        box = dataclasses.replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
+    if box.xmin == box.xmax or box.ymin == box.ymax:
+        yield Fault(faults.BOX_EMPTY, where, detail)
+        return
+    yield box
+
+
+def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
+    """The width and height in which the picture's boxes are expressed, whether they are to be rotated with it, and faults.
+
+    `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the annotation states the
+    size that viewers show, or none, the boxes are in that; where it states the unrotated one, in that.
+    """
+    view = raw[::-1] if orientation >= 5 else raw
+    said = (picture.width, picture.height)
+    if picture.fractions:
+        return 1.0, 1.0, False, []
+    if not all(said) or said == view:
+        return *map(float, view), False, []
+    if said == raw:
+        return *map(float, raw), True, []
+    detail = f"{said[0]}x{said[1]} said, {view[0]}x{view[1]} found"
+    for size, rotated in ((view, False), (raw, orientation >= 5)):
+        if abs(said[0] * size[1] - said[1] * size[0]) <= ASPECT_TOLERANCE * said[0] * size[1]:
+            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, picture.name, detail, MENDED)]
+    return *map(float, view), False, [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", MENDED)]
+
+
+def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
+    """Where a point of the stored picture lies once EXIF's orientation is applied; both in fractions, (x, y)."""
+    return {
+        1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y),
+        5: (y, x), 6: (1 - y, x), 7: (1 - y, 1 - x), 8: (y, 1 - x),
+    }[orientation]  # fmt: skip
+
+
+def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
+    """The picture's boxes in fractions of the picture as viewers show it, clipped to it; and what had to be mended.
+
+    `area` becomes a fraction of the picture's area. A box that lies wholly outside is dropped.
+    """
+    width, height, rotate, found = frame(picture, raw, orientation)
+    slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if picture.fractions else
+                        (EDGE_TOLERANCE / width, EDGE_TOLERANCE / height))  # fmt: skip
+    kept = []
+    for box in picture.boxes:
+        corners = [(box.xmin / width, box.ymin / height), (box.xmax / width, box.ymax / height)]
+        if rotate:
+            corners = [turned(x, y, orientation) for x, y in corners]
+        xs, ys = sorted(x for x, _ in corners), sorted(y for _, y in corners)
+        detail = f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
+        if xs[0] >= 1 or ys[0] >= 1 or xs[1] <= 0 or ys[1] <= 0:
+            found.append(Fault(faults.BOX_OUTSIDE, picture.name, detail))
+            continue
+        if xs[0] < -slack_x or ys[0] < -slack_y or xs[1] > 1 + slack_x or ys[1] > 1 + slack_y:
+            found.append(Fault(faults.BOX_CLIPPED, picture.name, detail, MENDED))
+        xmin, xmax, ymin, ymax = (min(max(value, 0.0), 1.0) for value in (*xs, *ys))
+        whole = (xmax - xmin) * (ymax - ymin)
+        area = min(box.area / (width * height), whole) if box.area else whole
+        kept.append(dataclasses.replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, area=area))
+    return kept, found

@@ -1,0 +1,84 @@
+"""The card of a prepared data set: what went into the records, and what was wrong with it."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_encoding
+
+from app import runs
+from app.dataset.faults import FaultCount
+
+FILE_NAME = runs.Run(Path()).dataset_card.name
+
+
+@dataclass(frozen=True)
+class SplitCard:
+    """One of the two splits. `records` is a glob relative to the folder of records; `source` the split's name in the set."""
+
+    source: str
+    pictures: int
+    pictures_without_boxes: int
+    boxes: int
+    boxes_per_class: dict[str, int]
+    shards: int
+    records: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `prepare` made. `classes[i]` has the id `i + 1`. `splits` has `train` and `eval`.
+
+    `fingerprint` stands for the contents of the set and the arguments, wherever it lies; `state` for the very files on this
+    disk, times included.
+    """
+
+    source: str
+    format: str
+    reason: str
+    classes: tuple[str, ...]
+    splits: dict[str, SplitCard]
+    faults: tuple[FaultCount, ...]
+    arguments: dict[str, Any]
+    fingerprint: str
+    state: str
+
+    @property
+    def train(self) -> SplitCard:
+        return self.splits["train"]
+
+    @property
+    def eval(self) -> SplitCard:
+        return self.splits["eval"]
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def from_json(value: Any) -> Card | None:
+    """The card of what `to_json` gave, or None if it is no such thing (an older detbox wrote it)."""
+    try:
+        return Card(
+            **{
+                **value,
+                "classes": tuple(value["classes"]),
+                "splits": {name: SplitCard(**split) for name, split in value["splits"].items()},
+                "faults": tuple(FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]),
+            }
+        )
+    except (TypeError, KeyError, AttributeError):
+        return None
+
+
+def read(records: Path) -> Card | None:
+    """The card in a folder of records, or None."""
+    return from_json(runs.read_json(records / FILE_NAME))
+
+
+def label_map_text(card: Card) -> str:
+    """The label map as text of upstream's `StringIntLabelMap`: ids from 1, names escaped as proto text."""
+    items = []
+    for number, name in enumerate(card.classes, start=1):
+        items.append(f'item {{\n  id: {number}\n  name: "{text_encoding.CEscape(name, as_utf8=True)}"\n}}\n')
+    return "".join(items)

@@ -1,0 +1,179 @@
+"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's `_annotations.coco.json` a folder."""
+
+import json
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.dataset import faults
+from app.dataset.annotation import Box, Category, Picture
+from app.dataset.catalogue import AmbiguousPicture, Catalogue
+from app.dataset.faults import MENDED, Fault
+
+NAME = "coco"
+ROBOFLOW = "_annotations.coco.json"
+_SPLIT = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or a JSON file) is a COCO set: what was found, or an empty string."""
+    files = list(_files(source).values())
+    if not files:
+        return ""
+    root = _root(source)
+    return "COCO JSON in " + ", ".join(str(file.relative_to(root)) for file in files)
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The names of the set's own splits, such as `train2017` or `valid`; none where there is a single file."""
+    return tuple(name for name in _files(source) if name)
+
+
+def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+    """The pictures of one split, or without a name of all, in the order of the JSON's `images`."""
+    root = _root(source)
+    catalogue = Catalogue(root)
+    for name, file in _files(source).items():
+        if not split or name == split:
+            yield from _Document(file, file.relative_to(root).as_posix(), catalogue, name).items()
+
+
+def _root(source: Path) -> Path:
+    if source.is_dir():
+        return source
+    return source.parent.parent if source.parent.name == "annotations" else source.parent
+
+
+def _files(source: Path) -> dict[str, Path]:
+    """The JSON file of each split. `""` stands for a set without splits."""
+    if source.is_file():
+        return {"": source} if _is_coco(source) else {}
+    standard = sorted(source.glob("annotations/instances_*.json"))
+    names = {path.stem.removeprefix("instances_"): path for path in standard}
+    if not names:
+        names = {path.parent.name: path for path in sorted(source.glob(f"*/{ROBOFLOW}"))}
+    if not names:
+        loose = sorted(source.glob("*.json")) + sorted(source.glob("annotations/*.json"))
+        names = {_split_of(path.stem): path for path in loose if _is_coco(path)}
+        if len(names) < len([path for path in loose if _is_coco(path)]):
+            names = {path.stem: path for path in loose if _is_coco(path)}
+    if len(names) == 1 and not _SPLIT.fullmatch(next(iter(names))):
+        names = {"": next(iter(names.values()))}
+    return names
+
+
+def _split_of(stem: str) -> str:
+    """`val` of `instances-val` or `annotations_val`, else the stem."""
+    return next((part for part in re.split(r"[_.-]", stem) if _SPLIT.fullmatch(part)), stem)
+
+
+def _is_coco(path: Path) -> bool:
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return text.find(b'"images"') >= 0 and text.find(b'"annotations"') >= 0
+    except (OSError, ValueError):  # ValueError: an empty file can't be mapped.
+        return False
+
+
+def _without_outlines(node: dict) -> dict:
+    """Drops outlines while the JSON is parsed: they are most of a COCO file, and boxes do not need them."""
+    node.pop("segmentation", None)
+    return node
+
+
+class _Document:
+    """One COCO file, taken apart."""
+
+    def __init__(self, file: Path, where: str, catalogue: Catalogue, split: str):
+        self.file, self.where, self.catalogue, self.split = file, where, catalogue, split
+
+    def items(self) -> Iterator[Picture | Category | Fault]:
+        try:
+            content = json.loads(self.file.read_bytes(), object_hook=_without_outlines)
+        except (OSError, ValueError, RecursionError) as error:
+            yield Fault(faults.ANNOTATION_UNREADABLE, self.where, " ".join(str(error).split()))
+            return
+        labels: dict[Any, str] = {}
+        yield from self._categories(_rows(content, "categories"), labels)
+        images = _rows(content, "images")
+        boxes: dict[Any, list[Box]] = {_key(image.get("id")): [] for image in images}
+        for row in _rows(content, "annotations"):
+            box = self._box(row, labels, boxes)
+            if isinstance(box, Fault):
+                yield box
+            else:
+                boxes[_key(row.get("image_id"))].append(box)
+        for image in images:
+            yield from self._picture(image, boxes)
+
+    def _categories(self, rows: list[dict], labels: dict[Any, str]) -> Iterator[Category | Fault]:
+        """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
+        groups = {_text(row.get("supercategory", "")) for row in rows}
+        seen = set()
+        for row in sorted(rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))):
+            name = _text(row.get("name") or "")
+            if not name:
+                yield Fault(faults.LABEL_UNKNOWN, self.where, f"category {row.get('id')} without a name")
+                continue
+            labels[_key(row.get("id"))] = name
+            if name in seen:
+                yield Fault(faults.LABEL_TWICE, self.where, name, MENDED)
+                continue
+            seen.add(name)
+            yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
+
+    def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
+        where = f"{self.where} annotation {row.get('id')}"
+        if _key(row.get("image_id")) not in boxes:
+            return Fault(faults.BOX_ORPHAN, where, f"image_id {row.get('image_id')}")
+        label = labels.get(_key(row.get("category_id")))
+        if label is None:
+            return Fault(faults.LABEL_UNKNOWN, where, f"category_id {row.get('category_id')}")
+        try:
+            x, y, width, height = (float(value) for value in row["bbox"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return Fault(faults.BOX_UNREADABLE, where, f"bbox {str(row.get('bbox'))[:60]}")
+        area = row.get("area")
+        return Box(
+            label, x, y, x + width, y + height,
+            is_crowd=row.get("iscrowd") in (1, True),
+            area=float(area) if isinstance(area, int | float) and 0 < area < 1e12 else None,
+        )  # fmt: skip
+
+    def _picture(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[Picture | Fault]:
+        said = _text(image.get("file_name") or "")
+        try:
+            found = self.catalogue.find(said, near=self.file.parent, split=self.split) if said else None
+        except AmbiguousPicture as error:
+            yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+            return
+        if found is None:
+            yield Fault(faults.PICTURE_MISSING, said or "image without file_name", f"named in {self.where}")
+            return
+        if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
+            yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", MENDED)
+        name = self.catalogue.name(found)
+        width, height = image.get("width"), image.get("height")
+        if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):
+            yield Fault(faults.SIZE_MISSING, name, "taken from the picture", MENDED)
+            width = height = 0
+        yield Picture(found, name, tuple(boxes[_key(image.get("id"))]), round(width), round(height))
+
+
+def _key(value: Any) -> str:
+    """An id as text: some tools write `"1"` at one place and `1` at another."""
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    """One line; JSON can spell half characters (`\\ud800`), which no file can hold."""
+    return " ".join(str(value).encode("utf-8", errors="replace").decode().split())
+
+
+def _rows(content: Any, key: str) -> list[dict]:
+    rows = content.get(key) if isinstance(content, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

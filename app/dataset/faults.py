@@ -1,0 +1,85 @@
+"""Faults of data sets: each kind by name, counted, with examples."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+MENDED, DROPPED, KEPT = "mended", "dropped", "kept"
+EXAMPLES_MAX = 10
+
+ANNOTATION_UNREADABLE = "annotation not readable"
+ANNOTATION_MISSING = "picture without annotation"
+PICTURE_MISSING = "picture missing"
+PICTURE_AMBIGUOUS = "several pictures of that name"
+PICTURE_UNREADABLE = "picture not readable"
+PICTURE_TOO_LARGE = "picture too large"
+PICTURE_TWICE = "picture listed twice"
+PICTURE_IN_BOTH = "picture in both splits"
+PICTURE_COPIED = "same picture in both splits under another name"
+PICTURE_ROTATED = "picture rotated by EXIF"
+FILENAME_WRONG = "file name in the annotation is wrong"
+SIZE_MISSING = "annotation without size"
+SIZE_SCALED = "annotated size differs, boxes scaled"
+SIZE_WRONG = "annotated size contradicts the picture"
+LABEL_UNKNOWN = "class unknown"
+LABEL_TWICE = "class declared twice"
+BOX_UNREADABLE = "box not readable"
+BOX_ORPHAN = "box of an unknown picture"
+BOX_EMPTY = "box of zero size"
+BOX_SWAPPED = "box with swapped corners"
+BOX_CLIPPED = "box beyond the picture's edge"
+BOX_OUTSIDE = "box outside the picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: its kind (a name above), the file it is in, particulars, and what was done about it."""
+
+    kind: str
+    file: str
+    detail: str = ""
+    action: Literal["mended", "dropped", "kept"] = DROPPED
+
+    @property
+    def example(self) -> str:
+        return f"{self.file}: {self.detail}" if self.detail else self.file
+
+
+@dataclass(frozen=True)
+class FaultCount:
+    """How often one kind of fault was met, what was done about it, and up to ten examples (`file: particulars`)."""
+
+    kind: str
+    action: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+@dataclass
+class Tally:
+    """Faults counted by kind and action. Holds examples, never all of them, so that it stays small."""
+
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, fault: Fault) -> None:
+        key = (fault.kind, fault.action)
+        self.counts[key] = self.counts.get(key, 0) + 1
+        examples = self.examples.setdefault(key, [])
+        if len(examples) < EXAMPLES_MAX:
+            examples.append(fault.example)
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.add(fault)
+
+    def merge(self, other: "Tally") -> None:
+        for key, count in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
+            examples = self.examples.setdefault(key, [])
+            examples.extend(other.examples[key][: EXAMPLES_MAX - len(examples)])
+
+    def rows(self) -> tuple[FaultCount, ...]:
+        """The counts, the most frequent first."""
+        ordered = sorted(self.counts, key=lambda key: (-self.counts[key], key))
+        return tuple(FaultCount(*key, count=self.counts[key], examples=tuple(self.examples[key])) for key in ordered)

@@ -1,0 +1,38 @@
+"""Whether a data set is still what it was."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.dataset.catalogue import SUFFIXES, walk
+
+LAYOUT = 1
+"""To be raised when the same data set makes other records than before."""
+
+
+def take(source: Path, arguments: Mapping[str, Any], without: Path) -> tuple[str, str]:
+    """The fingerprint and the state of `source` under `arguments`, as SHA-256 in hex.
+
+    The fingerprint covers the contents of annotations and the names and sizes of pictures: it is the same for a copy
+    elsewhere. The state adds every file's time of change, so that a picture edited in place is noticed. The folder
+    `without` is left out: records may be written into the set's own folder.
+    """
+    start = json.dumps([LAYOUT, dict(arguments)], sort_keys=True).encode()
+    contents, state = hashlib.sha256(start), hashlib.sha256(start)
+    root = source if source.is_dir() else source.parent
+    if source.is_file():
+        contents.update(source.name.encode())
+    for path in walk(root):
+        if path.is_relative_to(without):
+            continue
+        status = path.stat()
+        line = f"{os.fsencode(path.relative_to(root)).hex()} {status.st_size}\n".encode()
+        contents.update(line)
+        state.update(line + str(status.st_mtime_ns).encode())
+        if path.suffix.lower() not in SUFFIXES:
+            with open(path, "rb") as file:
+                contents.update(hashlib.file_digest(file, "sha256").digest())
+    return contents.hexdigest(), state.hexdigest()

@@ -1,0 +1,120 @@
+"""The bytes of a picture as records hold them: 8-bit RGB that TensorFlow decodes the same way up as viewers show it."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from app.dataset import faults
+from app.dataset.faults import Fault
+
+QUALITY = 95
+_ORIENTATION = 0x0112
+_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture ready for a record.
+
+    `data` is JPEG or PNG as `format` says, `width` x `height` pixels. `raw` is the (width, height) in the source file and
+    `orientation` its EXIF orientation (1 to 8), which `data` has applied.
+    """
+
+    data: bytes
+    format: str
+    width: int
+    height: int
+    raw: tuple[int, int]
+    orientation: int
+
+
+class UnusablePicture(Exception):
+    """The picture can't go into a record; `fault` says why."""
+
+    def __init__(self, fault: Fault):
+        super().__init__(fault.example)
+        self.fault = fault
+
+
+def store(path: Path, name: str, max_side: int = 0) -> Stored:
+    """The picture at `path`, its longer side at most `max_side` pixels (0: as it is).
+
+    Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes JPEG. Every
+    picture is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is found here and not by the
+    trainer. Raises UnusablePicture.
+    """
+    try:
+        data = path.read_bytes()
+        with warnings.catch_warnings():  # Between its limit and twice that Pillow only warns.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                return _stored(image, data, max_side)
+    except FileNotFoundError:
+        raise UnusablePicture(Fault(faults.PICTURE_MISSING, name)) from None
+    except Image.DecompressionBombError:
+        limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
+        raise UnusablePicture(Fault(faults.PICTURE_TOO_LARGE, name, limit)) from None
+    except Exception as error:
+        # Pillow's decoders raise nearly anything on hostile bytes: OSError, SyntaxError, struct.error, IndexError ...
+        reason = " ".join(str(error).split()).replace(f" {path}", "")[:120] if not isinstance(error, Image.UnidentifiedImageError) else ""
+        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, reason or "no picture format")) from None
+
+
+def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
+    raw = image.size
+    orientation = _orientation(image)
+    view = raw[::-1] if orientation >= 5 else raw
+    size = _shrunk(view, max_side)
+    if size == view and orientation == 1 and _fit_as_is(image):
+        kind = "png" if image.format == "PNG" else "jpeg"
+        if kind == "jpeg":
+            image.draft("RGB", (1, 1))
+        image.load()
+        return Stored(data, kind, *size, raw, orientation)
+    if size != view and image.format == "JPEG":
+        image.draft(image.mode, size[::-1] if orientation >= 5 else size)
+    image.load()
+    picture = _rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.HAMMING)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY)
+    return Stored(buffer.getvalue(), "jpeg", *size, raw, orientation)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # A broken EXIF block is no reason to lose the picture; its reader raises nearly anything.
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _fit_as_is(image: Image.Image) -> bool:
+    if image.mode != "RGB":
+        return False
+    if image.format == "PNG":
+        return "transparency" not in image.info
+    return image.format == "JPEG" and not image.info.get("progressive")
+
+
+def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    longer = max(size)
+    if not max_side or longer <= max_side:
+        return size
+    return max(1, round(size[0] * max_side / longer)), max(1, round(size[1] * max_side / longer))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB. Sixteen bits are scaled, floats stretched over their range, transparency is ignored as TensorFlow does."""
+    if image.mode in _SIXTEEN_BIT:
+        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image, np.float32))
+        values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255
+        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")

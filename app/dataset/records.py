@@ -1,0 +1,89 @@
+"""TFRecord files without TensorFlow.
+
+Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian), its masked CRC-32C, the data, the data's
+masked CRC-32C.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from app.dataset import example
+from app.errors import DatasetError
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_LENGTH_MAX = 1 << 31
+REMEDY = "make the records again: detbox prepare"
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def append(file: BinaryIO, data: bytes) -> None:
+    """Writes one record at the end of `file`."""
+    length = struct.pack("<Q", len(data))
+    file.write(length + _FOOTER.pack(_masked_crc(length)))
+    file.write(data)
+    file.write(_FOOTER.pack(_masked_crc(data)))
+
+
+def read_raw(path: Path) -> Iterator[bytes]:
+    """The records of one file, each checked against its checksums.
+
+    Raises DatasetError that names the file and the byte offset where it is cut short or damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            while True:
+                offset = file.tell()
+                header = file.read(_HEADER.size)
+                if not header:
+                    return
+                if len(header) < _HEADER.size:
+                    raise _damaged(path, offset, "cut short")
+                length, crc = _HEADER.unpack(header)
+                if crc != _masked_crc(header[:8]) or length > _LENGTH_MAX:
+                    raise _damaged(path, offset, "damaged, or no TFRecord file")
+                data = file.read(length)
+                footer = file.read(_FOOTER.size)
+                if len(data) < length or len(footer) < _FOOTER.size:
+                    raise _damaged(path, offset, "cut short")
+                if _FOOTER.unpack(footer)[0] != _masked_crc(data):
+                    raise _damaged(path, offset, "damaged: the checksum differs")
+                yield data
+    except OSError as error:
+        raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
+
+
+def read(paths: Iterable[Path]) -> Iterator[dict[str, list]]:
+    """The Examples of record files in order, as `{key: list of bytes, float or int}`.
+
+    Raises DatasetError for a file that is missing, cut short or damaged, or holds something else than Examples.
+    """
+    for path in paths:
+        for number, data in enumerate(read_raw(path)):
+            try:
+                features = example.decode(data)
+            except ValueError as error:
+                raise DatasetError(f"record {number} is {error}", where=str(path), remedy=REMEDY) from None
+            yield features
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """`train-00000-of-00004.tfrecord`."""
+    return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def pattern(split: str, count: int) -> str:
+    """The glob that matches the shards of a split and nothing else."""
+    return f"{split}-?????-of-{count:05d}.tfrecord"
+
+
+def _damaged(path: Path, offset: int, what: str) -> DatasetError:
+    return DatasetError(f"record file is {what} at byte {offset}", where=str(path), remedy=REMEDY)

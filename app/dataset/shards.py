@@ -1,0 +1,85 @@
+"""Writing one record file: pictures in, Examples out. Runs in a worker process."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.dataset import boxes, example, faults, image, records
+from app.dataset.annotation import Box, Picture
+from app.dataset.faults import MENDED, Fault, Tally
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A record file to be written. `ids` gives the id (from 1) of each class."""
+
+    path: Path
+    split: str
+    pictures: tuple[Picture, ...]
+    ids: Mapping[str, int]
+    max_side: int
+
+
+@dataclass
+class Written:
+    """What went into a record file. `digests` maps the SHA-256 of each picture's stored bytes to its name."""
+
+    split: str
+    pictures: int = 0
+    pictures_without_boxes: int = 0
+    boxes: Counter[str] = field(default_factory=Counter)
+    faults: Tally = field(default_factory=Tally)
+    digests: dict[bytes, str] = field(default_factory=dict)
+
+
+def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
+    """Writes the shard's file and says what is in it; calls `done` after each picture."""
+    result = Written(shard.split)
+    with open(shard.path, "wb") as file:
+        for picture in shard.pictures:
+            try:
+                stored = image.store(picture.path, picture.name, shard.max_side)
+            except image.UnusablePicture as unusable:
+                result.faults.add(unusable.fault)
+                done()
+                continue
+            if stored.orientation != 1:
+                result.faults.add(Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", MENDED))
+            kept, found = boxes.place(picture, stored.raw, stored.orientation)
+            result.faults.extend(found)
+            digest = hashlib.sha256(stored.data)
+            records.append(file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids)))
+            result.pictures += 1
+            result.pictures_without_boxes += not kept
+            result.boxes.update(box.label for box in kept)
+            result.digests[digest.digest()] = picture.name
+            done()
+    return result
+
+
+def features(
+    name: str, stored: image.Stored, sha256: str, kept: list[Box], ids: Mapping[str, int]
+) -> dict[str, tuple[str, example.Values]]:
+    """The features that upstream's TfExampleDecoder reads. Corners are fractions of the picture, areas stored pixels."""
+    pixels = stored.width * stored.height
+    return {
+        "image/encoded": ("bytes_list", [stored.data]),
+        "image/format": ("bytes_list", [stored.format]),
+        "image/filename": ("bytes_list", [name]),
+        "image/source_id": ("bytes_list", [name]),
+        "image/key/sha256": ("bytes_list", [sha256]),
+        "image/height": ("int64_list", [stored.height]),
+        "image/width": ("int64_list", [stored.width]),
+        "image/object/bbox/xmin": ("float_list", [box.xmin for box in kept]),
+        "image/object/bbox/xmax": ("float_list", [box.xmax for box in kept]),
+        "image/object/bbox/ymin": ("float_list", [box.ymin for box in kept]),
+        "image/object/bbox/ymax": ("float_list", [box.ymax for box in kept]),
+        "image/object/class/text": ("bytes_list", [box.label for box in kept]),
+        "image/object/class/label": ("int64_list", [ids[box.label] for box in kept]),
+        "image/object/is_crowd": ("int64_list", [int(box.is_crowd) for box in kept]),
+        "image/object/area": ("float_list", [box.area * pixels for box in kept]),
+        "image/object/difficult": ("int64_list", [int(box.difficult) for box in kept]),
+        "image/object/truncated": ("int64_list", [int(box.truncated) for box in kept]),
+    }

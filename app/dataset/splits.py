@@ -1,0 +1,89 @@
+"""Which pictures are trained on, which evaluated on."""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+
+from app.errors import DatasetError
+
+TRAIN, EVAL = "train", "eval"
+_TRAIN_NAMES = (r"train\d*", r"training\d*")
+_EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
+
+
+def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> tuple[str, str]:
+    """The names of the splits to train and to evaluate on, out of the set's `own`.
+
+    Named ones win; else `train`, and the first there is of `val`, `valid`, `validation`, `eval`, `test` (each also with a
+    year, as COCO's `val2017`). An empty name for evaluation: hold out a fraction of the training split; two empty names: of
+    the whole set. Raises DatasetError for a name that the set does not have.
+    """
+    there = f"it has {', '.join(own)}" if own else "it has no splits of its own"
+    for flag, name in (("train_split", train_split), ("eval_split", eval_split)):
+        if name and name not in own:
+            raise DatasetError(
+                f"split {name!r} is not in the data set; {there}", where=where, remedy=f"--{flag} / DETBOX_{flag.upper()}"
+            )
+    train = train_split or _first(own, _TRAIN_NAMES)
+    if not train and (own or eval_split):
+        raise DatasetError(f"no split is named train; {there}", where=where, remedy="--train_split / DETBOX_TRAIN_SPLIT")
+    held_out = eval_split or _first([name for name in own if name != train], _EVAL_NAMES)
+    if train and train == held_out:
+        raise DatasetError(
+            f"{train!r} is named for training and for evaluation; {there}", where=where, remedy="--eval_split / DETBOX_EVAL_SPLIT"
+        )
+    return train, held_out
+
+
+def _first(own: Sequence[str], patterns: Sequence[str]) -> str:
+    for pattern in patterns:
+        fitting = sorted(name for name in own if re.fullmatch(pattern, name, re.IGNORECASE))
+        if fitting:
+            return fitting[-1]  # Of several years the newest.
+    return ""
+
+
+def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[str]:
+    """The names of the pictures to evaluate on: about `fraction` of them, and of each class.
+
+    `labels` gives the classes in each picture. The rarest class is dealt out first; a class in two pictures or more ends up
+    in both parts wherever its pictures allow that. The same names, fraction and seed give the same part.
+    """
+    order = sorted(labels)
+    random.Random(seed).shuffle(order)
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in order:
+        for label in sorted(labels[name]) or [""]:
+            members[label].append(name)
+    held: set[str] = set()
+    dealt: set[str] = set()
+    for label in sorted(members, key=lambda label: (len(members[label]), label)):
+        pictures = members[label]
+        lowest = 1 if label else 0
+        wanted = min(max(round(fraction * len(pictures)), lowest), len(pictures) - 1)
+        free = [name for name in pictures if name not in dealt]
+        held.update(free[: max(0, wanted - sum(name in held for name in pictures))])
+        dealt.update(pictures)
+    _repair(members, labels, held)
+    if not held and len(order) > 1:
+        held.add(order[0])
+    return held
+
+
+def _repair(members: Mapping[str, Sequence[str]], labels: Mapping[str, Set[str]], held: set[str]) -> None:
+    """Moves a picture for each class that one part lacks, if no class of that picture then lacks in the other part."""
+
+    def count(label: str, in_held: bool) -> int:
+        return sum((name in held) == in_held for name in members[label])
+
+    for label in sorted(members, key=lambda label: (len(members[label]), label)):
+        if not label or len(members[label]) < 2:
+            continue
+        for lacking in (True, False):
+            if count(label, lacking):
+                continue
+            movable = (n for n in members[label] if all(count(other, not lacking) > 1 for other in labels[n]))
+            name = next(movable, None)
+            if name is not None:
+                (held.add if lacking else held.remove)(name)

@@ -1,0 +1,176 @@
+"""Reader of Pascal VOC: one XML file a picture, with `ImageSets` or loose, beside the pictures or apart."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException, ElementTree
+
+from app.dataset import faults
+from app.dataset.annotation import Box, Category, Picture
+from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
+from app.dataset.faults import MENDED, Fault
+
+NAME = "voc"
+SPLIT_FOLDER = re.compile(r"(train|training|val|valid|validation|eval|test)", re.IGNORECASE)
+_LOOKED_AT = 20
+
+
+def recognise(source: Path) -> str:
+    """Why `source` is a VOC set: what was found, or an empty string."""
+    if not source.is_dir():
+        return ""
+    files = walk(source, {".xml"})
+    found = next((f for f in files[:_LOOKED_AT] if b"annotation" in _raw(f)[:4096].replace(b"\0", b"")), None)
+    if found is None:
+        return ""
+    lists = len(_image_sets(source))
+    return f"{len(files)} XML files such as {found.relative_to(source)}" + (f" and {lists} lists in ImageSets" if lists else "")
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The set's own splits: the lists in ImageSets, else folders of XML named like splits (train, val, test ...)."""
+    lists = _image_sets(source)
+    if lists:
+        return tuple(sorted({path.stem for path in lists}))
+    named = [_folder_split(path, source) for path in walk(source, {".xml"})]
+    return tuple(sorted(set(named))) if named and all(named) else ()
+
+
+def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+    """The pictures of one split in the order of its list, or without a name all of them."""
+    catalogue = Catalogue(source)
+    used = set()
+    for path, missing in _annotations(source, split):
+        if missing:
+            yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
+            continue
+        for item in _picture(path, catalogue, split):
+            if isinstance(item, Picture):
+                used.add(item.path)
+            yield item
+    if not split:
+        for path in sorted(p for paths in catalogue.by_stem.values() for p in paths if p not in used):
+            yield Fault(faults.ANNOTATION_MISSING, catalogue.name(path))
+
+
+def _image_sets(source: Path) -> list[Path]:
+    """The lists of whole splits. `dog_train.txt` and its like belong to one class: they have a second column of 1 or -1."""
+    lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
+    return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) == 1]
+
+
+def _folder_split(path: Path, source: Path) -> str:
+    parents = path.relative_to(source).parts[:-1]
+    return next((part for part in parents if SPLIT_FOLDER.fullmatch(part)), "")
+
+
+def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
+    """The XML files of a split, and the name in its list where there is none."""
+    lists = [path for path in _image_sets(source) if path.stem == split] if split else []
+    for path in lists:
+        folder = path.parent.parent.parent / "Annotations"
+        for line in _raw(path).decode("utf-8-sig", errors="replace").splitlines():
+            name = line.strip()
+            if not name:
+                continue
+            file = folder / f"{name}.xml"
+            if not file.is_file():  # Some tools write file names where VOC has stems.
+                file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
+            yield file, "" if file.is_file() else name
+    if not lists:
+        yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
+
+
+def _picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | Fault]:
+    where = catalogue.name(path)
+    try:
+        root = parse(_raw(path))
+    except ValueError as error:
+        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
+        return
+    said = (root.findtext("filename") or "").strip()
+    try:
+        found = catalogue.find(path.stem, near=path.parent, split=split)
+        if found is None and said:
+            found = catalogue.find(said, near=path.parent, split=split)
+    except AmbiguousPicture as error:
+        yield Fault(faults.PICTURE_AMBIGUOUS, where, ", ".join(error.args))
+        return
+    if found is None:
+        yield Fault(faults.PICTURE_MISSING, where, f"neither {path.stem}.* nor {said or 'a filename'}")
+        return
+    if said and PurePosixPath(said.replace("\\", "/")).stem.casefold() != found.stem.casefold():
+        yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", MENDED)
+    boxes = []
+    for node in root.iterfind("object"):
+        box = _box(node, where)
+        if isinstance(box, Fault):
+            yield box
+        else:
+            boxes.append(box)
+    width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
+    if not (width > 0 and height > 0):
+        yield Fault(faults.SIZE_MISSING, where, "taken from the picture", MENDED)
+        width = height = 0
+    yield Picture(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+
+
+def _box(node: Element, where: str) -> Box | Fault:
+    label = " ".join((node.findtext("name") or "").split())
+    if not label:
+        return Fault(faults.LABEL_UNKNOWN, where, "object without a name")
+    corners = [_number(node.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
+    if any(corner is None for corner in corners):
+        return Fault(faults.BOX_UNREADABLE, where, f"{label} without a whole bndbox")
+    difficult, truncated = (node.findtext(key, "").strip() == "1" for key in ("difficult", "truncated"))
+    return Box(label, *corners, difficult=difficult, truncated=truncated)
+
+
+def parse(data: bytes) -> Element:
+    """The root element of an `<annotation>` file in any encoding; entities and DTD tricks are refused.
+
+    A second try decodes the text here: expat takes no multi-byte encodings but UTF-8 and UTF-16, nor a declaration that is
+    untrue (UTF-8 text that says it is UTF-16). Raises ValueError with one line.
+    """
+    try:
+        root = ElementTree.fromstring(data)
+    except DefusedXmlException as error:
+        raise ValueError(f"hostile XML: {type(error).__name__}") from None
+    except (ParseError, ValueError, LookupError) as error:
+        try:
+            root = ElementTree.fromstring(_decoded(data))
+        except DefusedXmlException as hostile:
+            raise ValueError(f"hostile XML: {type(hostile).__name__}") from None
+        except (ParseError, ValueError, LookupError):
+            raise ValueError(f"no XML: {error}") from None
+    if root.tag != "annotation":
+        raise ValueError(f"<{root.tag}> where <annotation> was expected")
+    return root
+
+
+def _decoded(data: bytes) -> str:
+    declared = re.match(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data.replace(b"\0", b"")[:200])
+    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+    encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
+    for candidate in filter(None, (encoding, "utf-8")):
+        try:
+            return re.sub(r"^\s*<\?xml[^>]*\?>", "", data.decode(candidate))
+        except (UnicodeError, LookupError):
+            continue
+    raise ValueError("text in no known encoding")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _raw(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
