@@ -35,8 +35,8 @@ def print_pipeline(config: Message) -> str:
 def merge_pipeline(text: str, config: Any, *, where: str) -> None:
     """Merges the proto text `text` into `config`: scalars replace, repeated fields are appended.
 
-    Two exceptions, so that an override says what it means: one `eval_input_reader` changes the first instead of
-    adding a second, and an `input_path` replaces those that are there.
+    Two exceptions, so that an override says what it means: one `eval_input_reader` changes the first instead
+    of adding a second, and an `input_path` replaces those that are there.
     """
     override = parse_pipeline(text, where=where)
     if len(override.eval_input_reader) == 1 and config.eval_input_reader:
@@ -49,7 +49,8 @@ def merge_pipeline(text: str, config: Any, *, where: str) -> None:
 
 
 def parse_label_map(text: str, *, where: str) -> dict[int, str]:
-    """Class ids (1 and up) to names, in the order of the file; SettingsError where an id or a name is not usable."""
+    """Class ids (1 and up) to names, in the order of the file; SettingsError where an id or a name is not
+    usable."""
     remedy = 'write items as: item { id: 1 name: "cat" }, ids from 1 without a gap'
     message = _parse(text, string_int_label_map_pb2.StringIntLabelMap(), where=where, remedy=remedy)
     names: dict[int, str] = {}

@@ -1,1 +1,1 @@
-"""The pipeline.config of a run: where it comes from, how settings change it, what is checked before training."""
+"""The pipeline.config of a run: its origin, its editing by settings, its checks before training."""

@@ -1,10 +1,11 @@
 """Batch norm's moving averages, tied to the length of the run.
 
-Evaluation and export normalize with moving averages: new = decay * old + (1 - decay) * batch. After n steps the
-averages that the run started with still weigh decay**n: with the stock 0.997 and 400 steps 0.30, and the same network
-that trains well evaluates at mAP 0.012 instead of 0.394. Averages are taken over about 1 / (1 - decay) steps, so
-WINDOWS = 12 of these fit a run: 400 steps give 0.97 (old statistics weigh exp(-12) = 6e-6 at the end, and the last
-window lies where a decaying schedule hardly moves the weights any more), 4000 steps and more the stock 0.997.
+Evaluation and export normalize with moving averages: new = decay * old + (1 - decay) * batch. After n steps
+the averages that the run started with still weigh decay**n: with the stock 0.997 and 400 steps 0.30, and the
+same network that trains well evaluates at mAP 0.012 instead of 0.394. Averages are taken over about 1 / (1 -
+decay) steps, so WINDOWS = 12 of these fit a run: 400 steps give 0.97 (old statistics weigh exp(-12) = 6e-6 at
+the end, and the last window lies where a decaying schedule hardly moves the weights any more), 4000 steps and
+more the stock 0.997.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def decay_for(steps: int) -> float:
 
 
 def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
-    """Sets every batch norm that trains to `explicit`, or to at most what the run's length allows. Returns notes."""
+    """Sets every batch norm that trains to `explicit`, or lowers it to what `steps` allow. Returns notes."""
     limit = decay_for(steps)
     lowered: set[float] = set()
     for norm in trainable(config.model):
@@ -41,8 +42,8 @@ def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
     if lowered:
         before = max(lowered)
         notes.append(
-            f"batch norm decay {before:g} lowered to {limit:g} for {steps} steps: the old averages would still weigh "
-            f"{before**steps:.2g} at the end (--batch_norm_decay / DETBOX_BATCH_NORM_DECAY)"
+            f"batch norm decay {before:g} lowered to {limit:g} for {steps} steps: the old averages would "
+            f"still weigh {before**steps:.2g} at the end (--batch_norm_decay / DETBOX_BATCH_NORM_DECAY)"
         )
     fixed = fixed_decay(config.model)
     if fixed and fixed > limit:
@@ -51,7 +52,7 @@ def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
 
 
 def _mend_fixed(config: Any, decay: float, steps: int) -> str:
-    """Freezes the batch norm of a fine-tuned Faster R-CNN backbone, whose decay can't be set; else says what to do."""
+    """Freezes a fine-tuned Faster R-CNN backbone's batch norm, whose decay can't be set; else advises."""
     what = f"the backbone's batch norm has upstream's fixed decay of {decay:g}, too slow for {steps} steps"
     if config.model.WhichOneof("model") == "ssd":
         return f"{what}: set override_base_feature_extractor_hyperparams: true by --config_override"
@@ -78,13 +79,13 @@ def trainable(model: Any) -> list[Any]:
 
 
 def fixed_decay(model: Any) -> float | None:
-    """The decay of a backbone whose batch norm trains at a rate that no field of the config reaches, else None."""
+    """The decay of a backbone whose batch norm trains out of the config's reach, else None."""
     kind = model.WhichOneof("model")
     if kind not in ("ssd", "faster_rcnn"):
         return None
     extractor = getattr(model, kind).feature_extractor
     frozen = model.ssd.freeze_batchnorm if kind == "ssd" else not extractor.batch_norm_trainable
-    # The plain Faster R-CNN backbones never look at conv_hyperparams; those with a feature pyramid do when told to.
+    # Plain Faster R-CNN backbones never look at conv_hyperparams; those with a pyramid do when told to.
     reached = extractor.override_base_feature_extractor_hyperparams and (
         kind == "ssd" or "_fpn_" in extractor.type
     )

@@ -144,7 +144,8 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
     peak = request.learning_rate or schedule.scaled_peak(own, train.batch_size, origin_batch)
     if request.learning_rate is None and train.batch_size != origin_batch:
         notes.append(
-            f"learning rate {own:g} scaled from batch {origin_batch} to {train.batch_size}: {peak:.3g}, by the square "
+            f"learning rate {own:g} scaled from batch {origin_batch} to {train.batch_size}: {peak:.3g}, by "
+            f"the square "
             "root of the ratio (--learning_rate / DETBOX_LEARNING_RATE)"
         )
     old_length, old_warmup = schedule.length(config), schedule.warmup_of(rate)[0]

@@ -19,7 +19,8 @@ TYPES = {
 
 
 def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
-    """Points `train_config` at `checkpoint`, or takes out the zoo's placeholder if none is given. Returns notes."""
+    """Points `train_config` at `checkpoint`, or takes out the zoo's placeholder if none is given. Returns
+    notes."""
     train = config.train_config
     if checkpoint:
         train.fine_tune_checkpoint = checkpoint_prefix(checkpoint)
@@ -50,5 +51,6 @@ def _mend_type(config: Any) -> list[str]:
         return ["fine_tune_checkpoint_type fine_tune written as detection: upstream renamed it for CenterNet"]
     raise SettingsError(
         f"{kind} has no fine_tune_checkpoint_type {given!r}",
-        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
+        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / "
+        f"DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
     )

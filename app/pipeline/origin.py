@@ -67,9 +67,11 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
 
 
 def checkpoint_prefix(path: str) -> str:
-    """The prefix of the checkpoint that `path` means: itself, or the newest in it or in its folder `checkpoint`.
+    """The prefix of the checkpoint that `path` means: itself, or the newest in it or in its folder
+    `checkpoint`.
 
-    The result starts with `path` as given: it is read in another container. Raises SettingsError if there is none.
+    The result starts with `path` as given: it is read in another container. Raises SettingsError if there is
+    none.
     """
     given = path.rstrip("/")
     if Path(f"{given}.index").is_file():

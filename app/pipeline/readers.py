@@ -24,7 +24,7 @@ def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records:
 
 
 def edit_train(config: Any, *, num_pictures: int) -> None:
-    """Shuffles the training records through a buffer that is not larger than the set (upstream's: 2048 records)."""
+    """Shuffles the training records in a buffer no larger than the set (upstream's: 2048 records)."""
     reader = config.train_input_reader
     reader.shuffle = True
     reader.ClearField("num_epochs")
@@ -52,13 +52,14 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
         # Upstream's coco_tools wants a pycocotools with `category_stats`, which no released one has.
         evaluation.include_metrics_per_category = evaluation.all_metrics_per_category = False
         notes.append(
-            "include_metrics_per_category is off: upstream's code stops at it, detbox reports each class itself"
+            "include_metrics_per_category is off: upstream's code stops at it, detbox reports each class "
+            "itself"
         )
     return notes
 
 
 def edit_max_boxes(config: Any, most: int) -> list[str]:
-    """Raises the number of boxes that a reader takes from a picture to `most`; boxes beyond it are lost unsaid."""
+    """Raises the number of boxes taken from a picture to `most`: upstream drops the rest unsaid."""
     notes = []
     limit = min(
         config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes
@@ -71,15 +72,17 @@ def edit_max_boxes(config: Any, most: int) -> list[str]:
 
 
 def edit_batching(config: Any, batch_size: int) -> list[str]:
-    """Pads pictures to one size where batches of several are asked for; SettingsError where that can't be done."""
+    """Pads pictures to one size where a batch holds several; SettingsError where that can't be done."""
     if batch_size <= 1 or architecture.has_fixed_shape(config):
         return []
     resizer = architecture.body(config).image_resizer
     if not resizer.HasField("keep_aspect_ratio_resizer"):
         raise SettingsError(
-            f"{resizer.WhichOneof('image_resizer_oneof')} gives pictures of different sizes, which make no batch of {batch_size}",
+            f"{resizer.WhichOneof('image_resizer_oneof')} gives pictures of different sizes, which make no "
+            f"batch of {batch_size}",
             where="model.image_resizer",
-            remedy="--batch_size=1 / DETBOX_BATCH_SIZE, or a fixed_shape_resizer by --config_override / DETBOX_CONFIG_OVERRIDE",
+            remedy="--batch_size=1 / DETBOX_BATCH_SIZE, or a fixed_shape_resizer by --config_override / "
+            "DETBOX_CONFIG_OVERRIDE",
         )
     resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
     side = resizer.keep_aspect_ratio_resizer.max_dimension

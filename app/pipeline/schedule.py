@@ -1,7 +1,7 @@
 """The learning rate of a run, tied to its number of steps.
 
-Upstream has four shapes: cosine, manual steps, exponential decay, constant. A schedule that was written for another
-number of steps is stretched in proportion; another peak multiplies every rate in it.
+Upstream has four shapes: cosine, manual steps, exponential decay, constant. A schedule that was written for
+another number of steps is stretched in proportion; another peak multiplies every rate in it.
 """
 
 import math
@@ -49,9 +49,10 @@ def peak(rate: Any) -> float:
 def scaled_peak(rate: float, batch_size: int, origin_batch_size: int) -> float:
     """`rate` for another batch size, by the square root of the ratio.
 
-    The variance of the averaged gradient goes with 1/batch, so the noise of a step stays the same when the rate goes
-    with sqrt(batch): Krizhevsky 2014 (arXiv:1404.5997, section 5), Hoffer et al. 2017 (arXiv:1705.08741). The linear
-    rule (Goyal et al. 2017) holds for large batches; from 128 down to 8 it makes short fine-tunes too slow.
+    The variance of the averaged gradient goes with 1/batch, so the noise of a step stays the same when the
+    rate goes with sqrt(batch): Krizhevsky 2014 (arXiv:1404.5997, section 5), Hoffer et al. 2017
+    (arXiv:1705.08741). The linear rule (Goyal et al. 2017) holds for large batches; from 128 down to 8 it
+    makes short fine-tunes too slow.
     """
     return rate * math.sqrt(batch_size / origin_batch_size)
 
@@ -73,8 +74,8 @@ def edit(
 ) -> None:
     """Rewrites `rate` for a run of `steps` steps with the highest rate `new_peak`.
 
-    `shape`: cosine, step, constant, or empty for the one it has. `origin_steps`: the run it was written for (0:
-    unknown, boundaries stay). `warmup_steps`: None for its own, at most a tenth of the run.
+    `shape`: cosine, step, constant, or empty for the one it has. `origin_steps`: the run it was written for
+    (0: unknown, boundaries stay). `warmup_steps`: None for its own, at most a tenth of the run.
     """
     own_steps, start = warmup_of(rate)
     warmup = min(own_steps, int(steps * WARMUP_FRACTION)) if warmup_steps is None else warmup_steps
