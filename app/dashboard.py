@@ -116,12 +116,12 @@ def panel(standing: Standing, services: Mapping[str, str]):
 
 
 def describe(beat: Heartbeat, now: float) -> str:
-    """A service's state in words: `waiting for the checkpoint of step 200 (12 s)`."""
+    """A service's state in words: `waiting: for the checkpoint of step 200 (12 s)`."""
+    if beat.is_stalled(now):
+        return f"stalled: {beat.state}, but not heard of for {in_time(now - beat.time)}"
     text = f"{beat.state}: {beat.reason}" if beat.reason else beat.state
     if beat.state == "waiting" and beat.since:
         text += f" ({in_time(now - beat.since)})"
-    if beat.is_stalled(now):
-        text += f", STALLED: not heard of for {in_time(now - beat.time)}"
     return text
 
 

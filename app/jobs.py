@@ -66,6 +66,20 @@ def tensorboard(settings: Settings) -> None:
     )
 
 
+def status(settings: Settings):
+    """Where the runs stand. Returns a `status.Status`."""
+    from app import status
+
+    return status.read(settings.models_dir, settings.run, settings.best_metric)
+
+
+def doctor(settings: Settings):
+    """What is wrong with this machine or installation. Returns a `doctor.Diagnosis`."""
+    from app import doctor
+
+    return doctor.diagnose(settings.models_dir)
+
+
 def find_run(settings: Settings) -> runs.Run:
     """The run that the settings name."""
     return runs.find(settings.models_dir, settings.run_name)

@@ -129,12 +129,17 @@ class Run:
         return sorted(steps)
 
 
+def is_run_name(name: str) -> bool:
+    """Whether a run may be called `name`."""
+    return bool(RUN_NAME.fullmatch(name)) and name not in RESERVED
+
+
 def find(models_dir: Path, name: str) -> Run:
     """The run `name` under `models_dir`, whether it exists or not.
 
     Raises SettingsError if the name could leave `models_dir` or is taken by detbox itself.
     """
-    if not RUN_NAME.fullmatch(name) or name in RESERVED:
+    if not is_run_name(name):
         raise SettingsError(
             f"{name!r} is no name for a run",
             remedy="letters, digits, '.', '_' and '-', not 'serving': --run / DETBOX_RUN",
@@ -230,7 +235,16 @@ def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, A
     return rows
 
 
-def beat(run: Run, service: str, *, state: str, step: int, of: int, reason: str = "", clock: Callable[[], float] = time.time) -> None:
+def beat(
+    run: Run,
+    service: str,
+    *,
+    state: str,
+    step: int,
+    of: int,
+    reason: str = "",
+    clock: Callable[[], float] = time.time,
+) -> None:
     """Writes the heartbeat of `service`: what it does (`state`), how far it is, since when, and why it waits.
 
     States: starting, training, saving, evaluating, waiting, stopped, failed, done. `time` is Unix seconds.

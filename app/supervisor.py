@@ -33,6 +33,8 @@ class Service:
     essential: bool = True
     process: subprocess.Popen | None = field(default=None, repr=False)
     log_start: int = 0
+    stopped: bool = False
+    """Whether it was sent a signal, so that its exit code is no surprise."""
 
     def start(self) -> None:
         """Starts the process; its log is appended to."""
@@ -61,6 +63,7 @@ class Service:
     def send(self, number: int) -> None:
         """Sends a signal to the whole process group, if it is there."""
         if self.is_running():
+            self.stopped = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
 

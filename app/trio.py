@@ -107,6 +107,8 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None) -> Outc
 
 def _word(service: Service, now: standing.Standing, site: str) -> str:
     if service.code is not None:
+        if service.stopped:
+            return "stopped"
         return "ended" if service.code == 0 else f"ended with code {service.code}"
     if service.name == "tensorboard":
         return site
