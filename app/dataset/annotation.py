@@ -6,9 +6,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One annotated object: corners in pixels of the annotated picture, or in fractions of it (`Picture.fractions`).
+    """One annotated object: corners in pixels of the annotated picture, or in fractions of it
+    (`Picture.fractions`).
 
-    x runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture, None: the box's.
+    x runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture,
+    None: the box's.
     """
 
     label: str
@@ -26,8 +28,8 @@ class Box:
 class Picture:
     """One picture of a data set with its boxes.
 
-    `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the annotation
-    states them, 0 where it does not.
+    `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the
+    annotation states them, 0 where it does not.
     """
 
     path: Path
@@ -40,7 +42,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A class that a data set declares, in the set's order. `group`: it only groups other classes (a super-category)."""
+    """A class that a data set declares, in the set's order. `group`: it only groups other classes (a
+    super-category)."""
 
     name: str
     group: bool = False

@@ -32,10 +32,12 @@ def sound(box: Box, where: str) -> Iterator[Box | Fault]:
 
 
 def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
-    """The width and height in which the picture's boxes are expressed, whether they are to be rotated with it, and faults.
+    """The width and height in which the picture's boxes are expressed, whether they are to be rotated with
+    it, and faults.
 
-    `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the annotation states the
-    size that viewers show, or none, the boxes are in that; where it states the unrotated one, in that.
+    `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the
+    annotation states the size that viewers show, or none, the boxes are in that; where it states the
+    unrotated one, in that.
     """
     view = raw[::-1] if orientation >= 5 else raw
     said = (picture.width, picture.height)
@@ -49,11 +51,16 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
     for size, rotated in ((view, False), (raw, orientation >= 5)):
         if abs(said[0] * size[1] - said[1] * size[0]) <= ASPECT_TOLERANCE * said[0] * size[1]:
             return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, picture.name, detail, MENDED)]
-    return *map(float, view), False, [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", MENDED)]
+    return (
+        *map(float, view),
+        False,
+        [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", MENDED)],
+    )
 
 
 def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
-    """Where a point of the stored picture lies once EXIF's orientation is applied; both in fractions, (x, y)."""
+    """Where a point of the stored picture lies once EXIF's orientation is applied; both in fractions, (x,
+    y)."""
     return {
         1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y),
         5: (y, x), 6: (1 - y, x), 7: (1 - y, 1 - x), 8: (y, 1 - x),
@@ -61,7 +68,8 @@ def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
 
 
 def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
-    """The picture's boxes in fractions of the picture as viewers show it, clipped to it; and what had to be mended.
+    """The picture's boxes in fractions of the picture as viewers show it, clipped to it; and what had to be
+    mended.
 
     `area` becomes a fraction of the picture's area. A box that lies wholly outside is dropped.
     """

@@ -15,7 +15,8 @@ FILE_NAME = runs.Run(Path()).dataset_card.name
 
 @dataclass(frozen=True)
 class SplitCard:
-    """One of the two splits. `records` is a glob relative to the folder of records; `source` the split's name in the set."""
+    """One of the two splits. `records` is a glob relative to the folder of records; `source` the split's name
+    in the set."""
 
     source: str
     pictures: int
@@ -30,8 +31,8 @@ class SplitCard:
 class Card:
     """What `prepare` made. `classes[i]` has the id `i + 1`. `splits` has `train` and `eval`.
 
-    `fingerprint` stands for the contents of the set and the arguments, wherever it lies; `state` for the very files on this
-    disk, times included.
+    `fingerprint` stands for the contents of the set and the arguments, wherever it lies; `state` for the very
+    files on this disk, times included.
     """
 
     source: str
@@ -64,7 +65,9 @@ def from_json(value: Any) -> Card | None:
                 **value,
                 "classes": tuple(value["classes"]),
                 "splits": {name: SplitCard(**split) for name, split in value["splits"].items()},
-                "faults": tuple(FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]),
+                "faults": tuple(
+                    FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]
+                ),
             }
         )
     except (TypeError, KeyError, AttributeError):

@@ -1,4 +1,5 @@
-"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's `_annotations.coco.json` a folder."""
+"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's `_annotations.coco.json` a
+folder."""
 
 import json
 import mmap
@@ -27,7 +28,8 @@ def recognise(source: Path) -> str:
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The names of the set's own splits, such as `train2017` or `valid`; none where there is a single file."""
+    """The names of the set's own splits, such as `train2017` or `valid`; none where there is a single
+    file."""
     return tuple(name for name in _files(source) if name)
 
 
@@ -114,7 +116,9 @@ class _Document:
         """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
         groups = {_text(row.get("supercategory", "")) for row in rows}
         seen = set()
-        for row in sorted(rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))):
+        for row in sorted(
+            rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))
+        ):
             name = _text(row.get("name") or "")
             if not name:
                 yield Fault(faults.LABEL_UNKNOWN, self.where, f"category {row.get('id')} without a name")
@@ -124,7 +128,9 @@ class _Document:
                 yield Fault(faults.LABEL_TWICE, self.where, name, MENDED)
                 continue
             seen.add(name)
-            yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
+            yield Category(
+                name, group=name in groups and row.get("supercategory") in (None, "", "none", name)
+            )
 
     def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
         where = f"{self.where} annotation {row.get('id')}"

@@ -1,7 +1,6 @@
 """The pictures of the chosen splits, read once, each picture once, with sound boxes and known classes."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,56 +9,70 @@ from app.dataset import boxes, faults, splits
 from app.dataset.annotation import Box, Category, Picture
 from app.dataset.faults import MENDED, Fault, Tally
 from app.dataset.formats import Reader
-from app.dataset.splits import EVAL, TRAIN
+from app.dataset.splits import EVAL, TRAIN, Choice
 from app.errors import DatasetError
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """The pictures of both splits in the set's order, the classes in the order of their ids, and the splits' names."""
+    """The pictures of both splits in the set's order, the classes in the order of their ids, and the splits'
+    names."""
 
     pictures: Mapping[str, list[Picture]]
     classes: tuple[str, ...]
     names: Mapping[str, str]
 
 
-def collect(source: Path, reader: Reader, train: str, held_out: str, fraction: float, seed: int, explicit: bool, tally: Tally) -> Collection:
-    """Reads the splits `train` and `held_out` (empty: a `fraction` is held out) and adds what was wrong to `tally`.
+def collect(
+    source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally
+) -> Collection:
+    """Reads the chosen splits (without one for evaluation a `fraction` is held out) and adds what was wrong
+    to `tally`.
 
-    Pictures in both splits are taken out of training, unless the splits were named (`explicit`): that is refused. Raises
-    DatasetError where a split or the whole set turns out empty.
+    Pictures in both splits are taken out of training, unless the splits were named by the user: that is
+    refused. Raises DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    parts = {TRAIN: _read(source, reader, train, declared, tally)}
-    if held_out:
-        parts[EVAL] = _read(source, reader, held_out, declared, tally)
-        _separate(parts, explicit, (train, held_out), str(source), tally)
-        names = {TRAIN: train, EVAL: held_out}
+    parts = {TRAIN: _read(source, reader, choice.train, declared, tally)}
+    if choice.eval:
+        parts[EVAL] = _read(source, reader, choice.eval, declared, tally)
+        _separate(parts, choice, str(source), tally)
+        names = {TRAIN: choice.train, EVAL: choice.eval}
     else:
-        chosen = splits.hold_out({n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed)
+        chosen = splits.hold_out(
+            {n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed
+        )
         parts = {
             TRAIN: {name: picture for name, picture in parts[TRAIN].items() if name not in chosen},
             EVAL: {name: picture for name, picture in parts[TRAIN].items() if name in chosen},
         }
-        whole = train or "the whole set"
+        whole = choice.train or "the whole set"
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
     for part, pictures in parts.items():
         if not pictures:
             raise nothing_left(part, names[part], str(source), tally)
-    used = {box.label for pictures in parts.values() for picture in pictures.values() for box in picture.boxes}
+    used = {
+        box.label for pictures in parts.values() for picture in pictures.values() for box in picture.boxes
+    }
     if not used:
-        raise DatasetError("no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?")
+        raise DatasetError(
+            "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
+        )
     classes = [name for name, group in declared.items() if name in used or not group]
     classes += sorted(used - set(classes))
-    return Collection({part: list(pictures.values()) for part, pictures in parts.items()}, tuple(classes), names)
+    return Collection(
+        {part: list(pictures.values()) for part, pictures in parts.items()}, tuple(classes), names
+    )
 
 
 def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:
     """The error for a split without usable pictures; it cites the most frequent fault as the likely cause."""
     remedy = _most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
-    return DatasetError(f"no usable picture for {'training' if part == TRAIN else 'evaluation'} ({name})", where=where, remedy=remedy)
+    return DatasetError(
+        f"no usable picture for {'training' if part == TRAIN else 'evaluation'} ({name})",
+        where=where,
+        remedy=remedy,
+    )
 
 
 def _most_frequent(tally: Tally) -> str:
@@ -67,7 +80,9 @@ def _most_frequent(tally: Tally) -> str:
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
-def _read(source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally) -> dict[str, Picture]:
+def _read(
+    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally
+) -> dict[str, Picture]:
     """The pictures of a split by name, each once: the boxes of one listed twice are joined."""
     pictures: dict[str, Picture] = {}
     for item in reader.read(source, split):
@@ -80,7 +95,9 @@ def _read(source: Path, reader: Reader, split: str, declared: dict[str, bool], t
             earlier = pictures.get(item.name)
             if earlier is not None:
                 tally.add(Fault(faults.PICTURE_TWICE, item.name, "boxes joined", MENDED))
-                picture = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes)))
+                picture = dataclasses.replace(
+                    earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes))
+                )
             pictures[item.name] = picture
     return pictures
 
@@ -96,13 +113,15 @@ def _sound(picture: Picture, tally: Tally) -> list[Box]:
     return kept
 
 
-def _separate(parts: dict[str, dict[str, Picture]], explicit: bool, names: tuple[str, str], where: str, tally: Tally) -> None:
+def _separate(parts: dict[str, dict[str, Picture]], choice: Choice, where: str, tally: Tally) -> None:
     both = [name for name in parts[TRAIN] if name in parts[EVAL]]
-    if both and explicit:
+    if both and choice.named:
         raise DatasetError(
-            f"{len(both)} pictures are both in {names[0]!r} and in {names[1]!r}, such as {both[0]}", where=where,
-            remedy="choose splits that share none: --train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
-        )  # fmt: skip
+            f"{len(both)} pictures are both in {choice.train!r} and in {choice.eval!r}, such as {both[0]}",
+            where=where,
+            remedy="choose splits that share none: "
+            "--train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
+        )
     for name in both:
         tally.add(Fault(faults.PICTURE_IN_BOTH, name, "taken out of training"))
         del parts[TRAIN][name]

@@ -1,7 +1,7 @@
 """tf.train.Example without TensorFlow: the same bytes from a message built in a descriptor pool of its own.
 
-The pool is private, so the message can live in one process with TensorFlow's own, whatever the order of imports.
-Field numbers are those of tensorflow/core/example/{example,feature}.proto.
+The pool is private, so the message can live in one process with TensorFlow's own, whatever the order of
+imports. Field numbers are those of tensorflow/core/example/{example,feature}.proto.
 """
 
 import functools
@@ -25,7 +25,9 @@ def _example_class():
     """The message class of `Example { Features { map<string, Feature> } }`."""
     file = descriptor_pb2.FileDescriptorProto(name="detbox/example.proto", package="detbox", syntax="proto3")
     for name, _, kind in _LISTS:
-        file.message_type.add(name=name).field.add(name="value", number=1, label=_FIELD.LABEL_REPEATED, type=kind)
+        file.message_type.add(name=name).field.add(
+            name="value", number=1, label=_FIELD.LABEL_REPEATED, type=kind
+        )
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
     for number, (name, field, _) in enumerate(_LISTS, 1):
@@ -38,14 +40,22 @@ def _example_class():
     entry.options.map_entry = True
     entry.field.add(name="key", number=1, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_STRING)
     entry.field.add(
-        name="value", number=2, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_MESSAGE, type_name=".detbox.Feature"
+        name="value",
+        number=2,
+        label=_FIELD.LABEL_OPTIONAL,
+        type=_FIELD.TYPE_MESSAGE,
+        type_name=".detbox.Feature",
     )
     features.field.add(
         name="feature", number=1, label=_FIELD.LABEL_REPEATED, type=_FIELD.TYPE_MESSAGE,
         type_name=".detbox.Features.FeatureEntry",
     )  # fmt: skip
     file.message_type.add(name="Example").field.add(
-        name="features", number=1, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_MESSAGE, type_name=".detbox.Features"
+        name="features",
+        number=1,
+        label=_FIELD.LABEL_OPTIONAL,
+        type=_FIELD.TYPE_MESSAGE,
+        type_name=".detbox.Features",
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -53,14 +63,18 @@ def _example_class():
 
 
 def encode(features: Mapping[str, tuple[str, Values]]) -> bytes:
-    """The serialized Example of `{key: (kind, values)}`; kinds: `bytes_list` (str is UTF-8), `float_list`, `int64_list`.
+    """The serialized Example of `{key: (kind, values)}`; kinds: `bytes_list` (str is UTF-8), `float_list`,
+    `int64_list`.
 
     Equal features give equal bytes. A float is stored as float32.
     """
     message = _example_class()()
     for key, (kind, values) in features.items():
         if kind == "bytes_list":
-            values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
+            values = [
+                value.encode(errors="surrogateescape") if isinstance(value, str) else value
+                for value in values
+            ]
         target = getattr(message.features.feature[key], kind)
         target.SetInParent()
         target.value.extend(values)

@@ -47,7 +47,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class FaultCount:
-    """How often one kind of fault was met, what was done about it, and up to ten examples (`file: particulars`)."""
+    """How often one kind of fault was met, what was done about it, and up to ten examples (`file:
+    particulars`)."""
 
     kind: str
     action: str
@@ -82,4 +83,6 @@ class Tally:
     def rows(self) -> tuple[FaultCount, ...]:
         """The counts, the most frequent first."""
         ordered = sorted(self.counts, key=lambda key: (-self.counts[key], key))
-        return tuple(FaultCount(*key, count=self.counts[key], examples=tuple(self.examples[key])) for key in ordered)
+        return tuple(
+            FaultCount(*key, count=self.counts[key], examples=tuple(self.examples[key])) for key in ordered
+        )

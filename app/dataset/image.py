@@ -1,4 +1,5 @@
-"""The bytes of a picture as records hold them: 8-bit RGB that TensorFlow decodes the same way up as viewers show it."""
+"""The bytes of a picture as records hold them: 8-bit RGB that TensorFlow decodes the same way up as viewers
+show it."""
 
 import io
 import warnings
@@ -20,8 +21,8 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 class Stored:
     """A picture ready for a record.
 
-    `data` is JPEG or PNG as `format` says, `width` x `height` pixels. `raw` is the (width, height) in the source file and
-    `orientation` its EXIF orientation (1 to 8), which `data` has applied.
+    `data` is JPEG or PNG as `format` says, `width` x `height` pixels. `raw` is the (width, height) in the
+    source file and `orientation` its EXIF orientation (1 to 8), which `data` has applied.
     """
 
     data: bytes
@@ -43,9 +44,9 @@ class UnusablePicture(Exception):
 def store(path: Path, name: str, max_side: int = 0) -> Stored:
     """The picture at `path`, its longer side at most `max_side` pixels (0: as it is).
 
-    Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes JPEG. Every
-    picture is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is found here and not by the
-    trainer. Raises UnusablePicture.
+    Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes
+    JPEG. Every picture is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is
+    found here and not by the trainer. Raises UnusablePicture.
     """
     try:
         data = path.read_bytes()
@@ -58,10 +59,12 @@ def store(path: Path, name: str, max_side: int = 0) -> Stored:
     except Image.DecompressionBombError:
         limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
         raise UnusablePicture(Fault(faults.PICTURE_TOO_LARGE, name, limit)) from None
+    except Image.UnidentifiedImageError:
+        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, "no picture format")) from None
     except Exception as error:
-        # Pillow's decoders raise nearly anything on hostile bytes: OSError, SyntaxError, struct.error, IndexError ...
-        reason = " ".join(str(error).split()).replace(f" {path}", "")[:120] if not isinstance(error, Image.UnidentifiedImageError) else ""
-        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, reason or "no picture format")) from None
+        # Pillow's decoders raise nearly anything on hostile bytes: SyntaxError, struct.error, IndexError ...
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, reason)) from None
 
 
 def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
@@ -89,7 +92,9 @@ def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # A broken EXIF block is no reason to lose the picture; its reader raises nearly anything.
+    except (
+        Exception
+    ):  # A broken EXIF block is no reason to lose the picture; its reader raises nearly anything.
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -110,9 +115,12 @@ def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB. Sixteen bits are scaled, floats stretched over their range, transparency is ignored as TensorFlow does."""
+    """8-bit RGB. Sixteen bits are scaled, floats stretched over their range, transparency is ignored as
+    TensorFlow does."""
     if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert(
+            "RGB"
+        )
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, np.float32))
         values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255

@@ -10,14 +10,23 @@ Progress = Callable[[int, int], None]
 
 @contextmanager
 def shown(title: str, progress: Progress | None) -> Iterator[Progress]:
-    """The caller's own `progress`, else a bar with the time left on stderr if that is a terminal, else silence."""
+    """The caller's own `progress`, else a bar with the time left on stderr if that is a terminal, else
+    silence."""
     if progress is not None:
         yield progress
     elif not sys.stderr.isatty():
         yield lambda done, of: None
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+        from rich.progress import (
+            Progress as Bar,
+        )
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

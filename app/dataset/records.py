@@ -1,7 +1,7 @@
 """TFRecord files without TensorFlow.
 
-Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian), its masked CRC-32C, the data, the data's
-masked CRC-32C.
+Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian), its masked CRC-32C, the
+data, the data's masked CRC-32C.
 """
 
 import struct
@@ -64,7 +64,8 @@ def read_raw(path: Path) -> Iterator[bytes]:
 def read(paths: Iterable[Path]) -> Iterator[dict[str, list]]:
     """The Examples of record files in order, as `{key: list of bytes, float or int}`.
 
-    Raises DatasetError for a file that is missing, cut short or damaged, or holds something else than Examples.
+    Raises DatasetError for a file that is missing, cut short or damaged, or holds something else than
+    Examples.
     """
     for path in paths:
         for number, data in enumerate(read_raw(path)):

@@ -46,11 +46,15 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
                 done()
                 continue
             if stored.orientation != 1:
-                result.faults.add(Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", MENDED))
+                result.faults.add(
+                    Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", MENDED)
+                )
             kept, found = boxes.place(picture, stored.raw, stored.orientation)
             result.faults.extend(found)
             digest = hashlib.sha256(stored.data)
-            records.append(file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids)))
+            records.append(
+                file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids))
+            )
             result.pictures += 1
             result.pictures_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
@@ -62,7 +66,8 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
 def features(
     name: str, stored: image.Stored, sha256: str, kept: list[Box], ids: Mapping[str, int]
 ) -> dict[str, tuple[str, example.Values]]:
-    """The features that upstream's TfExampleDecoder reads. Corners are fractions of the picture, areas stored pixels."""
+    """The features that upstream's TfExampleDecoder reads. Corners are fractions of the picture, areas stored
+    pixels."""
     pixels = stored.width * stored.height
     return {
         "image/encoded": ("bytes_list", [stored.data]),

@@ -4,6 +4,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from app.errors import DatasetError
 
@@ -12,28 +13,46 @@ _TRAIN_NAMES = (r"train\d*", r"training\d*")
 _EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
 
 
-def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Choice:
+    """The set's splits to train and to evaluate on. An empty `eval`: a part of `train` is held out; two
+    empty: of the set.
+
+    `named`: the user named at least one.
+    """
+
+    train: str
+    eval: str
+    named: bool
+
+
+def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> Choice:
     """The names of the splits to train and to evaluate on, out of the set's `own`.
 
-    Named ones win; else `train`, and the first there is of `val`, `valid`, `validation`, `eval`, `test` (each also with a
-    year, as COCO's `val2017`). An empty name for evaluation: hold out a fraction of the training split; two empty names: of
-    the whole set. Raises DatasetError for a name that the set does not have.
+    Named ones win; else `train`, and the first there is of `val`, `valid`, `validation`, `eval`, `test` (each
+    also with a year, as COCO's `val2017`). Raises DatasetError for a name that the set does not have.
     """
     there = f"it has {', '.join(own)}" if own else "it has no splits of its own"
     for flag, name in (("train_split", train_split), ("eval_split", eval_split)):
         if name and name not in own:
             raise DatasetError(
-                f"split {name!r} is not in the data set; {there}", where=where, remedy=f"--{flag} / DETBOX_{flag.upper()}"
+                f"split {name!r} is not in the data set; {there}",
+                where=where,
+                remedy=f"--{flag} / DETBOX_{flag.upper()}",
             )
     train = train_split or _first(own, _TRAIN_NAMES)
     if not train and (own or eval_split):
-        raise DatasetError(f"no split is named train; {there}", where=where, remedy="--train_split / DETBOX_TRAIN_SPLIT")
+        raise DatasetError(
+            f"no split is named train; {there}", where=where, remedy="--train_split / DETBOX_TRAIN_SPLIT"
+        )
     held_out = eval_split or _first([name for name in own if name != train], _EVAL_NAMES)
     if train and train == held_out:
         raise DatasetError(
-            f"{train!r} is named for training and for evaluation; {there}", where=where, remedy="--eval_split / DETBOX_EVAL_SPLIT"
+            f"{train!r} is named for training and for evaluation; {there}",
+            where=where,
+            remedy="--eval_split / DETBOX_EVAL_SPLIT",
         )
-    return train, held_out
+    return Choice(train, held_out, bool(train_split or eval_split))
 
 
 def _first(own: Sequence[str], patterns: Sequence[str]) -> str:
@@ -47,8 +66,9 @@ def _first(own: Sequence[str], patterns: Sequence[str]) -> str:
 def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[str]:
     """The names of the pictures to evaluate on: about `fraction` of them, and of each class.
 
-    `labels` gives the classes in each picture. The rarest class is dealt out first; a class in two pictures or more ends up
-    in both parts wherever its pictures allow that. The same names, fraction and seed give the same part.
+    `labels` gives the classes in each picture. The rarest class is dealt out first; a class in two pictures
+    or more ends up in both parts wherever its pictures allow that. The same names, fraction and seed give the
+    same part.
     """
     order = sorted(labels)
     random.Random(seed).shuffle(order)
@@ -72,7 +92,8 @@ def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[
 
 
 def _repair(members: Mapping[str, Sequence[str]], labels: Mapping[str, Set[str]], held: set[str]) -> None:
-    """Moves a picture for each class that one part lacks, if no class of that picture then lacks in the other part."""
+    """Moves a picture for each class that one part lacks, if no class of that picture then lacks in the other
+    part."""
 
     def count(label: str, in_held: bool) -> int:
         return sum((name in held) == in_held for name in members[label])

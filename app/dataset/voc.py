@@ -26,11 +26,14 @@ def recognise(source: Path) -> str:
     if found is None:
         return ""
     lists = len(_image_sets(source))
-    return f"{len(files)} XML files such as {found.relative_to(source)}" + (f" and {lists} lists in ImageSets" if lists else "")
+    return f"{len(files)} XML files such as {found.relative_to(source)}" + (
+        f" and {lists} lists in ImageSets" if lists else ""
+    )
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The set's own splits: the lists in ImageSets, else folders of XML named like splits (train, val, test ...)."""
+    """The set's own splits: the lists in ImageSets, else folders of XML named like splits (train, val, test
+    ...)."""
     lists = _image_sets(source)
     if lists:
         return tuple(sorted({path.stem for path in lists}))
@@ -56,8 +59,11 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
 
 
 def _image_sets(source: Path) -> list[Path]:
-    """The lists of whole splits. `dog_train.txt` and its like belong to one class: they have a second column of 1 or -1."""
-    lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
+    """The lists of whole splits. `dog_train.txt` and its like belong to one class: they have a second column
+    of 1 or -1."""
+    lists = [
+        p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"
+    ]
     return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) == 1]
 
 
@@ -80,7 +86,9 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
                 file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
             yield file, "" if file.is_file() else name
     if not lists:
-        yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
+        yield from (
+            (path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split
+        )
 
 
 def _picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | Fault]:
@@ -131,8 +139,8 @@ def _box(node: Element, where: str) -> Box | Fault:
 def parse(data: bytes) -> Element:
     """The root element of an `<annotation>` file in any encoding; entities and DTD tricks are refused.
 
-    A second try decodes the text here: expat takes no multi-byte encodings but UTF-8 and UTF-16, nor a declaration that is
-    untrue (UTF-8 text that says it is UTF-16). Raises ValueError with one line.
+    A second try decodes the text here: expat takes no multi-byte encodings but UTF-8 and UTF-16, nor a
+    declaration that is untrue (UTF-8 text that says it is UTF-16). Raises ValueError with one line.
     """
     try:
         root = ElementTree.fromstring(data)
@@ -152,7 +160,13 @@ def parse(data: bytes) -> Element:
 
 def _decoded(data: bytes) -> str:
     declared = re.match(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data.replace(b"\0", b"")[:200])
-    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+    marks = {
+        b"\xff\xfe": "utf-16",
+        b"\xfe\xff": "utf-16",
+        b"\xef\xbb": "utf-8-sig",
+        b"<\0": "utf-16-le",
+        b"\0<": "utf-16-be",
+    }
     encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
     for candidate in filter(None, (encoding, "utf-8")):
         try:
