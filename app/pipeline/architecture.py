@@ -25,8 +25,7 @@ def extractor_type(config: Any) -> str:
 
 
 def has_fixed_shape(config: Any) -> bool:
-    """Whether every picture leaves the resizer with the same height and width, so that batches can be
-    made."""
+    """Whether every picture leaves the resizer with the same height and width, as batches need."""
     resizer = body(config).image_resizer
     if resizer.HasField("keep_aspect_ratio_resizer"):
         return resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
@@ -34,8 +33,7 @@ def has_fixed_shape(config: Any) -> bool:
 
 
 def picture_size(config: Any) -> tuple[int, int] | None:
-    """Height and width in pixels of what the network sees, the largest it can be; None if the resizer sets no
-    bound."""
+    """Height and width in pixels that the network sees at most; None if the resizer sets no bound."""
     resizer = body(config).image_resizer
     if resizer.HasField("fixed_shape_resizer"):
         return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width

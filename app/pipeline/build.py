@@ -74,8 +74,7 @@ def build(request: Request) -> Pipeline:
     """The pipeline.config for `request`. SettingsError (one line) where no usable one can be made."""
     origin = find_origin(request.model, request.fine_tune_checkpoint)
     before = protos.print_pipeline(origin.config)
-    config = type(origin.config)()
-    config.CopyFrom(origin.config)
+    config = origin.config
     notes = _edit(config, request, origin.name)
     if request.config_override:
         protos.merge_pipeline(request.config_override, config, where="config_override")
@@ -160,7 +159,8 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
     length, warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     if old_length and length and length != old_length:
         notes.append(
-            f"learning rate schedule of {old_length} steps fitted to {length}, for a run of {train.num_steps}"
+            f"learning rate schedule fitted to {train.num_steps} steps: "
+            f"its last change moved from step {old_length} to {length}"
         )
     if request.warmup_steps is None and warmup != old_warmup:
         notes.append(

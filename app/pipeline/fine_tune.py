@@ -19,8 +19,7 @@ TYPES = {
 
 
 def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
-    """Points `train_config` at `checkpoint`, or takes out the zoo's placeholder if none is given. Returns
-    notes."""
+    """Points `train_config` at `checkpoint`; without one, takes out the zoo's placeholder. Returns notes."""
     train = config.train_config
     if checkpoint:
         train.fine_tune_checkpoint = checkpoint_prefix(checkpoint)

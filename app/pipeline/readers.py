@@ -18,7 +18,6 @@ def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records:
         (config.eval_input_reader[0], eval_records),
     ):
         reader.label_map_path = label_map
-        reader.ClearField("external_input_reader")
         reader.tf_record_input_reader.ClearField("input_path")
         reader.tf_record_input_reader.input_path.append(records)
 

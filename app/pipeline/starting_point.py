@@ -24,8 +24,7 @@ KEYS = {
 
 
 def check(config: Any, shapes: Mapping[str, Sequence[int]] | None) -> list[Finding]:
-    """Faults of the fine-tune checkpoint's files and, where `shapes` (keys to shapes) is known, of its
-    contents."""
+    """Faults of the fine-tune checkpoint's files and, where `shapes` (keys to shapes) are known, keys."""
     prefix = config.train_config.fine_tune_checkpoint
     if not prefix:
         return []

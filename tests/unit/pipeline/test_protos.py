@@ -1,0 +1,76 @@
+"""Proto text in and out, with errors that name the line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from app.errors import SettingsError
+from app.odapi import protos
+
+
+def test_no_tensorflow():
+    """Parsing a pipeline imports no TensorFlow: it takes seconds."""
+    code = "import sys, app.pipeline.build; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("model {\n  ssd {\n    num_clases: 3 } }", 3, "num_clases"),
+        ("model {\n  ssd {", 2, "Expected"),
+        ("train_config {\n batch_size: many\n}", 2, "many"),
+    ],
+)
+def test_parse_error(text, line, what):
+    """A text that does not parse is one line: file, line, fault, remedy; exit code 3."""
+    with pytest.raises(SettingsError) as caught:
+        protos.parse_pipeline(text, where="my.config")
+    message = str(caught.value)
+    assert message.startswith(f"my.config:{line}: does not parse: ") and what in message
+    assert " -> " in message and "\n" not in message
+    assert caught.value.exit_code == 3
+
+
+def test_label_map_round_trip():
+    """Names survive with quotes, umlauts and newlines in them."""
+    names = {1: 'a "quoted" name', 2: "größe", 3: "two\nlines"}
+    assert protos.parse_label_map(protos.print_label_map(names), where="map") == names
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('item { id: 0 name: "background" }', "not above 0"),
+        ('item { id: 1 name: "a" } item { id: 1 name: "b" }', "appears twice"),
+        ('item { id: 1 name: "a" } item { id: 2 name: "a" }', "another has too"),
+        ("item { id: 4 }", "no name"),
+        ('item { id: one name: "a" }', "does not parse"),
+    ],
+)
+def test_label_map_faults(text, fault):
+    """A label map that upstream would misread is refused."""
+    with pytest.raises(SettingsError, match=fault):
+        protos.parse_label_map(text, where="label_map.pbtxt")
+
+
+def test_label_map_display_name():
+    """A display name beside the name, as many published maps have it, is accepted."""
+    text = 'item {\n  name: "/m/01g317"\n  id: 1\n  display_name: "person"\n}\n'
+    assert protos.parse_label_map(text, where="map") == {1: "/m/01g317"}
+
+
+def test_override_changes_the_reader_that_is_there():
+    """An eval_input_reader in an override edits the first one; an input_path replaces."""
+    config = protos.parse_pipeline(
+        'eval_input_reader { label_map_path: "m" tf_record_input_reader { input_path: "old" } }', where="a"
+    )
+    protos.merge_pipeline(
+        'eval_input_reader { sample_1_of_n_examples: 2 tf_record_input_reader { input_path: "new" } }',
+        config,
+        where="b",
+    )
+    (reader,) = config.eval_input_reader
+    assert (reader.label_map_path, reader.sample_1_of_n_examples) == ("m", 2)
+    assert list(reader.tf_record_input_reader.input_path) == ["new"]
