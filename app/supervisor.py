@@ -141,7 +141,7 @@ class Supervisor:
         running = [service for service in self.services if service.essential and service.is_running()]
         if running:
             names = " and ".join(f"the {service.name}" for service in running)
-            say(f"stopping: {names} may take up to {self.grace:.0f} s to save; Ctrl-C again to kill")
+            say(f"stopping {names}: up to {self.grace:.0f} s to save, Ctrl-C again kills")
         signals, deadline = len(self._signals), time.monotonic() + self.grace
         while any(service.is_running() for service in running):
             if len(self._signals) > signals:

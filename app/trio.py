@@ -73,7 +73,6 @@ def train(run: runs.Run, trio: list[Service], *, metric: str, host: str, port: i
 
     try:
         Supervisor(trio).run(watch, view.say)
-        watch(every=0)
     except Stopped as stopped:
         saved = run.checkpoint_steps()
         where = f"step {saved[-1]} is saved" if saved else "no step is saved yet"
@@ -83,6 +82,7 @@ def train(run: runs.Run, trio: list[Service], *, metric: str, host: str, port: i
             remedy="the same command goes on from there",
         ) from None
     finally:
+        watch(every=0)
         view.close()
 
 

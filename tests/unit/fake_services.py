@@ -1,0 +1,86 @@
+"""Stand-ins for the services: programs of a few lines that keep the run directory's contract."""
+
+import sys
+from pathlib import Path
+
+from app.runs import Run
+from app.supervisor import Service
+
+HEAD = """
+import os, signal, sys, time
+from pathlib import Path
+from app import runs
+run = runs.Run(Path(sys.argv[1]))
+"""
+
+TRAINER = (
+    HEAD
+    + """
+steps, pause = int(sys.argv[2]), float(sys.argv[3])
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(signal.SIGTERM))
+signal.signal(signal.SIGINT, lambda *_: stop.append(signal.SIGINT))
+def save(step):
+    runs.write_text(run.root / f"ckpt-{step}.index", "")
+for step in range(1, steps + 1):
+    runs.beat(run, "trainer", state="training", step=step, of=steps)
+    runs.append_line(run.metrics, {"step": step, "time": time.time(), "loss": 1 / step, "learning_rate": 0.02,
+                                   "steps_per_sec": 1 / pause})
+    runs.write_text(run.train_events / "events", "x" * 1000 * step)
+    time.sleep(pause)
+    if stop:
+        save(step)
+        print(f"detbox: stopped: step {step} is saved", flush=True)
+        sys.exit(128 + stop[0])
+save(steps)
+runs.write_json(run.done, {"step": steps, "reason": "completed"})
+runs.beat(run, "trainer", state="done", step=steps, of=steps)
+"""
+)
+
+EVALUATOR = (
+    HEAD
+    + """
+while not run.checkpoint_steps():
+    runs.beat(run, "evaluator", state="waiting", step=0, of=0, reason="for the first checkpoint")
+    time.sleep(0.05)
+step = run.checkpoint_steps()[-1]
+runs.append_line(run.evaluations, {"step": step, "metrics": {"DetectionBoxes_Precision/mAP": 0.31}})
+runs.beat(run, "evaluator", state="done", step=step, of=step)
+"""
+)
+
+CRASH = (
+    HEAD
+    + """
+runs.beat(run, "trainer", state="training", step=3, of=9)
+print("a line before", flush=True)
+print("detbox: error: loss is not finite at step 3", file=sys.stderr)
+sys.exit(6)
+"""
+)
+
+STUBBORN = (
+    HEAD
+    + """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+(run.root / "stubborn.pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+)
+
+FOREVER = (
+    HEAD
+    + """
+import subprocess
+(run.root / f"forever-{os.path.basename(sys.argv[2])}.pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+)
+
+
+def service(run: Run, name: str, program: str, *arguments: object, essential: bool = True) -> Service:
+    """A service that runs `program` with the run's directory and `arguments`."""
+    argv = [sys.executable, "-c", program, str(run.root), *map(str, arguments)]
+    environ = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
+    return Service(name, argv, environ, run.log(name), essential)

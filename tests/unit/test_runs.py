@@ -1,0 +1,141 @@
+"""The run directory: names, atomic writing, tolerant reading."""
+
+import json
+import threading
+
+import pytest
+
+from app import runs
+from app.errors import SettingsError
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "serving", "-x", "a b", "x" * 101])
+def test_a_name_that_leaves_models_dir_is_refused(tmp_path, name):
+    """No name reaches another folder or detbox's own."""
+    with pytest.raises(SettingsError, match="is no name for a run"):
+        runs.find(tmp_path, name)
+
+
+def test_finding_a_run_writes_nothing(tmp_path):
+    """A reader may look for a run that is not there."""
+    run = runs.find(tmp_path, "2024")
+    assert (run.name, run.root, list(tmp_path.iterdir())) == ("2024", tmp_path / "2024", [])
+    assert run.checkpoint_steps() == []
+
+
+def test_checkpoint_steps_are_whole_checkpoints_in_order(tmp_path):
+    """Data without an index (a write cut short) and names of another kind don't count."""
+    for name in (
+        "ckpt-20.index",
+        "ckpt-3.index",
+        "ckpt-100.data-00000-of-00001",
+        "ckpt-x.index",
+        "ckpt-7.tmp",
+    ):
+        (tmp_path / name).touch()
+    assert runs.Run(tmp_path).checkpoint_steps() == [3, 20]
+
+
+def test_a_reader_never_sees_a_file_half_written(tmp_path):
+    """While a writer rewrites a large file, each read gives one of its whole texts."""
+    path, stop, seen = tmp_path / "f.json", threading.Event(), set()
+    texts = [json.dumps(letter * 300_000) for letter in "ab"]
+    runs.write_text(path, texts[0])
+
+    def write():
+        while not stop.is_set():
+            for text in texts:
+                runs.write_text(path, text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(200):
+            seen.add(path.read_text())
+    finally:
+        stop.set()
+        writer.join()
+    assert seen <= set(texts)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["f.json"]
+
+
+def test_write_that_fails_leaves_the_old_file_alone(tmp_path):
+    """An error while a value is turned to text, or put in place, leaves no debris."""
+    path = tmp_path / "f.json"
+    runs.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="Circular"):
+        loop = {}
+        loop["loop"] = loop
+        runs.write_json(path, loop)
+    assert runs.read_json(path) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["f.json"]
+
+
+def test_replacing_a_folder_takes_the_new_one_whole(tmp_path):
+    """What the old folder held is gone, and no staging is left."""
+    target = tmp_path / "best"
+    for name in ("one", "two"):
+        with runs.replacing(target) as staging:
+            staging.mkdir()
+            (staging / name).touch()
+    assert [entry.name for entry in target.iterdir()] == ["two"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
+
+
+def test_replacing_that_fails_keeps_the_old(tmp_path):
+    """An exception in the block means that nothing changes."""
+    target = tmp_path / "best"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(RuntimeError), runs.replacing(target) as staging:
+        staging.mkdir()
+        raise RuntimeError
+    assert [entry.name for entry in target.iterdir()] == ["old"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
+
+
+def test_readers_take_absence_and_damage(tmp_path):
+    """None or an empty list, never an exception."""
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"a": ')
+    assert runs.read_json(tmp_path / "absent.json") is None
+    assert runs.read_json(broken) is None
+    assert runs.read_lines(tmp_path / "absent.jsonl") == []
+    assert runs.read_lines(broken / "below") == []
+
+
+def test_a_line_cut_short_costs_only_itself(tmp_path):
+    """After a writer was killed in the middle of a line, the next lines can be read."""
+    path = tmp_path / "metrics.jsonl"
+    runs.append_line(path, {"step": 1})
+    with open(path, "a") as file:
+        file.write('{"step": 2, "lo')
+    runs.append_line(path, {"step": 3})
+    runs.append_line(path, {"step": 4})
+    assert [row["step"] for row in runs.read_lines(path)] == [1, 3, 4]
+
+
+def test_tail_reads_the_last_rows_only(tmp_path):
+    """A long file costs no more than a short one; a row cut by the seam is passed over."""
+    path = tmp_path / "metrics.jsonl"
+    for step in range(100):
+        runs.append_line(path, {"step": step})
+    steps = [row["step"] for row in runs.read_lines(path, tail_bytes=100)]
+    assert steps == list(range(100 - len(steps), 100))
+    assert 3 < len(steps) < 10
+
+
+def test_heartbeat_keeps_since_while_the_state_lasts(tmp_path):
+    """`since` is when the state began, `advanced` when the step last changed, `time` is now."""
+    run, now = runs.Run(tmp_path), [100.0]
+
+    def beat(state, step):
+        runs.beat(run, "trainer", state=state, step=step, of=9, clock=lambda: now[0])
+        found = runs.read_json(run.status("trainer"))
+        now[0] += 10
+        return found["time"], found["since"], found["advanced"]
+
+    assert beat("waiting", 0) == (100, 100, 100)
+    assert beat("waiting", 0) == (110, 100, 100)
+    assert beat("training", 1) == (120, 120, 120)
+    assert beat("training", 2) == (130, 120, 130)

@@ -1,0 +1,101 @@
+"""Settings: where values come from, what is refused, in which words."""
+
+import dataclasses
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings import FIELDS, Settings, as_environment, load
+
+
+def test_flag_wins_over_environment_over_dotenv_over_default(tmp_path):
+    """Each source overrides the next; what nobody gives is the default."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("DETBOX_BATCH_SIZE=1\nDETBOX_SEED=1\nDETBOX_NUM_SHARDS=1\n")
+    environ = {"DETBOX_BATCH_SIZE": "2", "DETBOX_SEED": "2"}
+    settings = load({"batch_size": "3"}, environ, dotenv)
+    assert (settings.batch_size, settings.seed, settings.num_shards, settings.log_every_n) == (3, 2, 1, 20)
+
+
+def test_empty_means_not_given():
+    """compose passes `DETBOX_BATCH_SIZE=` for a variable that is not set."""
+    assert load({"run": ""}, {"DETBOX_BATCH_SIZE": "", "DETBOX_LEARNING_RATE": ""}, None) == Settings()
+
+
+def test_every_default_is_valid():
+    """Loading nothing gives the declared defaults."""
+    assert load({}, {}, None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "words"),
+    [
+        ({"batch_size": "x"}, {}, ["--batch_size: 'x'", "DETBOX_BATCH_SIZE"]),
+        ({}, {"DETBOX_BATCH_SIZE": "-1"}, ["environment: DETBOX_BATCH_SIZE: '-1'", "--batch_size"]),
+        ({"eval_fraction": "1"}, {}, ["--eval_fraction: '1'", "less than 1"]),
+        ({"learning_rate": "nan"}, {}, ["--learning_rate"]),
+        ({"debug": "perhaps"}, {}, ["--debug: 'perhaps'"]),
+        ({"format": "yolo9"}, {}, ["--format: 'yolo9'", "voc"]),
+        ({"batchsize": "3"}, {}, ["--batchsize is unknown", "did you mean --batch_size?"]),
+        ({}, {"DETBOX_BATCHSIZE": "3"}, ["DETBOX_BATCHSIZE is unknown", "did you mean DETBOX_BATCH_SIZE?"]),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line(flags, environ, words):
+    """The line names the value, its source, and the flag and variable that mend it."""
+    with pytest.raises(SettingsError) as caught:
+        load(flags, environ, None)
+    assert "\n" not in str(caught.value)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_an_unknown_name_in_dotenv_is_refused(tmp_path):
+    """A typo in .env is not passed over; the message names the file."""
+    (tmp_path / ".env").write_text("DETBOX_SEEED=1\n")
+    with pytest.raises(
+        SettingsError, match=r"\.env: variable DETBOX_SEEED is unknown -> did you mean DETBOX_SEED"
+    ):
+        load({}, {}, tmp_path / ".env")
+
+
+def test_variables_of_others_are_left_alone():
+    """Only our prefix is looked at, less what tests and compose.yaml read."""
+    assert load({}, {"PATH": "/bin", "DETBOX_TEST_DATA": "/d", "DETBOXER": "1"}, None) == Settings()
+
+
+def test_two_checkpoint_cadences_are_refused():
+    """Steps and seconds between checkpoints contradict each other."""
+    with pytest.raises(SettingsError, match="both given"):
+        load({"checkpoint_every_n": "5", "checkpoint_every_secs": "5"}, {}, None)
+
+
+def test_settings_are_frozen():
+    """Nothing changes a setting after it was loaded."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().seed = 3
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({}, "sample"), ({"dataset": "data/bccd/"}, "bccd"), ({"dataset": "data/bccd", "run": "r1"}, "r1")],
+)
+def test_run_is_named_after_the_data_set(given, name):
+    """Without --run the run has the name of the data set's folder."""
+    assert load(given, {}, None).run_name == name
+
+
+def test_every_setting_has_its_line_and_group():
+    """A documentation line is short, and says something."""
+    for name, field in FIELDS.items():
+        assert 5 < len(field.metadata["doc"]) < 110, name
+        assert "\n" not in field.metadata["doc"], name
+        assert field.metadata["group"], name
+
+
+def test_environment_carries_all_settings_to_another_process(tmp_path):
+    """A child reads back the same settings, though its .env says otherwise."""
+    settings = load({"debug": "false", "batch_size": "0", "learning_rate": "0.5", "run": "2024"}, {}, None)
+    environ = as_environment(settings, {"DETBOX_DEBUG": "true", "DETBOX_TEST_DATA": "/d", "HOME": "/h"})
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("DETBOX_BATCH_SIZE=64\nDETBOX_DEBUG=true\n")
+    assert load({}, environ, dotenv) == settings
+    assert (environ["DETBOX_TEST_DATA"], environ["HOME"]) == ("/d", "/h")
