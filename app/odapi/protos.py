@@ -49,8 +49,7 @@ def merge_pipeline(text: str, config: Any, *, where: str) -> None:
 
 
 def parse_label_map(text: str, *, where: str) -> dict[int, str]:
-    """Class ids (1 and up) to names, in the order of the file; SettingsError where an id or a name is not
-    usable."""
+    """Class ids (1 and up) to names, in the file's order; SettingsError for an id or name of no use."""
     remedy = 'write items as: item { id: 1 name: "cat" }, ids from 1 without a gap'
     message = _parse(text, string_int_label_map_pb2.StringIntLabelMap(), where=where, remedy=remedy)
     names: dict[int, str] = {}
