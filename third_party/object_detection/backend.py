@@ -11,6 +11,7 @@ import base64
 import fnmatch
 import hashlib
 import json
+import re
 import sys
 import tempfile
 import tomllib
@@ -35,6 +36,7 @@ OFFICIAL_FILES = {
 
 LEFT_OUT = (
     "*_test.py",
+    "*_testbase.py",
     "object_detection/dataset_tools/*",
     "object_detection/legacy/*",
     "object_detection/tpu_exporters/*",
@@ -44,6 +46,7 @@ LEFT_OUT = (
 """Not in the wheel: tests, and what serves only TF1 or wants packages that training does not."""
 
 RECORD_NAME = "object_detection/detbox_build.json"
+_SLIM = re.compile(rb"^ *from (nets|deployment)\b", re.MULTILINE)
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
@@ -123,12 +126,14 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None) 
 
 
 def _shipped(tree: Path) -> list[str]:
-    names = (
-        path.relative_to(tree).as_posix() for path in (tree / "object_detection").rglob("*") if path.is_file()
-    )
-    return sorted(
-        name for name in names if not any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT)
-    )
+    """The files of the wheel; a TF1 model, known by its import from slim, is not among them."""
+    names = []
+    for path in (tree / "object_detection").rglob("*"):
+        name = path.relative_to(tree).as_posix()
+        left_out = any(fnmatch.fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+        if path.is_file() and not left_out and not _SLIM.search(path.read_bytes()):
+            names.append(name)
+    return sorted(names)
 
 
 def _write_wheel(folder: Path, files: dict[str, bytes]) -> str:
