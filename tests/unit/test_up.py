@@ -1,0 +1,138 @@
+"""`up` from the command line to its last line, with programs of a few lines in place of the services."""
+
+import json
+import socket
+
+import fake_services as fake
+import pytest
+
+from app import jobs, runs, trio
+from app.errors import DatasetError
+from entrypoint.__main__ import run as detbox
+
+
+@pytest.fixture
+def board(monkeypatch, tmp_path):
+    """`up` in an empty folder with fakes for all that is not its own; records what was called, with what."""
+    monkeypatch.chdir(tmp_path)
+    calls = []
+
+    def services(run, environ):
+        calls.append(("services", environ))
+        return [
+            fake.service(run, "trainer", calls.trainer, 5, 0.05),
+            fake.service(run, "evaluator", fake.EVALUATOR),
+            fake.service(run, "tensorboard", fake.FOREVER, "tb", essential=False),
+        ]
+
+    def draw(settings):
+        folder = runs.find(settings.models_dir, settings.run_name).detections
+        folder.mkdir(exist_ok=True)
+        (folder / "1.jpg").touch()
+        calls.append(("draw", settings))
+
+    class Calls(list):
+        trainer = fake.TRAINER
+
+        def names(self):
+            return [name for name, _ in self]
+
+    calls = Calls()
+    monkeypatch.setattr(trio, "services", services)
+    monkeypatch.setattr(jobs, "prepare", lambda settings: calls.append(("prepare", settings)), raising=False)
+    monkeypatch.setattr(jobs, "draw", draw, raising=False)
+    return calls
+
+
+def test_up_ends_with_what_matters(board, capsys):
+    """Where the run is, the best score with its step, the pictures, and how to look again."""
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    assert board.names() == ["prepare", "services", "draw"]
+    out = capsys.readouterr().out
+    for words in (
+        "models/r: completed at step 5 after",
+        "mAP 0.310 at step 5",
+        "models/r/detections",
+        "detbox tensorboard --models_dir=models --run=r",
+    ):
+        assert words in out
+
+
+def test_services_get_the_settings_of_up(board):
+    """As variables; the run's name and a port that was free are pinned."""
+    assert detbox(["up", "--batch_size=3", "--tensorboard_port=0", "--noresume"]) == 0
+    environ = dict(board)["services"]
+    assert {name: environ[f"DETBOX_{name}"] for name in ("BATCH_SIZE", "RESUME", "RUN")} == {
+        "BATCH_SIZE": "3",
+        "RESUME": "false",
+        "RUN": "sample",
+    }
+    assert int(environ["DETBOX_TENSORBOARD_PORT"]) > 0
+
+
+def test_a_busy_port_is_passed_over_and_told(board, capsys):
+    """The next one is taken: a TensorBoard of another run is no reason not to train."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        busy = server.getsockname()[1]
+        assert detbox(["up", f"--tensorboard_port={busy}"]) == 0
+    taken = int(dict(board)["services"]["DETBOX_TENSORBOARD_PORT"])
+    assert taken > busy
+    assert f"port {busy} is in use: TensorBoard takes {taken}" in capsys.readouterr().err
+
+
+def test_a_finished_run_starts_nothing(board, capsys):
+    """It says so, with what to do, and shows the end again."""
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    capsys.readouterr()
+    board.clear()
+    assert detbox(["up", "--run=r", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert board.names() == []
+    assert "run r is finished -> train on with a larger --num_train_steps" in err
+    assert json.loads(out)["best"] == {"step": 5, "value": 0.31}
+
+
+def test_more_steps_make_a_finished_run_go_on(board):
+    """--num_train_steps beyond the last step starts the services again."""
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    assert detbox(["up", "--run=r", "--tensorboard_port=0", "--num_train_steps=9"]) == 0
+    assert board.names() == ["prepare", "services", "draw"] * 2
+
+
+def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
+    """The error of prepare is the error of up."""
+
+    def prepare(settings):
+        raise DatasetError("no pictures", where="d")
+
+    monkeypatch.setattr(jobs, "prepare", prepare)
+    assert detbox(["up"]) == 4
+    assert "detbox: error: d: no pictures" in capsys.readouterr().err
+    assert board.names() == []
+
+
+def test_a_trainer_that_fails_gives_up_its_code(board, capsys):
+    """No pictures are drawn, and the last line names cause and log."""
+    board.trainer = fake.CRASH
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 6
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == (
+        "detbox: error: the trainer ended with code 6: loss is not finite at step 3 "
+        "-> its log is models/r/logs/trainer.log"
+    )
+    assert board.names() == ["prepare", "services"]
+
+
+def test_pictures_that_fail_do_not_lose_the_end(board, capsys, monkeypatch):
+    """The run is trained; that is told with a word on the pictures."""
+
+    def draw(settings):
+        raise DatasetError("no held-out pictures")
+
+    monkeypatch.setattr(jobs, "draw", draw)
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    out, err = capsys.readouterr()
+    assert "no pictures drawn: no held-out pictures" in err
+    assert "mAP 0.310 at step 5" in out
