@@ -37,7 +37,7 @@ def set_up(*, debug: bool = False, chatter_file: Path | None = None) -> None:
 def quiet_native_output(chatter_file: Path) -> None:
     """Sends what native code writes to file descriptor 2 to `chatter_file`; Python's `sys.stderr` stays.
 
-    TensorFlow's C++ start-up messages do not pass through any logger. To be called before TensorFlow is imported.
+    TensorFlow's C++ start-up messages do not pass through any logger. Call it before TensorFlow is imported.
     """
     sys.stderr.flush()
     kept = os.dup(2)

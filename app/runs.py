@@ -120,7 +120,7 @@ class Run:
         return self.root / f"ckpt-{step}"
 
     def checkpoint_steps(self) -> list[int]:
-        """Steps whose checkpoint has an index file, ascending. The index is written last, so these are whole."""
+        """Steps whose checkpoint has an index file, ascending. It is written last, so these are whole."""
         steps = []
         for index in self.root.glob("ckpt-*.index"):
             number = index.name[len("ckpt-") : -len(".index")]
@@ -213,7 +213,7 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
-    """The JSON objects of a `.jsonl` file in order; lines that do not parse (a write cut short) are passed over.
+    """The JSON objects of a `.jsonl` file in order; lines that do not parse (cut short) are passed over.
 
     `tail_bytes`: only what the last so many bytes hold, which costs the same however long the file is.
     """

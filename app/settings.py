@@ -1,8 +1,9 @@
 """Every setting of detbox, declared once: name, type, default, meaning.
 
-A setting `checkpoint_every_n` is the flag `--checkpoint_every_n`, the variable `DETBOX_CHECKPOINT_EVERY_N` and the
-line of that name in `.env`; a flag wins over the environment, that over `.env`, that over the default. An empty value
-means "not given". `.env.example`, the README's table and `docs/settings.md` are generated from this file.
+A setting `checkpoint_every_n` is the flag `--checkpoint_every_n`, the variable `DETBOX_CHECKPOINT_EVERY_N`
+and the line of that name in `.env`. A flag wins over the environment, that over `.env`, that over the
+default. An empty value means "not given". `.env.example`, the README's table and `docs/settings.md` are
+generated from this file.
 """
 
 import dataclasses
@@ -39,18 +40,32 @@ class Settings:
     # Where things are
     models_dir: Path = setting(Path("models"), "folder that holds one folder per run", group="places")
     run: str = setting("", "name of the run; empty: the name of the data set", group="places")
-    dataset: str = setting("", "folder or file of the data set; empty: the built-in synthetic sample", group="data")
+    dataset: str = setting(
+        "", "folder or file of the data set; empty: the built-in synthetic sample", group="data"
+    )
     format: Literal["auto", "voc", "coco"] = setting("auto", "format of the data set", group="data")
-    train_split: str = setting("", "split to train on; empty: the set's own `train`, or what is left of a fraction", group="data")
-    eval_split: str = setting("", "split to evaluate on; empty: the set's own `val`, `valid` or `test`, or a fraction", group="data")
-    eval_fraction: Fraction = setting(0.2, "part held out for evaluation where the set has no splits of its own", group="data")
+    train_split: str = setting(
+        "", "split to train on; empty: the set's own `train`, or what is left of a fraction", group="data"
+    )
+    eval_split: str = setting(
+        "", "split to evaluate on; empty: the set's own `val`, `valid` or `test`, or a fraction", group="data"
+    )
+    eval_fraction: Fraction = setting(
+        0.2, "part held out for evaluation where the set has no splits of its own", group="data"
+    )
     num_shards: Count = setting(0, "record files per split; 0: by the number of pictures", group="data")
     seed: Count = setting(0, "seed of splits, the sample, initial weights and shuffling", group="data")
     sample_pictures: Positive = setting(400, "pictures in the built-in sample", group="data")
 
     # The model
-    model: str = setting("", "preset, or path of a pipeline.config; empty: the fine-tune checkpoint's own, else `tiny`", group="model")
-    fine_tune_checkpoint: str = setting("", "folder in the model zoo's layout, or checkpoint prefix, to start from", group="model")
+    model: str = setting(
+        "",
+        "preset, or path of a pipeline.config; empty: the fine-tune checkpoint's own, else `tiny`",
+        group="model",
+    )
+    fine_tune_checkpoint: str = setting(
+        "", "folder in the model zoo's layout, or checkpoint prefix, to start from", group="model"
+    )
     fine_tune_checkpoint_type: Literal["detection", "classification", "fine_tune", "full", ""] = setting(
         "", "what is taken from it; empty: `detection`", group="model"
     )
@@ -63,38 +78,70 @@ class Settings:
     learning_rate_schedule: Literal["", "cosine", "step", "constant"] = setting(
         "", "shape of the schedule, tied to num_train_steps; empty: the model's", group="model"
     )
-    warmup_steps: Count | None = setting(None, "steps of warm-up; empty: a tenth of the run, at most the model's", group="model")
+    warmup_steps: Count | None = setting(
+        None, "steps of warm-up; empty: a tenth of the run, at most the model's", group="model"
+    )
     batch_norm_decay: Fraction | None = setting(
         None, "decay of batch norm's moving averages; empty: tied to the length of the run", group="model"
     )
-    mixed_precision: bool = setting(False, "compute in half precision where the GPU is good at it", group="model")
+    mixed_precision: bool = setting(
+        False, "compute in half precision where the GPU is good at it", group="model"
+    )
 
     # The training loop
-    checkpoint_every_n: Count = setting(0, "steps between checkpoints; 0: a tenth of the run, at most 1000", group="training")
-    checkpoint_every_secs: Count = setting(0, "seconds between checkpoints instead; not together with steps", group="training")
+    checkpoint_every_n: Count = setting(
+        0, "steps between checkpoints; 0: a tenth of the run, at most 1000", group="training"
+    )
+    checkpoint_every_secs: Count = setting(
+        0, "seconds between checkpoints instead; not together with steps", group="training"
+    )
     checkpoint_max_to_keep: Positive = setting(5, "newest checkpoints kept", group="training")
-    checkpoint_backlog_max: Positive = setting(20, "checkpoints kept at most while the evaluator has not seen them", group="training")
+    checkpoint_backlog_max: Positive = setting(
+        20, "checkpoints kept at most while the evaluator has not seen them", group="training"
+    )
     summary_every_n: Positive = setting(20, "steps between summaries of the losses", group="training")
-    learning_rate_summary_every_n: Count = setting(0, "steps between summaries of the learning rate; 0: as the losses", group="training")
-    image_summary_every_n: Count = setting(200, "steps between summaries of training pictures; 0: none", group="training")
+    learning_rate_summary_every_n: Count = setting(
+        0, "steps between summaries of the learning rate; 0: as the losses", group="training"
+    )
+    image_summary_every_n: Count = setting(
+        200, "steps between summaries of training pictures; 0: none", group="training"
+    )
     image_summary_max_outputs: Positive = setting(3, "training pictures in each of those", group="training")
-    log_every_n: Positive = setting(20, "steps between progress lines and lines of metrics.jsonl", group="training")
-    num_steps_per_iteration: Positive = setting(1, "steps run as one call; a stop waits for the end of a call", group="training")
-    resume: bool = setting(True, "go on from the newest complete checkpoint; false: refuse a run that has any", group="training")
+    log_every_n: Positive = setting(
+        20, "steps between progress lines and lines of metrics.jsonl", group="training"
+    )
+    num_steps_per_iteration: Positive = setting(
+        1, "steps run as one call; a stop waits for the end of a call", group="training"
+    )
+    resume: bool = setting(
+        True, "go on from the newest complete checkpoint; false: refuse a run that has any", group="training"
+    )
 
     # Evaluation
     once: bool = setting(False, "evaluate what is there now, then end", group="evaluation")
     eval_batch_size: Positive = setting(8, "pictures per evaluation step", group="evaluation")
     sample_1_of_n_eval_examples: Positive = setting(1, "evaluate one of every n pictures", group="evaluation")
-    eval_image_outputs: Count = setting(6, "side-by-side pictures in TensorBoard per evaluation", group="evaluation")
-    best_metric: str = setting("DetectionBoxes_Precision/mAP", "metric that chooses the best checkpoint", group="evaluation")
+    eval_image_outputs: Count = setting(
+        6, "side-by-side pictures in TensorBoard per evaluation", group="evaluation"
+    )
+    best_metric: str = setting(
+        "DetectionBoxes_Precision/mAP", "metric that chooses the best checkpoint", group="evaluation"
+    )
     eval_wait_secs: Positive = setting(2, "seconds between looks for a new checkpoint", group="evaluation")
-    detection_outputs: Count = setting(6, "held-out pictures drawn with the best model's detections at the end of `up`", group="evaluation")
+    detection_outputs: Count = setting(
+        6, "held-out pictures drawn with the best model's detections at the end of `up`", group="evaluation"
+    )
 
     # TensorBoard, the terminal
-    tensorboard_host: str = setting("127.0.0.1", "address TensorBoard listens on; it has no login", group="services")
-    tensorboard_port: Annotated[int, Ge(0), Le(65535)] = setting(6006, "port of TensorBoard; 0: any free one", group="services")
-    tensorboard_samples_per_plugin: str = setting("images=100", "TensorBoard's --samples_per_plugin", group="services")
+    tensorboard_host: str = setting(
+        "127.0.0.1", "address TensorBoard listens on; it has no login", group="services"
+    )
+    tensorboard_port: Annotated[int, Ge(0), Le(65535)] = setting(
+        6006, "port of TensorBoard; 0: any free one", group="services"
+    )
+    tensorboard_samples_per_plugin: str = setting(
+        "images=100", "TensorBoard's --samples_per_plugin", group="services"
+    )
     output: str = setting("", "where a command writes what it makes", group="services")
     json: bool = setting(False, "results as JSON on stdout", group="services")
     debug: bool = setting(False, "tracebacks and debug lines", group="services")
@@ -133,7 +180,9 @@ def as_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, 
 def unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
     """The error for a name that is no setting, with the nearest that is."""
     near = difflib.get_close_matches(name, list(known), n=1)
-    return SettingsError(f"{kind} {name} is unknown", remedy=f"did you mean {near[0]}?" if near else "see detbox --help")
+    return SettingsError(
+        f"{kind} {name} is unknown", remedy=f"did you mean {near[0]}?" if near else "see detbox --help"
+    )
 
 
 def load(

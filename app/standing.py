@@ -94,7 +94,7 @@ def best(scores: list[Score], metric: str) -> Score | None:
 
 
 def is_finished(run: runs.Run, num_train_steps: int = 0) -> bool:
-    """Whether training has ended and its last checkpoint is evaluated; not if more steps are asked for now."""
+    """Whether training has ended, its last checkpoint is evaluated, and no more steps are asked for."""
     done = runs.read_json(run.done)
     if done is None or (done.get("reason") == "completed" and num_train_steps > done.get("step", 0)):
         return False

@@ -183,7 +183,7 @@ def command(name: str) -> list[str]:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """What a child runs before its program, to get SIGTERM when its parent dies, even by SIGKILL. Linux only."""
+    """What a child runs before its program, to get SIGTERM when its parent dies by whatever. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()

@@ -21,7 +21,7 @@ ALWAYS = ("json", "debug")
 
 @dataclass(frozen=True)
 class Command:
-    """One command: a line for the list, its settings in the order of their declaration, more for its own help."""
+    """One command: a line for the list, its settings as they are declared, more words for its own help."""
 
     name: str
     summary: str
@@ -47,8 +47,8 @@ COMMANDS: Mapping[str, Command] = {
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
             *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION, *_TENSORBOARD,
-            more="Runs the three services as local processes until training and its last evaluation have ended. "
-            "Ctrl-C saves a checkpoint; the same command goes on from there.",
+            more="Runs the three services as local processes until training and its last evaluation have "
+            "ended. Ctrl-C saves a checkpoint; the same command goes on from there.",
         ),
         _command("sample", "write the built-in synthetic data set", "output", "sample_pictures", "seed"),
         _command(

@@ -29,7 +29,8 @@ def run(tmp_path):
 def test_a_line_of_progress(run):
     """Step, loss, rate, time left, newest score, bytes of events: in this order."""
     assert dashboard.line(standing.read(run, METRIC)) == (
-        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 | events 2.1 MB"
+        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100"
+        " | events 2.1 MB"
     )
 
 

@@ -109,7 +109,7 @@ def test_losing_tensorboard_does_not_end_training(run, told):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_trainer_save(run, told, number):
-    """The trainer gets the signal, saves its step and ends; so does all else, and the signal's code is given."""
+    """The trainer gets the signal, saves its step and ends, as all else; the code is the signal's."""
     trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
     evaluator = service(run, "evaluator", fake.EVALUATOR)
     handler = signal.getsignal(number)

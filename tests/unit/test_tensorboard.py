@@ -43,7 +43,7 @@ def test_a_busy_port_is_an_error_for_the_service(busy, tmp_path):
 
 def test_an_address_of_another_machine_is_an_error(tmp_path):
     """A wrong host is told like a busy port."""
-    with pytest.raises(SettingsError, match="203.0.113.1:6006 can't be listened on"):
+    with pytest.raises(SettingsError, match=r"203\.0\.113\.1:6006 can't be listened on"):
         tensorboard.serve(tmp_path, host="203.0.113.1", port=6006, samples_per_plugin="images=1")
 
 
