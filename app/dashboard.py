@@ -56,7 +56,8 @@ class Panel:
         self._live.start()
 
     def show(self, standing: Standing, services: Mapping[str, str]) -> None:
-        self._live.update(panel(standing, services), refresh=True)
+        # Not the whole width: a terminal's echo of ^C would wrap, and the next drawing be a line too low.
+        self._live.update(panel(standing, services, self._console.width - 4), refresh=True)
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -85,8 +86,8 @@ def line(standing: Standing) -> str:
     return " | ".join(parts)
 
 
-def panel(standing: Standing, services: Mapping[str, str]):
-    """The standing as a renderable of rich."""
+def panel(standing: Standing, services: Mapping[str, str], width: int | None = None):
+    """The standing as a renderable of rich, `width` columns wide."""
     from rich import box
     from rich.console import Group
     from rich.panel import Panel as Frame
@@ -98,8 +99,8 @@ def panel(standing: Standing, services: Mapping[str, str]):
     progress.add_row(
         Text(f"step {standing.step} of {standing.of or '?'}", style="bold"),
         ProgressBar(total=max(standing.of, 1), completed=standing.step, width=30),
-        Text(" · ".join(_figures(standing))),
     )
+    figures = Text(" · ".join(_figures(standing)))
     scores = Table.grid(padding=(0, 2))
     scores.add_row(Text(short(standing.metric), style="bold"), Text(_scores(standing)))
     scores.add_row(Text("events", style="bold"), Text(f"{in_bytes(standing.event_bytes)} on disk"))
@@ -107,11 +108,11 @@ def panel(standing: Standing, services: Mapping[str, str]):
     for name, text in services.items():
         states.add_row(Text(name, style="bold"), Text(text, style="red" if "ended with" in text else ""))
     return Frame(
-        Group(progress, scores, Text(), states),
+        Group(progress, figures, scores, Text(), states),
         title=Text(f"detbox · {standing.run}"),
         title_align="left",
         box=box.ROUNDED,
-        expand=True,
+        width=width,
     )
 
 

@@ -1,13 +1,14 @@
 """TensorBoard on the events of a run."""
 
 import contextlib
+import io
 import logging
 import socket
 import sys
 import types
 from pathlib import Path
 
-from app.errors import SettingsError
+from app.errors import DetboxError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,17 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
     program = _program()
     program.configure(argv=["tensorboard", *flags(logdir, host, port, samples_per_plugin)])
     logger.info("tensorboard | %s | %s", url(host, port), logdir)
-    # Its own greeting names other ports and tips that are not ours to give.
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
-        program.main()
+    # At INFO the data server is told to be verbose, and writes two lines into the log every five seconds.
+    logging.getLogger("tensorboard").setLevel(logging.WARNING)
+    words = io.StringIO()  # its greeting, and tips that are not ours to give
+    with contextlib.redirect_stdout(words), contextlib.redirect_stderr(words):
+        try:
+            code = program.main()
+        except SystemExit as ended:
+            code = ended.code
+    if code:
+        said = (words.getvalue().strip() or "without a word").splitlines()[-1]
+        raise DetboxError(f"ended with code {code}: {said}", where="TensorBoard")
 
 
 def flags(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:

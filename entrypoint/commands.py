@@ -4,8 +4,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fire import decorators
-
 from app.jobs import Job
 from app.settings import FIELDS, document, load
 
@@ -74,6 +72,8 @@ def functions() -> dict[str, Callable[..., Job]]:
 
 
 def _function(command: Command) -> Callable[..., Job]:
+    from fire import decorators
+
     # A Job is returned, never run: Fire calls a function before it rejects an unknown flag.
     def build(**flags: str | None) -> Job:
         return Job(command.name, load(flags))
