@@ -6,10 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One annotated object: corners in pixels of the annotated picture, or in fractions of it
-    (`Picture.fractions`).
+    """One annotated object.
 
-    x runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture,
+    Corners are in pixels of the annotated picture, or in fractions of it where `Picture.fractions` says so; x
+    runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture,
     None: the box's.
     """
 
@@ -42,8 +42,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A class that a data set declares, in the set's order. `group`: it only groups other classes (a
-    super-category)."""
+    """A class that a data set declares. `group`: it only groups others (a super-category)."""
 
     name: str
     group: bool = False

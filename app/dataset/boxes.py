@@ -13,6 +13,9 @@ ASPECT_TOLERANCE = 0.01
 EDGE_TOLERANCE = 1.0
 """Pixels beyond the edge that are clipped without a word: VOC counts from 1, and tools round."""
 
+THINNEST = 0.01
+"""Pixels of a box's shorter side below which it is as good as empty (and would be, in float32)."""
+
 
 def sound(box: Box, where: str) -> Iterator[Box | Fault]:
     """The box with its corners in order, and what was wrong; without the box where nothing can be saved."""
@@ -32,8 +35,7 @@ def sound(box: Box, where: str) -> Iterator[Box | Fault]:
 
 
 def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
-    """The width and height in which the picture's boxes are expressed, whether they are to be rotated with
-    it, and faults.
+    """The frame of the picture's boxes: its width and height, whether they turn with the picture, and faults.
 
     `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the
     annotation states the size that viewers show, or none, the boxes are in that; where it states the
@@ -59,8 +61,7 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
 
 
 def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
-    """Where a point of the stored picture lies once EXIF's orientation is applied; both in fractions, (x,
-    y)."""
+    """Where a point lies once EXIF's orientation is applied; (x, y) in fractions before and after."""
     return {
         1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y),
         5: (y, x), 6: (1 - y, x), 7: (1 - y, 1 - x), 8: (y, 1 - x),
@@ -68,10 +69,10 @@ def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
 
 
 def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
-    """The picture's boxes in fractions of the picture as viewers show it, clipped to it; and what had to be
-    mended.
+    """The picture's boxes in fractions of the picture as viewers show it, and what had to be mended.
 
-    `area` becomes a fraction of the picture's area. A box that lies wholly outside is dropped.
+    Corners are clipped to the picture. `area` becomes a fraction of the picture's area. A box that lies
+    wholly outside is dropped.
     """
     width, height, rotate, found = frame(picture, raw, orientation)
     slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if picture.fractions else
@@ -89,6 +90,9 @@ def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[lis
         if xs[0] < -slack_x or ys[0] < -slack_y or xs[1] > 1 + slack_x or ys[1] > 1 + slack_y:
             found.append(Fault(faults.BOX_CLIPPED, picture.name, detail, MENDED))
         xmin, xmax, ymin, ymax = (min(max(value, 0.0), 1.0) for value in (*xs, *ys))
+        if xmax - xmin < max(THINNEST * slack_x, 1e-6) or ymax - ymin < max(THINNEST * slack_y, 1e-6):
+            found.append(Fault(faults.BOX_EMPTY, picture.name, detail))
+            continue
         whole = (xmax - xmin) * (ymax - ymin)
         area = min(box.area / (width * height), whole) if box.area else whole
         kept.append(dataclasses.replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, area=area))

@@ -15,8 +15,10 @@ FILE_NAME = runs.Run(Path()).dataset_card.name
 
 @dataclass(frozen=True)
 class SplitCard:
-    """One of the two splits. `records` is a glob relative to the folder of records; `source` the split's name
-    in the set."""
+    """One of the two splits.
+
+    `source` is its name in the set, `records` a glob relative to the folder of records.
+    """
 
     source: str
     pictures: int

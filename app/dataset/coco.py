@@ -1,4 +1,4 @@
-"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's `_annotations.coco.json` a
+"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split's
 folder."""
 
 import json
@@ -28,8 +28,7 @@ def recognise(source: Path) -> str:
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The names of the set's own splits, such as `train2017` or `valid`; none where there is a single
-    file."""
+    """The names of the set's own splits, such as `train2017` or `valid`; none for a single file."""
     return tuple(name for name in _files(source) if name)
 
 

@@ -15,8 +15,7 @@ from app.errors import DatasetError
 
 @dataclass(frozen=True)
 class Collection:
-    """The pictures of both splits in the set's order, the classes in the order of their ids, and the splits'
-    names."""
+    """The pictures of both splits, the classes in the order of their ids, and the splits' names."""
 
     pictures: Mapping[str, list[Picture]]
     classes: tuple[str, ...]
@@ -26,11 +25,11 @@ class Collection:
 def collect(
     source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally
 ) -> Collection:
-    """Reads the chosen splits (without one for evaluation a `fraction` is held out) and adds what was wrong
-    to `tally`.
+    """Reads the chosen splits and adds what was wrong to `tally`.
 
-    Pictures in both splits are taken out of training, unless the splits were named by the user: that is
-    refused. Raises DatasetError where a split or the whole set turns out empty.
+    Without a split for evaluation a `fraction` is held out. Pictures in both splits are taken out of
+    training, unless the splits were named by the user: that is refused. Raises DatasetError where a split or
+    the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
     parts = {TRAIN: _read(source, reader, choice.train, declared, tally)}

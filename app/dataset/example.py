@@ -63,10 +63,10 @@ def _example_class():
 
 
 def encode(features: Mapping[str, tuple[str, Values]]) -> bytes:
-    """The serialized Example of `{key: (kind, values)}`; kinds: `bytes_list` (str is UTF-8), `float_list`,
-    `int64_list`.
+    """The serialized Example of `{key: (kind, values)}`.
 
-    Equal features give equal bytes. A float is stored as float32.
+    Kinds: `bytes_list` (str as UTF-8), `float_list`, `int64_list`. Equal features give equal bytes. A float
+    is stored as float32.
     """
     message = _example_class()()
     for key, (kind, values) in features.items():

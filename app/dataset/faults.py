@@ -47,8 +47,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class FaultCount:
-    """How often one kind of fault was met, what was done about it, and up to ten examples (`file:
-    particulars`)."""
+    """How often a kind of fault was met, what was done, and up to ten examples (`file: particulars`)."""
 
     kind: str
     action: str

@@ -22,8 +22,7 @@ class Reader(Protocol):
         """The names of the set's own splits."""
 
     def read(self, source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
-        """The pictures of a split (without a name: of the whole set), the declared classes before them, and
-        every fault."""
+        """The pictures of a split, or without a name of the whole set; declared classes; and every fault."""
 
 
 READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco)}

@@ -1,5 +1,4 @@
-"""The bytes of a picture as records hold them: 8-bit RGB that TensorFlow decodes the same way up as viewers
-show it."""
+"""The bytes of a picture as records hold them: 8-bit RGB, the way up that viewers show it."""
 
 import io
 import warnings
@@ -115,8 +114,7 @@ def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB. Sixteen bits are scaled, floats stretched over their range, transparency is ignored as
-    TensorFlow does."""
+    """8-bit RGB: 16 bits are scaled, floats stretched over their range; no transparency, as in TensorFlow."""
     if image.mode in _SIXTEEN_BIT:
         return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert(
             "RGB"

@@ -117,8 +117,7 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side: int) -> Iterator[Shard]:
-    """Training pictures are dealt out in random order: a reader's shuffle buffer sees only a part at a
-    time."""
+    """Training pictures come in random order: a reader's shuffle buffer sees only a part at a time."""
     ids = {name: number for number, name in enumerate(found.classes, start=1)}
     for part in (TRAIN, EVAL):
         pictures = list(found.pictures[part])
@@ -142,8 +141,7 @@ def _dealt(pictures: Sequence[Picture], count: int) -> Iterator[Sequence[Picture
 
 
 def _copies(written: list[Written], tally: Tally) -> None:
-    """Counts pictures that are in both splits byte for byte under different names: evaluation then
-    flatters."""
+    """Counts pictures that are byte for byte in both splits under two names: evaluation then flatters."""
     known = {
         digest: name for result in written if result.split == TRAIN for digest, name in result.digests.items()
     }

@@ -10,8 +10,7 @@ Progress = Callable[[int, int], None]
 
 @contextmanager
 def shown(title: str, progress: Progress | None) -> Iterator[Progress]:
-    """The caller's own `progress`, else a bar with the time left on stderr if that is a terminal, else
-    silence."""
+    """The caller's own `progress`, else a bar with the time left if stderr is a terminal, else silence."""
     if progress is not None:
         yield progress
     elif not sys.stderr.isatty():

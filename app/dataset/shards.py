@@ -66,8 +66,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
 def features(
     name: str, stored: image.Stored, sha256: str, kept: list[Box], ids: Mapping[str, int]
 ) -> dict[str, tuple[str, example.Values]]:
-    """The features that upstream's TfExampleDecoder reads. Corners are fractions of the picture, areas stored
-    pixels."""
+    """The features that upstream's TfExampleDecoder reads. Corners are fractions, areas stored pixels."""
     pixels = stored.width * stored.height
     return {
         "image/encoded": ("bytes_list", [stored.data]),

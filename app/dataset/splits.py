@@ -15,10 +15,10 @@ _EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
 
 @dataclass(frozen=True)
 class Choice:
-    """The set's splits to train and to evaluate on. An empty `eval`: a part of `train` is held out; two
-    empty: of the set.
+    """The set's splits to train and to evaluate on.
 
-    `named`: the user named at least one.
+    An empty `eval`: a part of `train` is held out; both empty: a part of the whole set. `named`: the user
+    named at least one.
     """
 
     train: str
@@ -92,8 +92,7 @@ def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[
 
 
 def _repair(members: Mapping[str, Sequence[str]], labels: Mapping[str, Set[str]], held: set[str]) -> None:
-    """Moves a picture for each class that one part lacks, if no class of that picture then lacks in the other
-    part."""
+    """Moves a picture to a part that lacks a class, if the other part then lacks none of its classes."""
 
     def count(label: str, in_held: bool) -> int:
         return sum((name in held) == in_held for name in members[label])

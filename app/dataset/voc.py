@@ -32,8 +32,7 @@ def recognise(source: Path) -> str:
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The set's own splits: the lists in ImageSets, else folders of XML named like splits (train, val, test
-    ...)."""
+    """The set's own splits: the lists in ImageSets, else folders of XML named train, val, test ..."""
     lists = _image_sets(source)
     if lists:
         return tuple(sorted({path.stem for path in lists}))
@@ -59,12 +58,11 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
 
 
 def _image_sets(source: Path) -> list[Path]:
-    """The lists of whole splits. `dog_train.txt` and its like belong to one class: they have a second column
-    of 1 or -1."""
+    """The lists of whole splits. Those of a class (`dog_train.txt`) have a second column of 1 or -1."""
     lists = [
         p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"
     ]
-    return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) == 1]
+    return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) <= 1]
 
 
 def _folder_split(path: Path, source: Path) -> str:

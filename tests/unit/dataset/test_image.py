@@ -1,0 +1,117 @@
+"""Pictures as records hold them."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.dataset import faults, image
+
+
+def opened(stored):
+    return Image.open(io.BytesIO(stored.data))
+
+
+def test_plain_jpeg_and_png_keep_their_bytes(tmp_path, picture):
+    """Nothing is lost to a second compression where none is needed."""
+    for name, kind in (("a.jpg", "jpeg"), ("a.png", "png")):
+        path = picture(tmp_path / name)
+        stored = image.store(path, name)
+        assert (stored.data, stored.format) == (path.read_bytes(), kind)
+        assert (stored.width, stored.height) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("grey.jpg", {"mode": "L"}),
+        ("cmyk.jpg", {"mode": "CMYK"}),
+        ("progressive.jpg", {"progressive": True}),
+        ("palette.png", {"mode": "P"}),
+        ("alpha.png", {"mode": "RGBA"}),
+        ("grey.png", {"mode": "L"}),
+        ("bits.png", {"mode": "1"}),
+        ("a.gif", {"mode": "P"}),
+        ("a.bmp", {}),
+        ("a.tif", {}),
+        ("a.webp", {}),
+    ],
+)
+def test_everything_else_becomes_baseline_rgb_jpeg(tmp_path, picture, name, options):
+    """Whatever the file holds, the record holds an RGB JPEG of the same size that looks the same."""
+    path = picture(tmp_path / name, **options)
+    stored = image.store(path, name)
+    result = opened(stored)
+    assert (result.format, result.mode, result.size) == ("JPEG", "RGB", (64, 48))
+    assert not result.info.get("progressive")
+    wanted = np.asarray(Image.open(path).convert("RGB").reduce(8), float)
+    assert np.abs(np.asarray(result.reduce(8), float) - wanted).max() < 8
+
+
+def test_sixteen_bits_are_scaled(tmp_path):
+    """A 16-bit grey picture is not clipped to white."""
+    ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    shown = np.asarray(opened(image.store(tmp_path / "deep.png", "deep.png")).convert("L"))
+    assert shown[0, 0] < 5 and shown[-1, -1] > 250 and 110 < shown[24, 0] < 145
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_rotation_is_applied(tmp_path, picture, orientation):
+    """The stored picture is the way up that viewers show it, without the EXIF entry."""
+    path = picture(tmp_path / "a.jpg", orientation=orientation, quality=95)
+    stored = image.store(path, "a.jpg")
+    assert (stored.width, stored.height) == ((48, 64) if orientation > 4 else (64, 48))
+    assert (stored.raw, stored.orientation) == ((64, 48), orientation)
+    turned = np.rot90(np.asarray(Image.open(path), float), {3: 2, 6: 3, 8: 1}[orientation])
+    assert np.abs(np.asarray(opened(stored), float) - turned).mean() < 6
+    assert opened(stored).getexif().get(0x0112, 1) == 1
+
+
+def test_max_side(tmp_path, picture):
+    """The longer side shrinks to the limit, in proportion; smaller pictures are left alone."""
+    path = picture(tmp_path / "a.jpg", size=(800, 300), quality=95)
+    stored = image.store(path, "a.jpg", max_side=200)
+    assert (stored.width, stored.height) == opened(stored).size == (200, 75)
+    wanted = np.asarray(Image.open(path).convert("L").resize((200, 75), Image.Resampling.BOX), float)
+    assert np.abs(np.asarray(opened(stored).convert("L"), float) - wanted).mean() < 4
+    assert image.store(path, "a.jpg", max_side=800).data == path.read_bytes()
+
+
+def test_max_side_of_a_rotated_picture(tmp_path, picture):
+    """The limit is that of the picture as shown."""
+    stored = image.store(picture(tmp_path / "a.jpg", size=(800, 300), orientation=6), "a.jpg", max_side=200)
+    assert (stored.width, stored.height) == opened(stored).size == (75, 200)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "progressive.jpg"])
+@pytest.mark.parametrize("kept", [0.3, 0.9, 0.995])
+def test_truncated_pictures_are_found(tmp_path, picture, name, kept):
+    """A file cut short anywhere is found, also where its bytes would be stored unchanged."""
+    path = picture(tmp_path / name, size=(320, 240), **({"progressive": True} if "prog" in name else {}))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(image.UnusablePicture) as caught:
+        image.store(path, name)
+    assert (caught.value.fault.kind, caught.value.fault.file) == (faults.PICTURE_UNREADABLE, name)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_other_bytes_are_found(tmp_path, data):
+    """What is no picture is a fault, not a crash."""
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(image.UnusablePicture):
+        image.store(tmp_path / "a.jpg", "a.jpg")
+    with pytest.raises(image.UnusablePicture) as caught:
+        image.store(tmp_path / "none.jpg", "none.jpg")
+    assert caught.value.fault.kind == faults.PICTURE_MISSING
+
+
+def test_decompression_bombs_are_refused(tmp_path, monkeypatch, picture):
+    """A picture of absurdly many pixels is refused from its header."""
+    path = picture(tmp_path / "a.png", size=(100, 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    with pytest.raises(image.UnusablePicture) as caught:
+        image.store(path, "a.png")
+    assert caught.value.fault.kind == faults.PICTURE_TOO_LARGE

@@ -1,0 +1,56 @@
+"""Public data sets that nobody on this project made."""
+
+import pytest
+
+from app.dataset import faults, formats, records, splits
+from app.dataset import voc as voc_reader
+from app.dataset.annotation import Picture
+from app.dataset.faults import Fault
+from app.dataset.prepare import prepare
+
+
+def test_bccd_as_a_whole(test_data):
+    """364 pictures, 4888 annotated boxes of three classes, and no fault in reading."""
+    items = list(voc_reader.read(test_data / "bccd"))
+    pictures = [item for item in items if isinstance(item, Picture)]
+    assert len(pictures) == 364
+    assert sum(len(picture.boxes) for picture in pictures) == 4888
+    assert {box.label for picture in pictures for box in picture.boxes} == {"RBC", "WBC", "Platelets"}
+    assert not [item for item in items if isinstance(item, Fault)]
+
+
+@pytest.mark.parametrize(
+    ("named", "pictures", "boxes"),
+    [
+        ({}, (205, 87), (2804, 1137)),
+        ({"train_split": "trainval", "eval_split": "test"}, (292, 72), (3941, 945)),
+    ],
+)
+def test_bccd_by_splits(test_data, tmp_path, named, pictures, boxes):
+    """The set's own splits; the two boxes of zero size are named wherever they fall."""
+    card = prepare(test_data / "bccd", tmp_path / "records", **named)
+    assert (card.format, card.classes) == ("voc", ("Platelets", "RBC", "WBC"))
+    assert (card.train.pictures, card.eval.pictures) == pictures
+    assert (card.train.boxes, card.eval.boxes) == boxes
+    assert [(row.kind, row.action, row.count) for row in card.faults] == [(faults.BOX_EMPTY, "dropped", 2)]
+    assert {example.split(":")[0] for example in card.faults[0].examples} == {
+        "JPEGImages/BloodImage_00338.jpg", "JPEGImages/BloodImage_00343.jpg"
+    }  # fmt: skip
+    rows = list(records.read(sorted((tmp_path / "records").glob("*.tfrecord"))))
+    assert len(rows) == sum(pictures)
+    assert sum(len(row["image/object/class/label"]) for row in rows) == sum(boxes)
+
+
+def test_rbc_coco(test_data, tmp_path):
+    """240 pictures and 5638 boxes in three splits; the unused category 0 is no class."""
+    source = test_data / "rbc_coco"
+    reader, _ = formats.choose(source)
+    own = reader.splits(source)
+    assert own == ("test", "train", "valid")
+    assert splits.choose(own, "", "", "").eval == "valid"
+    first = prepare(source, tmp_path / "records")
+    second = prepare(source, tmp_path / "records", eval_split="test")
+    assert first.classes == second.classes == ("rbc", "wbc")
+    assert first.train.pictures + first.eval.pictures + second.eval.pictures == 240
+    assert first.train.boxes + first.eval.boxes + second.eval.boxes == 5638
+    assert first.faults == ()

@@ -1,0 +1,81 @@
+"""TFRecord files and tf.train.Example, without TensorFlow."""
+
+import struct
+
+import pytest
+
+from app.dataset import example, records
+from app.errors import DatasetError
+
+KNOWN = "06000000000000007369d537646574626f7833eecd34"
+FEATURES = {
+    "b": ("bytes_list", [b"\0\xff", "ä"]),
+    "f": ("float_list", [0.5, 1.0]),
+    "i": ("int64_list", [-1, 1 << 40]),
+}
+
+
+def write(path, *data):
+    with open(path, "wb") as file:
+        for one in data:
+            records.append(file, one)
+    return path
+
+
+def test_round_trip(tmp_path):
+    """What is written is read, in order, over several files."""
+    one = write(tmp_path / "1", example.encode(FEATURES), example.encode({"e": ("int64_list", [])}))
+    two = write(tmp_path / "2", example.encode({}))
+    assert list(records.read([one, two])) == [
+        {"b": [b"\0\xff", "ä".encode()], "f": [0.5, 1.0], "i": [-1, 1 << 40]}, {"e": []}, {}
+    ]  # fmt: skip
+
+
+def test_checksum_is_the_documented_one(tmp_path):
+    """A known record of TensorFlow's own writer: `tf.io.TFRecordWriter(p).write(b"detbox")`."""
+    assert write(tmp_path / "1", b"detbox").read_bytes().hex() == KNOWN
+
+
+def test_examples_are_deterministic():
+    """Equal features give equal bytes, whatever the order of keys."""
+    assert example.encode(FEATURES) == example.encode(dict(reversed(FEATURES.items())))
+
+
+@pytest.mark.parametrize("cut", [1, 4, 10, 17, 20])
+def test_a_file_cut_short_is_refused(tmp_path, cut):
+    """The error names the file and says that it is cut short."""
+    path = write(tmp_path / "1", b"first", b"second")
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DatasetError, match=r"1: record file is cut short at byte 21 .*detbox prepare"):
+        list(records.read_raw(path))
+
+
+@pytest.mark.parametrize("at", [0, 8, 12, 17])
+def test_a_flipped_bit_is_found(tmp_path, at):
+    """Length, data and both checksums are checked."""
+    path = write(tmp_path / "1", b"first")
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="damaged"):
+        list(records.read_raw(path))
+
+
+def test_other_contents_are_refused(tmp_path):
+    """Missing files and records of something else give an error, not a traceback."""
+    with pytest.raises(DatasetError, match="can't be read"):
+        list(records.read([tmp_path / "none"]))
+    with pytest.raises(DatasetError, match=r"not a tf\.train\.Example"):
+        list(records.read([write(tmp_path / "1", b"\xff\xff\xff")]))
+    (tmp_path / "2").write_bytes(struct.pack("<Q", 1 << 60) + b"1234")
+    with pytest.raises(DatasetError, match="damaged"):
+        list(records.read([tmp_path / "2"]))
+
+
+def test_shard_names_match_their_pattern(tmp_path):
+    """The pattern finds the shards of its split and count only."""
+    for split, count in (("train", 2), ("eval", 2), ("train", 3)):
+        for index in range(count):
+            (tmp_path / records.shard_name(split, index, count)).touch()
+    found = sorted(path.name for path in tmp_path.glob(records.pattern("train", 2)))
+    assert found == ["train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord"]

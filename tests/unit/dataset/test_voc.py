@@ -1,0 +1,174 @@
+"""Reading Pascal VOC."""
+
+import pytest
+
+from app.dataset import faults
+from app.dataset import voc as reader
+from app.dataset.annotation import Picture
+from app.dataset.faults import Fault
+
+DOG = ("dog", 8, 6, 40, 30)
+
+
+def read(source, split=""):
+    items = list(reader.read(source, split))
+    pictures = {item.name: item for item in items if isinstance(item, Picture)}
+    return pictures, [item for item in items if isinstance(item, Fault)]
+
+
+def test_boxes_sizes_and_flags_are_read(voc, tmp_path):
+    """A box has its label, its corners in pixels and its flags; the picture the stated size."""
+    root = voc({"a": [DOG]})
+    xml = root / "Annotations" / "a.xml"
+    xml.write_text(xml.read_text().replace("<difficult>0", "<truncated>1</truncated><difficult>1"))
+    pictures, found = read(root)
+    box = pictures["JPEGImages/a.jpg"].boxes[0]
+    assert (box.label, box.xmin, box.ymin, box.xmax, box.ymax) == DOG
+    assert box.difficult and box.truncated and not box.is_crowd
+    assert (pictures["JPEGImages/a.jpg"].width, pictures["JPEGImages/a.jpg"].height) == (64, 48)
+    assert found == []
+
+
+def test_splits_come_from_image_sets_and_not_from_class_lists(voc):
+    """`dog_train.txt`, with its second column, is no split."""
+    root = voc({"a": [DOG], "b": [DOG]}, {"train": ["a"], "val": ["b"]})
+    (root / "ImageSets" / "Main" / "dog_train.txt").write_text("a  1\nb -1\n")
+    assert reader.splits(root) == ("train", "val")
+    assert list(read(root, "val")[0]) == ["JPEGImages/b.jpg"]
+
+
+def test_a_listed_picture_without_xml_is_a_fault(voc):
+    """A name in the list without an annotation is dropped and named."""
+    root = voc({"a": [DOG]}, {"train": ["a", "ghost"]})
+    pictures, found = read(root, "train")
+    assert len(pictures) == 1
+    assert [(f.kind, f.file) for f in found] == [(faults.ANNOTATION_MISSING, "ghost")]
+
+
+def test_loose_xml_beside_pictures_with_split_folders(tmp_path, picture, voc_xml):
+    """Folders `train` and `test` of XML and pictures, as the OD API's tutorials make them, are splits."""
+    for split in ("train", "test"):
+        picture(tmp_path / "images" / split / "1.png")
+        (tmp_path / "images" / split / "1.xml").write_text(voc_xml([DOG], filename="1.png"))
+    assert reader.splits(tmp_path) == ("test", "train")
+    assert list(read(tmp_path, "test")[0]) == ["images/test/1.png"]
+    assert set(read(tmp_path)[0]) == {"images/test/1.png", "images/train/1.png"}
+
+
+def test_loose_xml_apart_from_pictures(tmp_path, picture, voc_xml):
+    """XML in one folder and pictures in another find each other by stem."""
+    picture(tmp_path / "photos" / "x.JPG", format="JPEG")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "x.xml").write_text(voc_xml([DOG], filename="x.jpg"))
+    assert list(read(tmp_path)[0]) == ["photos/x.JPG"]
+
+
+def test_the_stem_wins_over_a_wrong_file_name(voc, voc_xml):
+    """Copied annotations name another picture, which even exists: the XML's own stem is right."""
+    root = voc({"a": [DOG], "b": [DOG]})
+    (root / "Annotations" / "b.xml").write_text(voc_xml([DOG], filename="a.jpg"))
+    pictures, found = read(root)
+    assert set(pictures) == {"JPEGImages/a.jpg", "JPEGImages/b.jpg"}
+    assert [(f.kind, f.file, f.action) for f in found] == [
+        (faults.FILENAME_WRONG, "Annotations/b.xml", "mended")
+    ]
+
+
+def test_the_file_name_helps_where_the_stem_does_not(tmp_path, picture, voc_xml):
+    """XML files with names of their own are matched by <filename>."""
+    picture(tmp_path / "cat.jpg")
+    (tmp_path / "0001.xml").write_text(voc_xml([DOG], filename="C:\\data\\cat.jpg"))
+    assert list(read(tmp_path)[0]) == ["cat.jpg"]
+
+
+def test_segmentation_masks_are_no_pictures(voc, picture):
+    """VOC's SegmentationClass/a.png has the same stem as JPEGImages/a.jpg."""
+    root = voc({"a": [DOG]})
+    picture(root / "SegmentationClass" / "a.png")
+    assert list(read(root)[0]) == ["JPEGImages/a.jpg"]
+
+
+def test_two_pictures_of_one_stem_are_told_apart_or_refused(tmp_path, picture, voc_xml):
+    """The exact file name decides; where it does not, the annotation is dropped and both are named."""
+    for name in ("one/a.jpg", "two/a.jpg"):
+        picture(tmp_path / name)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.xml").write_text(voc_xml([DOG], filename="a.jpg"))
+    pictures, found = read(tmp_path)
+    assert not pictures
+    assert "one/a.jpg, two/a.jpg" in found[0].detail
+    assert found[0].kind == faults.PICTURE_AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [
+        ("utf-16", "utf-16"),
+        ("utf-8", "utf-16"),
+        ("utf-8-sig", "utf-8"),
+        ("gb18030", "gb18030"),
+        ("latin-1", "latin-1"),
+    ],
+)
+def test_encodings(voc, voc_xml, encoding, declared):
+    """UTF-16, multi-byte encodings and untrue declarations are read; labels keep their letters and spaces."""
+    label = "Gr\xfcn wei\xdf" if encoding == "latin-1" else "\u72d7 gr\xfcn"
+    root = voc({"a": [DOG]})
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + voc_xml([(label, 1, 2, 3, 4)], filename="a.jpg")
+    (root / "Annotations" / "a.xml").write_bytes(text.encode(encoding))
+    pictures, found = read(root)
+    assert pictures["JPEGImages/a.jpg"].boxes[0].label == label, found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><object><name>&x;</name></object></annotation>',
+        '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><annotation>&b;</annotation>',
+        "<annotation><object>",
+        "not xml at all",
+        "",
+        "<html/>",
+    ],
+)
+def test_hostile_and_broken_xml_is_dropped_and_named(voc, text):
+    """Entities are refused; what is no annotation is a fault of that file alone."""
+    root = voc({"a": [DOG], "b": [DOG]})
+    (root / "Annotations" / "b.xml").write_text(text)
+    pictures, found = read(root)
+    assert list(pictures) == ["JPEGImages/a.jpg"]
+    assert (faults.ANNOTATION_UNREADABLE, "Annotations/b.xml") in [(f.kind, f.file) for f in found]
+
+
+def test_parts_and_boxes_without_corners(voc, voc_xml):
+    """A person's <part> is not taken for the person; an object without a whole bndbox is dropped."""
+    root = voc({"a": [DOG]})
+    xml = root / "Annotations" / "a.xml"
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
+    broken = "<object><name>dog</name><bndbox><xmin>1</xmin><ymin>?</ymin></bndbox></object><object/>"
+    xml.write_text(
+        xml.read_text()
+        .replace("<difficult>", f"{part}<difficult>")
+        .replace("</annotation>", f"{broken}</annotation>")
+    )
+    pictures, found = read(root)
+    assert [b.label for b in pictures["JPEGImages/a.jpg"].boxes] == ["dog"]
+    assert [f.kind for f in found] == [faults.BOX_UNREADABLE, faults.LABEL_UNKNOWN]
+
+
+def test_missing_size_is_mended(voc, voc_xml):
+    """Without <size> the picture's own is used later, and that is counted."""
+    root = voc({"a": [DOG]})
+    (root / "Annotations" / "a.xml").write_text(voc_xml([DOG], size=None, filename="a.jpg"))
+    pictures, found = read(root)
+    assert pictures["JPEGImages/a.jpg"].width == 0
+    assert [(f.kind, f.action) for f in found] == [(faults.SIZE_MISSING, "mended")]
+
+
+def test_unlabelled_pictures_are_counted(voc, picture):
+    """A loose picture without XML is not taken for a picture without objects."""
+    root = voc({"a": [DOG]})
+    picture(root / "JPEGImages" / "b.jpg")
+    pictures, found = read(root)
+    assert len(pictures) == 1
+    assert [(f.kind, f.file) for f in found] == [(faults.ANNOTATION_MISSING, "JPEGImages/b.jpg")]
