@@ -2,12 +2,13 @@
 
 Also a command line for development:
 
-    python third_party/object_detection/backend.py unpack TARGET [--without-seam]
+    python third_party/object_detection/backend.py unpack TARGET [--without-seam] [--until PATCH]
     python third_party/object_detection/backend.py refresh PATCH TREE
 """
 
 import argparse
 import base64
+import difflib
 import fnmatch
 import hashlib
 import json
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,19 +52,27 @@ _SLIM = re.compile(rb"^ *from (nets|deployment)\b", re.MULTILINE)
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
-def unpack(target: Path, *, seam: bool = True) -> dict:
-    """Fetch, verify, unpack and patch into `target`, tests included; returns the build record."""
+def unpack(target: Path, *, seam: bool = True, until: str = "") -> dict:
+    """Fetch, verify, unpack and patch into `target`, tests included; returns the build record.
+
+    `until` names the last patch to apply; empty for the whole series.
+    """
     if target.exists() and any(target.iterdir()):
         raise sources.SourceError(f"{target} is not empty: name a new folder")
+    _unpack_upstream(target)
+    patches = patching.apply_series(HERE / "patches", target, seam=seam, until=until)
+    record = build_record(patches)
+    (target / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def _unpack_upstream(target: Path) -> None:
+    """The two pinned archives' files as upstream has them."""
     with tempfile.TemporaryDirectory() as scratch:
         downloads = Path(scratch)
         sources.fetch(downloads)
         sources.unpack_sdist(downloads / sources.SDIST.filename, target)
         sources.unpack_wheel_files(downloads / sources.MODELS_WHEEL.filename, OFFICIAL_FILES, target)
-    patches = patching.apply_series(HERE / "patches", target, seam=seam)
-    record = build_record(patches)
-    (target / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return record
 
 
 def build_record(patches: list[Path]) -> dict:
@@ -169,34 +179,33 @@ class one_line_errors:
 
 
 def refresh(name: str, tree: Path) -> None:
-    """Rewrite patch `name` so that it turns the series up to it into `tree`, keeping its DEP-3 header."""
-    import difflib
-
+    """Rewrite patch `name` so that it turns the series before it into `tree`, keeping its DEP-3 header."""
     folder = HERE / "patches"
-    header = (folder / name).read_text(encoding="utf-8").split("\n--- ", 1)[0].rstrip("\n")
+    header = re.split(r"^---", (folder / name).read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)[0]
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch) / "base"
-        downloads = Path(scratch) / "downloads"
-        sources.fetch(downloads)
-        sources.unpack_sdist(downloads / sources.SDIST.filename, base)
-        sources.unpack_wheel_files(downloads / sources.MODELS_WHEEL.filename, OFFICIAL_FILES, base)
+        _unpack_upstream(base)
         for path in patching.read_series(folder):
             if path.name == name:
                 break
             patching.apply_patch(path, base)
-        diff = []
-        for path in sorted({p.relative_to(r).as_posix() for r in (base, tree) for p in r.rglob("*.py")}):
-            old, new = (
-                (root / path).read_text("utf-8").splitlines(True) if (root / path).exists() else []
-                for root in (base, tree)
-            )
-            if old != new:
-                names = (
-                    f"a/{path}" if old or (base / path).exists() else "/dev/null",
-                    f"b/{path}" if (tree / path).exists() else "/dev/null",
-                )
-                diff += difflib.unified_diff(old, new, *names, n=1)
-    (folder / name).write_text(header + "\n" + "".join(diff), encoding="utf-8")
+        diff = "".join(_diff(base, tree))
+    (folder / name).write_text(f"{header.rstrip()}\n\n{diff}", encoding="utf-8")
+
+
+def _diff(old: Path, new: Path) -> Iterator[str]:
+    """A unified diff of the Python files of two trees, with one line of context."""
+    for name in sorted(
+        {path.relative_to(root).as_posix() for root in (old, new) for path in root.rglob("*.py")}
+    ):
+        before, after = (
+            patching.read_lines(root / name) if (root / name).exists() else None for root in (old, new)
+        )
+        labels = (
+            "/dev/null" if lines is None else f"{side}/{name}"
+            for side, lines in (("a", before), ("b", after))
+        )
+        yield from difflib.unified_diff(before or [], after or [], *labels, n=1)
 
 
 def main() -> None:
@@ -205,13 +214,14 @@ def main() -> None:
     command = commands.add_parser("unpack", help="fetch, verify and patch into a folder, tests included")
     command.add_argument("target", type=Path)
     command.add_argument("--without-seam", action="store_true", help="the compatibility patches only")
+    command.add_argument("--until", default="", metavar="PATCH", help="the last patch to apply")
     command = commands.add_parser("refresh", help="rewrite a patch from an edited tree")
     command.add_argument("patch")
     command.add_argument("tree", type=Path)
     args = parser.parse_args()
     with one_line_errors():
         if args.command == "unpack":
-            record = unpack(args.target, seam=not args.without_seam)
+            record = unpack(args.target, seam=not args.without_seam, until=args.until)
             print(f"{args.target}: {len(record['patches'])} patches applied")
         else:
             refresh(args.patch, args.tree)

@@ -69,7 +69,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines with their ends; only a line feed ends one, as in a diff."""
     return re.findall(r"[^\n]*\n|[^\n]+", path.read_bytes().decode("utf-8"))
 
@@ -78,7 +78,7 @@ def parse_header(path: Path) -> dict[str, str]:
     """The DEP-3 fields above the first `---` line; a continuation line starts with a blank."""
     fields: dict[str, str] = {}
     name = ""
-    for line in (line.removesuffix("\n") for line in _read_lines(path)):
+    for line in (line.removesuffix("\n") for line in read_lines(path)):
         if line.startswith("--- "):
             break
         match = re.match(r"^([A-Za-z-]+):\s*(.*)$", line)
@@ -105,7 +105,7 @@ def check_header(path: Path) -> dict[str, str]:
 
 def parse_patch(path: Path) -> list[FileChange]:
     """The files that a unified diff changes; paths carry one leading component (`a/`, `b/`), as git's do."""
-    lines = [line.removesuffix("\n") for line in _read_lines(path)]
+    lines = [line.removesuffix("\n") for line in read_lines(path)]
     changes: list[FileChange] = []
     i = 0
     while i < len(lines):
@@ -177,7 +177,7 @@ def apply_patch(path: Path, tree: Path) -> None:
             raise PatchError(
                 f"patches/{path.name} does not apply: {change.path} {state}: refresh or drop the patch"
             )
-        old = [] if change.creates else _read_lines(target)
+        old = [] if change.creates else read_lines(target)
         new = _apply_hunks(path, change, old)
         if change.deletes:
             if new:
@@ -207,9 +207,13 @@ def _apply_hunks(path: Path, change: FileChange, old: list[str]) -> list[str]:
     return new + old[done:]
 
 
-def apply_series(folder: Path, tree: Path, *, seam: bool = True) -> list[Path]:
-    """Apply the whole series to `tree`, in order; returns the patches applied."""
+def apply_series(folder: Path, tree: Path, *, seam: bool = True, until: str = "") -> list[Path]:
+    """Apply the series to `tree`, in order, through `until` if that is given; returns the patches applied."""
     patches = read_series(folder, seam=seam)
+    names = [path.name for path in patches]
+    if until and until not in names:
+        raise PatchError(f"patches/series does not name {until}: give one of its entries")
+    patches = patches[: names.index(until) + 1] if until else patches
     for path in patches:
         apply_patch(path, tree)
     return patches
