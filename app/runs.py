@@ -48,6 +48,10 @@ class Run:
     def provenance(self) -> Path:
         return self.root / "run.json"
 
+    def sample(self, pictures: int, seed: int) -> Path:
+        """The built-in data set, where a run has no other."""
+        return self.root / f"sample-{pictures}-{seed}"
+
     @property
     def records(self) -> Path:
         return self.root / "records"
@@ -267,3 +271,8 @@ def beat(
             "pid": os.getpid(),
         },
     )
+
+
+def evaluated_steps(run: Run) -> set[int]:
+    """The steps whose checkpoint has been evaluated."""
+    return {int(row["step"]) for row in read_lines(run.evaluations) if "step" in row}

@@ -20,7 +20,7 @@ from app.errors import SettingsError
 
 # ruff: noqa: RUF009 (`setting` gives a dataclass field)
 PREFIX = "DETBOX_"
-NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_IMAGE", "DETBOX_DATA_DIR"}
+NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR"}
 """Variables with our prefix that other parts read (tests, compose.yaml)."""
 
 Count = Annotated[int, Ge(0)]

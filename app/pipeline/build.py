@@ -88,10 +88,15 @@ def build(request: Request) -> Pipeline:
         notes=tuple(notes),
         batch_size=config.train_config.batch_size,
         num_train_steps=steps,
-        checkpoint_every_n=max(1, min(CHECKPOINT_EVERY_MOST, steps // CHECKPOINTS_PER_RUN)),
+        checkpoint_every_n=checkpoint_every_n(steps),
         learning_rate=round(schedule.peak(schedule.rate_message(config)), 9),
         fine_tune_checkpoint=config.train_config.fine_tune_checkpoint,
     )
+
+
+def checkpoint_every_n(num_train_steps: int) -> int:
+    """The default distance of checkpoints in steps: a tenth of the run, at most 1000."""
+    return max(1, min(CHECKPOINT_EVERY_MOST, num_train_steps // CHECKPOINTS_PER_RUN))
 
 
 def _edit(config: Any, request: Request, origin: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Evaluation beside training: which checkpoint is next, what is recorded, which one is best."""

@@ -1,0 +1,69 @@
+"""Which checkpoint the evaluator takes next, and when there is none left to wait for."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from app import runs
+
+log = logging.getLogger(__name__)
+
+STALE_SECONDS = 60.0
+"""A trainer whose heartbeat is older than this is not waited for silently."""
+
+
+def checkpoints(
+    run: runs.Run,
+    *,
+    once: bool,
+    wait_secs: float,
+    stopped: Callable[[], bool],
+    is_complete: Callable[[str], str | None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[str]:
+    """Yields the prefix of every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
+
+    Ends when the trainer is done and its last checkpoint has been yielded, at once if `once` and nothing is left,
+    or when `stopped()`. `is_complete(prefix)` gives None for a whole checkpoint; broken ones are passed over.
+    While it waits, the heartbeat says for what and since when.
+    """
+    broken: set[int] = set()
+    said = ""
+    while not stopped():
+        # Looked at before the list: what the trainer saved before it was done is then in the list.
+        done = runs.read_json(run.done)
+        seen = runs.evaluated_steps(run) | broken
+        waiting = [step for step in run.checkpoint_steps() if step not in seen]
+        if waiting:
+            prefix = str(run.checkpoint(waiting[0]))
+            fault = is_complete(prefix)
+            if fault is None:
+                said = ""
+                yield prefix
+            elif run.checkpoint(waiting[0]).with_name(f"ckpt-{waiting[0]}.index").exists():
+                log.warning("evaluate | %s is broken and passed over: %s", prefix, fault)
+                broken.add(waiting[0])
+            continue
+        if done or once:
+            return
+        reason = why_waiting(runs.read_json(run.status("trainer")), clock())
+        if reason != said:
+            log.info("evaluate | waiting: %s", reason)
+            said = reason
+        newest = max(seen, default=0)
+        runs.beat(run, "evaluator", state="waiting", step=newest, of=0, reason=reason)
+        sleep(wait_secs)
+
+
+def why_waiting(trainer: dict[str, Any] | None, now: float) -> str:
+    """What the evaluator waits for, in words."""
+    if trainer is None:
+        return "no trainer has started in this run yet"
+    state, step, of = trainer.get("state"), trainer.get("step", 0), trainer.get("of", 0)
+    if state in ("failed", "stopped"):
+        return f"the trainer {state} at step {step} of {of}; it may come back"
+    if now - trainer.get("time", now) > STALE_SECONDS:
+        return f"the trainer was last heard of at step {step} of {of}"
+    return f"for the next checkpoint; the trainer is {state}"

@@ -1,0 +1,1 @@
+"""What a trained model is turned into: files for other programs, and detections on pictures."""

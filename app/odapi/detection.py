@@ -1,0 +1,47 @@
+"""A trained detector, restored from a checkpoint, run on single pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
+import tensorflow as tf
+from object_detection.builders import model_builder
+from object_detection.utils import config_util
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found on one picture, best score first.
+
+    `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n]; `classes`: int [n], from 1.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+class Detector:
+    """The model of `pipeline_config` with the weights of `checkpoint` (a prefix)."""
+
+    def __init__(self, pipeline_config: Path, checkpoint: Path):
+        configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
+        self._model = model_builder.build(configs["model"], is_training=False)
+        self._status = tf.train.Checkpoint(model=self._model).restore(str(checkpoint)).expect_partial()
+        self._detect = tf.function(self._run, input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)])
+
+    def detect(self, picture: np.ndarray) -> Detections:
+        """Detections on `picture` (uint8, height x width x 3, RGB). Raises AssertionError if weights are missing."""
+        found = self._detect(tf.constant(picture[None], tf.float32))
+        self._status.assert_existing_objects_matched()
+        count = int(found["num_detections"][0])
+        return Detections(
+            found["detection_boxes"][0].numpy()[:count],
+            found["detection_scores"][0].numpy()[:count],
+            found["detection_classes"][0].numpy()[:count].astype(int) + 1,
+        )
+
+    def _run(self, pictures):
+        prepared, shapes = self._model.preprocess(pictures)
+        return self._model.postprocess(self._model.predict(prepared, shapes), shapes)

@@ -1,0 +1,51 @@
+"""TensorFlow made ready for a service: legacy Keras, the devices it may see, seed, precision."""
+
+import importlib
+import logging
+import os
+from typing import Any
+
+from app.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+def start(*, use_gpu: bool, seed: int | None = None) -> Any:
+    """Imports TensorFlow (after `object_detection`, which chooses legacy Keras) and returns it.
+
+    Without `use_gpu` no GPU is visible to this process, whatever the machine has: its driver is never asked.
+    """
+    if not use_gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    importlib.import_module("object_detection")
+    tf = importlib.import_module("tensorflow")
+    tf.get_logger().propagate = True
+    tf.get_logger().handlers.clear()
+    if use_gpu:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    else:
+        tf.config.set_visible_devices([], "GPU")
+    tf.config.set_soft_device_placement(True)
+    if seed is not None:
+        tf.keras.utils.set_random_seed(seed)
+    return tf
+
+
+def use_mixed_precision(tf: Any) -> None:
+    """Computes in float16 on the GPUs from here on; variables stay float32. SettingsError without a GPU."""
+    if not tf.config.list_physical_devices("GPU"):
+        raise SettingsError(
+            "mixed precision needs a GPU, and none is visible",
+            remedy="leave out --mixed_precision / DETBOX_MIXED_PRECISION",
+        )
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+
+
+def strategy(tf: Any) -> Any:
+    """MirroredStrategy over the visible GPUs if there are several, else the default strategy of one device."""
+    gpus = tf.config.list_logical_devices("GPU")
+    chosen = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+    log.info("devices | %s", f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores")
+    return chosen

@@ -1,0 +1,49 @@
+"""What a run was made by: settings, versions, patches, data, host, revision."""
+
+import dataclasses
+import os
+import platform
+import socket
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from app.settings import Settings
+
+PACKAGES = ("detbox", "object-detection", "tensorflow", "tf-keras", "numpy", "protobuf", "pycocotools")
+
+
+def collect(settings: Settings, build_record: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
+    """The content of `run.json`. `build_record` is the installed OD API's, `fingerprint` the data set's."""
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "settings": {
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in dataclasses.asdict(settings).items()
+        },
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "patches": build_record,
+        "dataset_fingerprint": fingerprint,
+        "host": {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()},
+        "revision": os.environ.get("DETBOX_REVISION") or _git_revision(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

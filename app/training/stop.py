@@ -1,0 +1,38 @@
+"""A stop asked for from outside: by a signal, or by a file that another service wrote."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopFlag:
+    """Remembers the first SIGTERM or SIGINT; before there is a step to lose, ends the process at once.
+
+    Building the model and tracing its graph take longer than anyone waits after a signal, and nothing is lost then.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.nothing_to_lose = True
+
+    def listen(self) -> None:
+        """Installs the handlers; to be called in the main thread."""
+        for number in SIGNALS:
+            signal.signal(number, self._catch)
+
+    def _catch(self, number: int, frame: Any) -> None:
+        first = self.signal is None
+        self.signal = self.signal or number
+        if first and self.nothing_to_lose:
+            raise Stopped("stopped before the first step", signal_number=number, remedy="start it again")
+
+    def why(self, read_request: Callable[[], dict[str, Any] | None]) -> str | None:
+        """The reason to stop now, or None. `read_request` gives what another service asks for."""
+        if self.signal is not None:
+            return signal.Signals(self.signal).name
+        request = read_request()
+        return str(request.get("reason", "asked to stop")) if request else None

@@ -1,0 +1,243 @@
+"""What the trainer does between steps: record, save, delete, report, stop."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psutil
+
+from app import runs
+from app.errors import DivergedError
+from app.training import retention
+from app.training.cadence import EverySeconds, EverySteps
+from app.training.stop import StopFlag
+
+log = logging.getLogger(__name__)
+
+TOTAL_LOSS = "Loss/total_loss"
+HEARTBEAT_SECONDS = 2.0
+REQUEST_SECONDS = 1.0
+
+
+class Loop(Protocol):
+    """The running loop as the patched `model_lib_v2` shows it (its `train_seam.Loop`)."""
+
+    step: int
+    train_steps: int
+    batch_size: int
+    is_chief: bool
+    restored_from: str | None
+    fine_tuned_from: str | None
+    checkpoints: dict[int, str]
+
+    def losses(self) -> dict[str, float]: ...
+    def learning_rate(self) -> float: ...
+    def first_non_finite(self) -> int | None: ...
+    def write_scalars(self, scalars: dict[str, float]) -> None: ...
+    def save(self) -> str: ...
+    def delete(self, steps: list[int]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The settings that the loop obeys; each field as the setting of that name."""
+
+    checkpoint_every_n: int
+    checkpoint_every_secs: int
+    checkpoint_max_to_keep: int
+    checkpoint_backlog_max: int
+    summary_every_n: int
+    learning_rate_summary_every_n: int
+    log_every_n: int
+
+
+class Trainer:
+    """The hook of `train_loop`. Writes metrics, heartbeat and, at the end, `DONE` into the run."""
+
+    def __init__(
+        self,
+        run: runs.Run,
+        policy: Policy,
+        stop: StopFlag,
+        *,
+        resume_from: Callable[[str], str | None],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.run, self.policy, self.stop = run, policy, stop
+        self.resume_from = resume_from
+        """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
+        self.stopped_for: str | None = None
+        self._clock = clock
+        self._losses_due = EverySteps(policy.summary_every_n)
+        self._rate_due = EverySteps(policy.learning_rate_summary_every_n or policy.summary_every_n)
+        self._log_due = EverySteps(policy.log_every_n)
+        self._save_due = (
+            EverySeconds(policy.checkpoint_every_secs, clock)
+            if policy.checkpoint_every_secs
+            else EverySteps(policy.checkpoint_every_n)
+        )
+        self._beat_due = EverySeconds(HEARTBEAT_SECONDS, clock)
+        self._request_due = EverySeconds(REQUEST_SECONDS, clock)
+        self._saved_step = 0
+        self._looked_step, self._looked_at = 0, clock()
+        self._process = psutil.Process()
+
+    def begin(self, loop: Loop) -> None:
+        """Says where the run starts."""
+        self._saved_step = self._looked_step = loop.step
+        self._looked_at = self._clock()
+        if isinstance(self._save_due, EverySeconds):
+            self._save_due.mark()
+        start = f"train | step {loop.step} of {loop.train_steps} | "
+        if loop.restored_from:
+            log.info("%sresumed from %s", start, loop.restored_from)
+        elif loop.fine_tuned_from:
+            log.info("%sfresh start from the weights of %s", start, loop.fine_tuned_from)
+        else:
+            log.info("%sfresh start from random weights", start)
+        self._beat(loop, "training", "building the training step")
+
+    def steps_to_run(self, loop: Loop) -> int:
+        """Steps until something is due; 0 at the end of the run or when a stop is asked for."""
+        if self._is_asked_to_stop():
+            return 0
+        due = (self._losses_due, self._rate_due, self._log_due, self._save_due)
+        ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
+        return max(0, min(loop.train_steps - loop.step, *ahead))
+
+    def after_steps(self, loop: Loop) -> None:
+        """Does what is due at `loop.step`."""
+        self.stop.nothing_to_lose = False
+        self._record(loop)
+        if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
+            self._save(loop)
+        if self._beat_due.is_due(loop.step):
+            self._beat(loop, "training")
+
+    def end(self, loop: Loop) -> None:
+        """Saves the exact last step, and says in `DONE` how the run ended unless a signal cut it short."""
+        if loop.step != self._saved_step:
+            self._save(loop)
+        if not loop.is_chief:
+            return
+        if self.stop.signal is not None:
+            self._beat(loop, "stopped", self.stopped_for or "")
+            return
+        self._settle(loop)
+        reason = self.stopped_for or "completed"
+        runs.write_json(
+            self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()}
+        )
+        self._beat(loop, "done", reason)
+        log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
+
+    def _is_asked_to_stop(self) -> bool:
+        if self.stop.signal is None and not self._request_due.is_due(0):
+            return False
+        self._request_due.mark()
+        self.stopped_for = self.stop.why(lambda: runs.read_json(self.run.stop_request))
+        return self.stopped_for is not None
+
+    def _record(self, loop: Loop) -> None:
+        losses_due, rate_due = self._losses_due.is_due(loop.step), self._rate_due.is_due(loop.step)
+        log_due = self._log_due.is_due(loop.step) or loop.step == loop.train_steps
+        if not (losses_due or rate_due or log_due):
+            return
+        losses = loop.losses()
+        self._check_finite(loop)
+        scalars = dict(losses) if losses_due else {}
+        if rate_due:
+            scalars["learning_rate"] = loop.learning_rate()
+        if log_due:
+            row = self._row(loop, losses)
+            if losses_due:
+                scalars["steps_per_sec"] = row["steps_per_sec"]
+            if loop.is_chief:
+                runs.append_line(self.run.metrics, row)
+            log.info(_line(loop, row))
+        if scalars:
+            loop.write_scalars(scalars)
+
+    def _check_finite(self, loop: Loop) -> None:
+        bad = loop.first_non_finite()
+        if bad is not None:
+            raise diverged(f"the loss of step {bad} is not finite", loop.checkpoints)
+
+    def _row(self, loop: Loop, losses: dict[str, float]) -> dict[str, Any]:
+        now = self._clock()
+        steps, seconds = loop.step - self._looked_step, max(now - self._looked_at, 1e-9)
+        self._looked_step, self._looked_at = loop.step, now
+        return {
+            "step": loop.step,
+            "of": loop.train_steps,
+            "time": round(time.time(), 3),
+            "loss": losses.get(TOTAL_LOSS, math.nan),
+            "losses": losses,
+            "learning_rate": loop.learning_rate(),
+            "steps_per_sec": round(steps / seconds, 4),
+            "examples_per_sec": round(steps * loop.batch_size / seconds, 3),
+            "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
+        }
+
+    def _save(self, loop: Loop) -> None:
+        path = loop.save()
+        self._saved_step = loop.step
+        if isinstance(self._save_due, EverySeconds):
+            self._save_due.mark()
+        if not loop.is_chief:
+            return
+        log.info("train | step %d | saved %s", loop.step, path)
+        self._prune(loop, self.policy.checkpoint_backlog_max)
+        self._beat(loop, "training")
+
+    def _settle(self, loop: Loop) -> None:
+        """At the end of a run that no evaluator watches, only the newest checkpoints stay."""
+        if runs.read_json(self.run.status("evaluator")) is None:
+            self._prune(loop, 0)
+
+    def _prune(self, loop: Loop, backlog_max: int) -> None:
+        verdict = retention.judge(
+            loop.checkpoints,
+            runs.evaluated_steps(self.run),
+            max_to_keep=self.policy.checkpoint_max_to_keep,
+            backlog_max=backlog_max,
+        )
+        if verdict.unseen and backlog_max:
+            log.warning(
+                "train | checkpoints %s go before they were evaluated -> --checkpoint_backlog_max / "
+                "DETBOX_CHECKPOINT_BACKLOG_MAX keeps more",
+                ", ".join(map(str, verdict.unseen)),
+            )
+        loop.delete(list(verdict.delete))
+
+    def _beat(self, loop: Loop, state: str, reason: str = "") -> None:
+        self._beat_due.mark()
+        if loop.is_chief:
+            runs.beat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
+
+
+def diverged(what: str, checkpoints: dict[int, str]) -> DivergedError:
+    """The error for a run that is not finite any more; names the last good checkpoint."""
+    good = (
+        f"the last good checkpoint is {checkpoints[max(checkpoints)]}"
+        if checkpoints
+        else "no checkpoint was saved"
+    )
+    return DivergedError(
+        f"{what}; nothing of it was saved, {good}",
+        where="train",
+        remedy="start again with a lower --learning_rate / DETBOX_LEARNING_RATE or more --warmup_steps / "
+        "DETBOX_WARMUP_STEPS",
+    )
+
+
+def _line(loop: Loop, row: dict[str, Any]) -> str:
+    rate = row["steps_per_sec"]
+    left = (loop.train_steps - loop.step) / rate if rate else 0
+    return (
+        f"train | step {loop.step}/{loop.train_steps} | loss {row['loss']:.4g} | lr {row['learning_rate']:.3g} | "
+        f"{rate:.2f} steps/s | {row['examples_per_sec']:.1f} pictures/s | eta {int(left // 60)}:{int(left % 60):02d}"
+    )
