@@ -178,8 +178,15 @@ class Supervisor:
 
 
 def command(name: str) -> list[str]:
-    """The argument vector of a detbox command in this very Python."""
-    return [sys.executable, "-m", "entrypoint", name]
+    """The argument vector of a detbox command in this very Python; needs `import_path` in its environment."""
+    # Without -P a folder `app` in the user's directory would be taken for ours.
+    return [sys.executable, "-P", "-m", "entrypoint", name]
+
+
+def import_path(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with a PYTHONPATH by which `command` finds detbox, installed or not."""
+    places = [str(Path(__file__).parents[1]), environ.get("PYTHONPATH", "")]
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def _end_with_parent() -> Callable[[], None] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app import dashboard, runs, standing, tensorboard
 from app.errors import Stopped
-from app.supervisor import Service, Supervisor, command
+from app.supervisor import Service, Supervisor, command, import_path
 
 LOOK_SECONDS = 1.0
 
@@ -44,6 +44,7 @@ def services(
     run: runs.Run, environ: Mapping[str, str], commands: Mapping[str, list[str]] | None = None
 ) -> list[Service]:
     """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU."""
+    environ = import_path(environ)
     argv = commands or {name: command(name) for name in ("train", "evaluate", "tensorboard")}
     return [
         Service("trainer", argv["train"], environ, run.log("trainer")),

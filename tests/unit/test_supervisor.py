@@ -201,6 +201,16 @@ def test_evaluator_sees_no_gpu(run):
     assert hidden == {"trainer": None, "evaluator": "-1", "tensorboard": None}
 
 
+def test_a_users_own_app_folder_is_not_taken_for_ours(run, tmp_path, monkeypatch):
+    """A service starts in a folder that holds another `app`, as a Flask project does."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('the wrong app')")
+    monkeypatch.chdir(tmp_path)
+    trainer, *_ = trio.services(run, {"PATH": os.environ["PATH"]})
+    done = subprocess.run([*trainer.argv, "--help"], env=trainer.environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("done", "evaluated", "steps", "finished"),
     [
