@@ -44,7 +44,7 @@ def board(monkeypatch, tmp_path):
     return calls
 
 
-def test_up_ends_with_what_matters(board, capsys):
+def test_up_ends_with_what_matters(board, capsys, tmp_path):
     """Where the run is, the best score with its step, the pictures, and how to look again."""
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
     assert board.names() == ["prepare", "services", "draw"]
@@ -53,7 +53,7 @@ def test_up_ends_with_what_matters(board, capsys):
         "models/r: completed at step 5 after",
         "mAP 0.310 at step 5",
         "models/r/detections",
-        "detbox tensorboard --models_dir=models --run=r",
+        f"detbox tensorboard --models_dir={tmp_path}/models --run=r",
     ):
         assert words in out
 
@@ -90,7 +90,7 @@ def test_a_finished_run_starts_nothing(board, capsys):
     assert detbox(["up", "--run=r", "--json"]) == 0
     out, err = capsys.readouterr()
     assert board.names() == []
-    assert "run r is finished -> train on with a larger --num_train_steps" in err
+    assert "run r is finished -> " in err and "--num_train_steps" in err
     assert json.loads(out)["best"] == {"step": 5, "value": 0.31}
 
 
@@ -113,14 +113,14 @@ def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
     assert board.names() == []
 
 
-def test_a_trainer_that_fails_gives_up_its_code(board, capsys):
+def test_a_trainer_that_fails_gives_up_its_code(board, capsys, tmp_path):
     """No pictures are drawn, and the last line names cause and log."""
     board.trainer = fake.CRASH
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 6
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == (
         "detbox: error: the trainer ended with code 6: loss is not finite at step 3 "
-        "-> its log is models/r/logs/trainer.log"
+        f"-> its log is {tmp_path}/models/r/logs/trainer.log"
     )
     assert board.names() == ["prepare", "services"]
 
