@@ -1,16 +1,15 @@
 """The use cases of detbox: one function per command, and the only place that wires the parts together.
 
-Each takes the whole `Settings`, hands the parts the few values that they need, and returns what the command prints.
-Heavy imports stay inside the functions: most commands need no TensorFlow.
+Each takes the whole `Settings`, hands the parts the few values that they need, and returns what the command
+prints. Heavy imports stay inside the functions: most commands need no TensorFlow.
 """
 
 import dataclasses
 import logging
 import os
 import time
-from dataclasses import dataclass
-
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def up(settings: Settings):
     metric, host = settings.best_metric, settings.tensorboard_host
     if standing.is_finished(run, settings.num_train_steps):
         logger.info(
-            "run %s is finished -> train on with a larger --num_train_steps, or start another with --run=NAME",
+            "run %s is finished -> a larger --num_train_steps trains on, --run=NAME starts another",
             run.name,
         )
         return trio.outcome(run, metric=metric)
@@ -124,9 +123,9 @@ class Prepared:
 
     def __str__(self) -> str:
         return (
-            f"run {self.folder}: {self.train_pictures} pictures to train on, {self.eval_pictures} to evaluate on, "
-            f"{self.boxes} boxes, classes {', '.join(self.classes)}; {self.origin}, "
-            f"{self.num_train_steps} steps of batch {self.batch_size}"
+            f"run {self.folder}: {self.train_pictures} pictures to train on, "
+            f"{self.eval_pictures} to evaluate on, {self.boxes} boxes, "
+            f"classes {', '.join(self.classes)}; {self.origin}, {self.num_train_steps} steps of batch {self.batch_size}"
         )
 
 
@@ -142,16 +141,14 @@ def train(settings: Settings) -> None:
     patches.verify()
     config = _reconfigured(run, settings)
     done = runs.read_json(run.done)
-    if done and (
-        done["step"] >= config.train_config.num_steps or done.get("of") == config.train_config.num_steps
-    ):
+    if done and (done["step"] >= config.train_config.num_steps or done.get("of") == config.train_config.num_steps):
         logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
         return
     if run.checkpoint_steps() and not settings.resume:
         raise SettingsError(
             f"has a checkpoint of step {run.checkpoint_steps()[-1]}, and resume is false",
             where=str(run.root),
-            remedy="start another run with --run=NAME / DETBOX_RUN, or go on with --resume=true / DETBOX_RESUME",
+            remedy="another run: --run=NAME / DETBOX_RUN, or go on: --resume=true / DETBOX_RESUME",
         )
     run.done.unlink(missing_ok=True)
     run.stop_request.unlink(missing_ok=True)
@@ -173,9 +170,7 @@ def train(settings: Settings) -> None:
             reason=str(error).splitlines()[0][:300] if str(error) else "",
         )
         if type(error).__name__ == "NonFiniteError":
-            raise diverged(
-                str(error), {step: str(run.checkpoint(step)) for step in run.checkpoint_steps()}
-            ) from error
+            raise diverged(str(error), {step: str(run.checkpoint(step)) for step in run.checkpoint_steps()}) from error
         raise
 
 
@@ -275,7 +270,6 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
             run,
             once=settings.once,
             wait_secs=settings.eval_wait_secs,
-            stopped=lambda: False,
             is_complete=checkpoints.fault,
         ):
             step = int(prefix.rpartition("-")[2])
@@ -329,9 +323,7 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
     if done:
         _prune(run, settings)
     last = max(runs.evaluated_steps(run), default=0)
-    runs.beat(
-        run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once"
-    )
+    runs.beat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
 
 
 def _eval_override(settings: Settings) -> str:
@@ -444,7 +436,7 @@ def _claim(run: runs.Run) -> None:
         raise SettingsError(
             f"can't be written: {error.strerror}",
             where=str(run.root),
-            remedy="make it writable for this user, or choose another folder: --models_dir / DETBOX_MODELS_DIR",
+            remedy="make it writable for this user, or choose another: --models_dir / DETBOX_MODELS_DIR",
         ) from error
 
 
@@ -460,9 +452,7 @@ def _builtin_sample(run: runs.Run, settings: Settings) -> Path:
 def _prepared(settings: Settings) -> runs.Run:
     """The run, which `prepare` must have made."""
     run = find_run(settings)
-    missing = [
-        path.name for path in (run.pipeline_config, run.label_map, run.dataset_card) if not path.is_file()
-    ]
+    missing = [path.name for path in (run.pipeline_config, run.label_map, run.dataset_card) if not path.is_file()]
     if missing:
         raise SettingsError(
             f"run {run.name} has no {missing[0]}",
@@ -524,9 +514,7 @@ def _preflight(run: runs.Run, config: Any, **known: Any) -> None:
     classes = protos.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))
     boxes = None
     if card is not None:
-        boxes = {
-            number: card.train.boxes_per_class[name] for number, name in enumerate(card.classes, start=1)
-        }
+        boxes = {number: card.train.boxes_per_class[name] for number, name in enumerate(card.classes, start=1)}
     findings = preflight.check(
         config,
         label_map=classes,

@@ -8,7 +8,7 @@ from app import runs
 
 
 def is_better(value: float, than: float | None, metric: str) -> bool:
-    """Whether `value` of `metric` beats `than`: losses by being lower, all else by being higher; NaN never does."""
+    """Whether `value` of `metric` beats `than`: a loss by being lower, all else by being higher; NaN never."""
     if not math.isfinite(value):
         return False
     if than is None:

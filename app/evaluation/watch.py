@@ -18,20 +18,19 @@ def checkpoints(
     *,
     once: bool,
     wait_secs: float,
-    stopped: Callable[[], bool],
     is_complete: Callable[[str], str | None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[str]:
     """Yields the prefix of every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
 
-    Ends when the trainer is done and its last checkpoint has been yielded, at once if `once` and nothing is left,
-    or when `stopped()`. `is_complete(prefix)` gives None for a whole checkpoint; broken ones are passed over.
+    Ends when the trainer is done and its last checkpoint has been yielded, or, if `once`, when nothing is left.
+    `is_complete(prefix)` gives None for a whole checkpoint; broken ones are passed over.
     While it waits, the heartbeat says for what and since when.
     """
     broken: set[int] = set()
     said = ""
-    while not stopped():
+    while True:
         # Looked at before the list: what the trainer saved before it was done is then in the list.
         done = runs.read_json(run.done)
         seen = runs.evaluated_steps(run) | broken

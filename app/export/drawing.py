@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), told apart by colour-blind people; black left out.
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart.
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 WIDEST = 640
 GROUNDTRUTH = "#FFFFFF"

@@ -24,7 +24,7 @@ def fault(prefix: Path | str) -> str | None:
 
 
 def newest_complete(prefixes: Iterable[Path]) -> str | None:
-    """The last of `prefixes` (ascending by step) that is whole; broken ones are passed over, said, and kept."""
+    """The last of `prefixes` (ascending by step) that is whole; broken ones are passed over, said and kept."""
     for prefix in reversed(list(prefixes)):
         what = fault(prefix)
         if what is None:
@@ -46,7 +46,7 @@ def shapes(prefix: str) -> dict[str, tuple[int, ...]]:
 
 
 def delete(folder: Path, steps: Iterable[int]) -> None:
-    """Deletes `ckpt-<step>` of `steps` from `folder`: first from the list that readers follow, then the files."""
+    """Deletes `ckpt-<step>` of `steps` from `folder`: first from the list that readers follow, then on disk."""
     gone = set(steps)
     state = tf.train.get_checkpoint_state(str(folder))
     kept = [path for path in (state.all_model_checkpoint_paths if state else ()) if _step(path) not in gone]

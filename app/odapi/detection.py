@@ -14,7 +14,8 @@ from object_detection.utils import config_util
 class Detections:
     """What was found on one picture, best score first.
 
-    `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n]; `classes`: int [n], from 1.
+    `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n];
+    `classes`: int [n], from 1.
     """
 
     boxes: np.ndarray
@@ -32,7 +33,7 @@ class Detector:
         self._detect = tf.function(self._run, input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)])
 
     def detect(self, picture: np.ndarray) -> Detections:
-        """Detections on `picture` (uint8, height x width x 3, RGB). Raises AssertionError if weights are missing."""
+        """Detections on `picture` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
         found = self._detect(tf.constant(picture[None], tf.float32))
         self._status.assert_existing_objects_matched()
         count = int(found["num_detections"][0])

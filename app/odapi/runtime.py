@@ -44,7 +44,7 @@ def use_mixed_precision(tf: Any) -> None:
 
 
 def strategy(tf: Any) -> Any:
-    """MirroredStrategy over the visible GPUs if there are several, else the default strategy of one device."""
+    """MirroredStrategy over the visible GPUs if there are several, else the default one of one device."""
     gpus = tf.config.list_logical_devices("GPU")
     chosen = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
     log.info("devices | %s", f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores")

@@ -1,1 +1,1 @@
-"""The policy of the training loop, in plain Python: what happens between steps, not how a step is computed."""
+"""The policy of the training loop, in plain Python: what happens between steps, not in them."""

@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class StopFlag:
     """Remembers the first SIGTERM or SIGINT; before there is a step to lose, ends the process at once.
 
-    Building the model and tracing its graph take longer than anyone waits after a signal, and nothing is lost then.
+    Building the model and tracing its graph take longer than anyone waits after a signal, and lose nothing.
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,90 @@
+"""Which checkpoint the evaluator takes next."""
+
+import pytest
+
+from app import runs
+from app.evaluation import watch
+
+
+@pytest.fixture
+def run(tmp_path):
+    return runs.Run(tmp_path)
+
+
+def save(run, *steps):
+    for step in steps:
+        run.checkpoint(step).with_name(f"ckpt-{step}.index").touch()
+
+
+def evaluated(run, prefix):
+    runs.append_line(run.evaluations, {"step": int(prefix.rpartition("-")[2])})
+
+
+def stream(run, *, once=False, sleep=None, fault=lambda prefix: None):
+    def never(seconds):
+        raise AssertionError("it waits")
+
+    for prefix in watch.checkpoints(run, once=once, wait_secs=1, is_complete=fault, sleep=sleep or never):
+        yield int(prefix.rpartition("-")[2])
+        evaluated(run, prefix)
+
+
+def test_every_checkpoint_once_oldest_first(run):
+    """Checkpoints that were evaluated before are left out; the rest come in order."""
+    save(run, 30, 10, 20)
+    runs.append_line(run.evaluations, {"step": 10})
+    assert list(stream(run, once=True)) == [20, 30]
+
+
+def test_it_waits_and_ends_with_the_trainer(run):
+    """New checkpoints are taken as they come; after DONE the stream ends when none is left."""
+    save(run, 10)
+    looks = []
+
+    def sleep(seconds):
+        looks.append(runs.read_json(run.status("evaluator"))["reason"])
+        if len(looks) == 1:
+            save(run, 20)
+        else:
+            save(run, 30)
+            runs.write_json(run.done, {"step": 30})
+
+    assert list(stream(run, sleep=sleep)) == [10, 20, 30]
+    assert looks == ["no trainer has started in this run yet"] * 2
+
+
+def test_a_broken_checkpoint_is_passed_over_and_said(run, caplog):
+    """It is not evaluated, and does not hold up the others."""
+    save(run, 10, 20)
+    with caplog.at_level("WARNING", logger="app"):
+        steps = list(stream(run, once=True, fault=lambda prefix: "cut short" if prefix.endswith("-10") else None))
+    assert steps == [20]
+    assert "ckpt-10" in caplog.text and "cut short" in caplog.text
+
+
+def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog):
+    """Retention may delete a checkpoint between the look and the evaluation."""
+    save(run, 10, 20)
+
+    def fault(prefix):
+        if prefix.endswith("-10"):
+            run.checkpoint(10).with_name("ckpt-10.index").unlink(missing_ok=True)
+            return "not found"
+        return None
+
+    assert list(stream(run, once=True, fault=fault)) == [20]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "no trainer has started"),
+        ({"state": "training", "step": 5, "of": 9, "time": 1000.0}, "the trainer is training"),
+        ({"state": "training", "step": 5, "of": 9, "time": 100.0}, "last heard of at step 5 of 9"),
+        ({"state": "failed", "step": 5, "of": 9, "time": 1000.0}, "failed at step 5 of 9"),
+    ],
+)
+def test_it_says_why_it_waits(status, words):
+    """The reason names the trainer's state, or that it went silent."""
+    assert words in watch.why_waiting(status, now=1001.0)

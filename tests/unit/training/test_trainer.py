@@ -1,0 +1,218 @@
+"""What the trainer does between steps, on a loop that computes nothing."""
+
+import math
+import os
+import signal
+
+import pytest
+
+from app import runs
+from app.errors import DivergedError, Stopped
+from app.training.stop import StopFlag
+from app.training.trainer import Policy, Trainer
+
+
+class FakeLoop:
+    """Counts steps, remembers what it was told; saves empty files as checkpoints."""
+
+    def __init__(self, run, train_steps, *, step=0, bad_step=None, most=1):
+        self.run, self.train_steps, self.step, self.bad_step, self.most = run, train_steps, step, bad_step, most
+        self.batch_size, self.is_chief = 4, True
+        self.restored_from = self.fine_tuned_from = None
+        self.checkpoints = {}
+        self.scalars: dict[int, dict[str, float]] = {}
+        self.saved: list[int] = []
+
+    def losses(self):
+        return {"Loss/total_loss": 1.0 / max(self.step, 1), "Loss/classification_loss": 0.5}
+
+    def learning_rate(self):
+        return 0.01
+
+    def first_non_finite(self):
+        return self.bad_step if self.bad_step is not None and self.step >= self.bad_step else None
+
+    def write_scalars(self, scalars):
+        self.scalars.setdefault(self.step, {}).update(scalars)
+
+    def save(self):
+        path = self.run.checkpoint(self.step)
+        self.checkpoints[self.step] = str(path)
+        self.saved.append(self.step)
+        return str(path)
+
+    def delete(self, steps):
+        for step in steps:
+            del self.checkpoints[step]
+
+    def drive(self, trainer, before_step=lambda step: None):
+        """The loop of `train_loop`: ask, run at most `most` steps, tell."""
+        trainer.begin(self)
+        while (steps := min(trainer.steps_to_run(self), self.most)) > 0:
+            before_step(self.step)
+            self.step += steps
+            trainer.after_steps(self)
+        trainer.end(self)
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def run(tmp_path):
+    return runs.Run(tmp_path / "run")
+
+
+def trainer_for(run, *, clock=None, stop=None, **changed):
+    values = {
+        "checkpoint_every_n": 10,
+        "checkpoint_every_secs": 0,
+        "checkpoint_max_to_keep": 2,
+        "checkpoint_backlog_max": 3,
+        "summary_every_n": 5,
+        "learning_rate_summary_every_n": 0,
+        "log_every_n": 10,
+    }
+    policy = Policy(**{**values, **changed})
+    return Trainer(run, policy, stop or StopFlag(), resume_from=lambda folder: None, clock=clock or Clock())
+
+
+def test_losses_and_learning_rate_have_their_own_cadence(run):
+    """Each tag is written at exactly the multiples of its own setting."""
+    loop = FakeLoop(run, 30)
+    loop.drive(trainer_for(run, summary_every_n=6, learning_rate_summary_every_n=15))
+    losses = [step for step, tags in loop.scalars.items() if "Loss/total_loss" in tags]
+    rates = [step for step, tags in loop.scalars.items() if "learning_rate" in tags]
+    assert losses == [6, 12, 18, 24, 30]
+    assert rates == [15, 30]
+
+
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_blocks_of_steps_end_where_something_is_due(run, most):
+    """However many steps a call may run, nothing is overshot: summaries, checkpoints, the end."""
+    loop = FakeLoop(run, 23, most=most)
+    loop.drive(trainer_for(run, summary_every_n=5, checkpoint_every_n=10))
+    assert loop.step == 23
+    assert [step for step, tags in loop.scalars.items() if "Loss/total_loss" in tags] == [5, 10, 15, 20]
+    assert loop.saved == [10, 20, 23]
+
+
+def test_the_last_step_is_saved_once(run):
+    """A run whose last step is a multiple of the cadence saves it one time."""
+    loop = FakeLoop(run, 20)
+    loop.drive(trainer_for(run))
+    assert loop.saved == [10, 20]
+    assert runs.read_json(run.done)["step"] == 20
+    assert runs.read_json(run.done)["reason"] == "completed"
+
+
+def test_checkpoints_by_seconds(run):
+    """With seconds given, a checkpoint is due when so many have passed since the last."""
+    clock = Clock()
+
+    def tick(step):
+        clock.now += 3
+
+    loop = FakeLoop(run, 10)
+    loop.drive(trainer_for(run, clock=clock, checkpoint_every_secs=8), before_step=tick)
+    assert loop.saved == [3, 6, 9, 10]
+
+
+def test_without_an_evaluator_the_newest_stay(run):
+    """Unseen checkpoints are kept while training goes on, and let go at its end if nobody ever looked."""
+    loop = FakeLoop(run, 60)
+    loop.drive(trainer_for(run))
+    assert sorted(loop.checkpoints) == [50, 60]
+
+
+def test_retention_waits_for_the_evaluator(run, caplog):
+    """With an evaluator about, unseen checkpoints stay within the bound; what is dropped is said."""
+    runs.beat(run, "evaluator", state="waiting", step=0, of=0)
+    runs.append_line(run.evaluations, {"step": 10})
+    loop = FakeLoop(run, 80)
+    with caplog.at_level("WARNING", logger="app"):
+        loop.drive(trainer_for(run))
+    assert sorted(loop.checkpoints) == [40, 50, 60, 70, 80]
+    assert "20" in caplog.text and "checkpoint_backlog_max" in caplog.text
+
+
+def test_a_signal_stops_between_steps_with_the_exact_step_saved(run):
+    """SIGTERM at step 13 saves step 13, and the run is not done."""
+    stop = StopFlag()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stop.listen()
+    try:
+        loop = FakeLoop(run, 100)
+        trainer = trainer_for(run, stop=stop)
+        loop.drive(trainer, before_step=lambda step: step == 12 and os.kill(os.getpid(), signal.SIGTERM))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert loop.step == 13
+    assert loop.saved == [10, 13]
+    assert trainer.stopped_for == "SIGTERM"
+    assert not run.done.exists()
+    assert runs.read_json(run.status("trainer"))["state"] == "stopped"
+
+
+def test_a_signal_before_the_first_step_ends_at_once():
+    """While there is nothing to lose the handler raises, so that no one waits for a graph to be traced."""
+    stop = StopFlag()
+    with pytest.raises(Stopped) as caught:
+        stop._catch(signal.SIGTERM, None)
+    assert caught.value.exit_code == 143
+
+
+def test_another_service_can_stop_the_run(run):
+    """A stop request in the run ends training in good order, with its reason in DONE."""
+    clock = Clock()
+
+    def request(step):
+        clock.now += 2
+        if step == 20:
+            runs.write_json(run.stop_request, {"reason": "early-stopped"})
+
+    loop = FakeLoop(run, 100)
+    loop.drive(trainer_for(run, clock=clock), before_step=request)
+    assert loop.step == 21
+    assert runs.read_json(run.done) | {"time": 0} == {"step": 21, "of": 100, "reason": "early-stopped", "time": 0}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(run):
+    """The error names the step and the last good checkpoint; nothing later is saved."""
+    loop = FakeLoop(run, 100, bad_step=22)
+    with pytest.raises(DivergedError, match=r"step 22 .*ckpt-20"):
+        loop.drive(trainer_for(run))
+    assert loop.saved == [10, 20]
+    assert loop.step == 25  # the next summary
+
+
+def test_metrics_have_a_line_per_log_interval(run):
+    """metrics.jsonl has the logged steps, with rates from the clock."""
+    clock = Clock()
+
+    def tick(step):
+        clock.now += 0.5
+
+    FakeLoop(run, 25).drive(trainer_for(run, clock=clock), before_step=tick)
+    rows = runs.read_lines(run.metrics)
+    assert [row["step"] for row in rows] == [10, 20, 25]
+    assert all(math.isclose(row["steps_per_sec"], 2.0) for row in rows)
+    assert all(math.isclose(row["examples_per_sec"], 8.0) for row in rows)
+    assert all(row["memory_mb"] > 0 and row["learning_rate"] == 0.01 for row in rows)
+
+
+def test_a_worker_that_is_not_chief_writes_nothing(run):
+    """Only the chief writes into the run; every worker takes part in saving."""
+    loop = FakeLoop(run, 20)
+    loop.is_chief = False
+    loop.drive(trainer_for(run))
+    assert loop.saved == [10, 20]
+    assert not run.root.exists()
