@@ -67,9 +67,7 @@ def from_json(value: Any) -> Card | None:
                 **value,
                 "classes": tuple(value["classes"]),
                 "splits": {name: SplitCard(**split) for name, split in value["splits"].items()},
-                "faults": tuple(
-                    FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]
-                ),
+                "faults": tuple(FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]),
             }
         )
     except (TypeError, KeyError, AttributeError):

@@ -15,8 +15,7 @@ def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
         found += [
             Path(folder, file)
             for file in sorted(files)
-            if not file.startswith(".")
-            and (suffixes is None or os.path.splitext(file)[1].lower() in suffixes)
+            if not file.startswith(".") and (suffixes is None or os.path.splitext(file)[1].lower() in suffixes)
         ]
     return found
 
@@ -39,8 +38,7 @@ class Catalogue:
         return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", errors="replace")
 
     def find(self, said: str, *, near: Path, split: str = "") -> Path | None:
-        """The picture that an annotation in the folder `near` calls `said` (a name or a path, with or without
-        suffix).
+        """The picture that an annotation in the folder `near` calls `said`: a name or a path.
 
         Among files of one stem the best is, in this order: the one whose path ends as said, of the same file
         name, below a folder named like `split`, nearest to `near`. Raises AmbiguousPicture where that leaves
@@ -55,9 +53,7 @@ class Catalogue:
         scores = [self._score(path, wanted, near, split) for path in candidates]
         best = max(scores)
         if scores.count(best) > 1:
-            raise AmbiguousPicture(
-                *(self.name(p) for p, s in zip(candidates, scores, strict=True) if s == best)
-            )
+            raise AmbiguousPicture(*(self.name(p) for p, s in zip(candidates, scores, strict=True) if s == best))
         return candidates[scores.index(best)]
 
     def _score(self, path: Path, wanted: PurePosixPath, near: Path, split: str) -> tuple:

@@ -1,9 +1,7 @@
-"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split's
-folder."""
+"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split."""
 
 import json
 import mmap
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ from app.dataset import faults
 from app.dataset.annotation import Box, Category, Picture
 from app.dataset.catalogue import AmbiguousPicture, Catalogue
 from app.dataset.faults import MENDED, Fault
+from app.dataset.splits import SPLIT_NAME, named_in
 
 NAME = "coco"
 ROBOFLOW = "_annotations.coco.json"
-_SPLIT = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
 
 
 def recognise(source: Path) -> str:
@@ -57,17 +55,12 @@ def _files(source: Path) -> dict[str, Path]:
         names = {path.parent.name: path for path in sorted(source.glob(f"*/{ROBOFLOW}"))}
     if not names:
         loose = sorted(source.glob("*.json")) + sorted(source.glob("annotations/*.json"))
-        names = {_split_of(path.stem): path for path in loose if _is_coco(path)}
+        names = {named_in(path.stem) or path.stem: path for path in loose if _is_coco(path)}
         if len(names) < len([path for path in loose if _is_coco(path)]):
             names = {path.stem: path for path in loose if _is_coco(path)}
-    if len(names) == 1 and not _SPLIT.fullmatch(next(iter(names))):
+    if len(names) == 1 and not SPLIT_NAME.fullmatch(next(iter(names))):
         names = {"": next(iter(names.values()))}
     return names
-
-
-def _split_of(stem: str) -> str:
-    """`val` of `instances-val` or `annotations_val`, else the stem."""
-    return next((part for part in re.split(r"[_.-]", stem) if _SPLIT.fullmatch(part)), stem)
 
 
 def _is_coco(path: Path) -> bool:
@@ -115,9 +108,7 @@ class _Document:
         """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
         groups = {_text(row.get("supercategory", "")) for row in rows}
         seen = set()
-        for row in sorted(
-            rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))
-        ):
+        for row in sorted(rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))):
             name = _text(row.get("name") or "")
             if not name:
                 yield Fault(faults.LABEL_UNKNOWN, self.where, f"category {row.get('id')} without a name")
@@ -127,9 +118,7 @@ class _Document:
                 yield Fault(faults.LABEL_TWICE, self.where, name, MENDED)
                 continue
             seen.add(name)
-            yield Category(
-                name, group=name in groups and row.get("supercategory") in (None, "", "none", name)
-            )
+            yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
 
     def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
         where = f"{self.where} annotation {row.get('id')}"

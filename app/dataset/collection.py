@@ -22,9 +22,7 @@ class Collection:
     names: Mapping[str, str]
 
 
-def collect(
-    source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally
-) -> Collection:
+def collect(source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally) -> Collection:
     """Reads the chosen splits and adds what was wrong to `tally`.
 
     Without a split for evaluation a `fraction` is held out. Pictures in both splits are taken out of
@@ -38,9 +36,7 @@ def collect(
         _separate(parts, choice, str(source), tally)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     else:
-        chosen = splits.hold_out(
-            {n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed
-        )
+        chosen = splits.hold_out({n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed)
         parts = {
             TRAIN: {name: picture for name, picture in parts[TRAIN].items() if name not in chosen},
             EVAL: {name: picture for name, picture in parts[TRAIN].items() if name in chosen},
@@ -50,18 +46,14 @@ def collect(
     for part, pictures in parts.items():
         if not pictures:
             raise nothing_left(part, names[part], str(source), tally)
-    used = {
-        box.label for pictures in parts.values() for picture in pictures.values() for box in picture.boxes
-    }
+    used = {box.label for pictures in parts.values() for picture in pictures.values() for box in picture.boxes}
     if not used:
         raise DatasetError(
             "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
         )
     classes = [name for name, group in declared.items() if name in used or not group]
     classes += sorted(used - set(classes))
-    return Collection(
-        {part: list(pictures.values()) for part, pictures in parts.items()}, tuple(classes), names
-    )
+    return Collection({part: list(pictures.values()) for part, pictures in parts.items()}, tuple(classes), names)
 
 
 def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:
@@ -79,9 +71,7 @@ def _most_frequent(tally: Tally) -> str:
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
-def _read(
-    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally
-) -> dict[str, Picture]:
+def _read(source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally) -> dict[str, Picture]:
     """The pictures of a split by name, each once: the boxes of one listed twice are joined."""
     pictures: dict[str, Picture] = {}
     for item in reader.read(source, split):
@@ -94,9 +84,7 @@ def _read(
             earlier = pictures.get(item.name)
             if earlier is not None:
                 tally.add(Fault(faults.PICTURE_TWICE, item.name, "boxes joined", MENDED))
-                picture = dataclasses.replace(
-                    earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes))
-                )
+                picture = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes)))
             pictures[item.name] = picture
     return pictures
 

@@ -25,9 +25,7 @@ def _example_class():
     """The message class of `Example { Features { map<string, Feature> } }`."""
     file = descriptor_pb2.FileDescriptorProto(name="detbox/example.proto", package="detbox", syntax="proto3")
     for name, _, kind in _LISTS:
-        file.message_type.add(name=name).field.add(
-            name="value", number=1, label=_FIELD.LABEL_REPEATED, type=kind
-        )
+        file.message_type.add(name=name).field.add(name="value", number=1, label=_FIELD.LABEL_REPEATED, type=kind)
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
     for number, (name, field, _) in enumerate(_LISTS, 1):
@@ -71,10 +69,7 @@ def encode(features: Mapping[str, tuple[str, Values]]) -> bytes:
     message = _example_class()()
     for key, (kind, values) in features.items():
         if kind == "bytes_list":
-            values = [
-                value.encode(errors="surrogateescape") if isinstance(value, str) else value
-                for value in values
-            ]
+            values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
         target = getattr(message.features.feature[key], kind)
         target.SetInParent()
         target.value.extend(values)

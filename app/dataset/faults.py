@@ -82,6 +82,4 @@ class Tally:
     def rows(self) -> tuple[FaultCount, ...]:
         """The counts, the most frequent first."""
         ordered = sorted(self.counts, key=lambda key: (-self.counts[key], key))
-        return tuple(
-            FaultCount(*key, count=self.counts[key], examples=tuple(self.examples[key])) for key in ordered
-        )
+        return tuple(FaultCount(*key, count=self.counts[key], examples=tuple(self.examples[key])) for key in ordered)

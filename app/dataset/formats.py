@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from app.dataset import coco, voc
+from app.dataset import coco, label_table, voc, yolo
 from app.dataset.annotation import Category, Picture
 from app.dataset.faults import Fault
 from app.errors import DatasetError
@@ -25,7 +25,7 @@ class Reader(Protocol):
         """The pictures of a split, or without a name of the whole set; declared classes; and every fault."""
 
 
-READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco)}
+READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, label_table)}
 
 
 def choose(source: Path, name: str = "auto") -> tuple[Reader, str]:
@@ -45,20 +45,16 @@ def choose(source: Path, name: str = "auto") -> tuple[Reader, str]:
     if name != "auto":
         if name not in fitting:
             others = f"; it looks like {', '.join(fitting)}" if fitting else ""
-            raise DatasetError(
-                f"nothing of format {name} here{others}", where=where, remedy="--format / DETBOX_FORMAT"
-            )
+            raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy="--format / DETBOX_FORMAT")
         return READERS[name], f"named; {fitting[name]}"
     if len(fitting) == 1:
         known, reason = next(iter(fitting.items()))
         return READERS[known], reason
     if fitting:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
-        raise DatasetError(
-            f"several formats fit ({found})", where=where, remedy="name one: --format / DETBOX_FORMAT"
-        )
+        raise DatasetError(f"several formats fit ({found})", where=where, remedy="name one: --format / DETBOX_FORMAT")
     raise DatasetError(
-        f"no known format: no VOC XML, no COCO JSON{_contents(source)}", where=where,
+        f"no known format{_contents(source)}", where=where,
         remedy=f"one of {', '.join(READERS)}; see docs/datasets.md",
     )  # fmt: skip
 
@@ -67,6 +63,4 @@ def _contents(source: Path) -> str:
     if not source.is_dir():
         return ""
     names = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())
-    return (
-        f" among {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else " in an empty folder"
-    )
+    return f" among {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else " in an empty folder"

@@ -91,9 +91,7 @@ def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except (
-        Exception
-    ):  # A broken EXIF block is no reason to lose the picture; its reader raises nearly anything.
+    except Exception:  # A broken EXIF block is no reason to lose the picture; its reader raises nearly anything.
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -116,9 +114,7 @@ def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 def _rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB: 16 bits are scaled, floats stretched over their range; no transparency, as in TensorFlow."""
     if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert(
-            "RGB"
-        )
+        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, np.float32))
         values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255

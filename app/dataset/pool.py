@@ -28,9 +28,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
     # Spawned, not forked: the caller may have threads (TensorFlow), and a fork copies their locks.
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_count_into, initargs=(counter,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_count_into, initargs=(counter,)) as pool:
         futures = [pool.submit(_write_counted, shard) for shard in plan]
         try:
             waiting = set(futures)

@@ -50,8 +50,22 @@ def prepare(
     `progress(done, of)` counts pictures. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
+    try:
+        return _prepare(
+            source.resolve(), target.resolve(), format, train_split, eval_split, eval_fraction,
+            num_shards, seed, max_side, workers, progress,
+        )  # fmt: skip
+    except OSError as error:
+        raise DatasetError(
+            f"{error.strerror or error}", where=str(error.filename or target), remedy="check space and permissions"
+        ) from error
+
+
+def _prepare(
+    source: Path, target: Path, format: str, train_split: str, eval_split: str, eval_fraction: float,
+    num_shards: int, seed: int, max_side: int, workers: int | None, progress: Progress | None,
+) -> Card:  # fmt: skip
     started = time.monotonic()
-    source, target = source.resolve(), target.resolve()
     reader, reason = formats.choose(source, format)
     choice = splits.choose(reader.splits(source), train_split, eval_split, str(source))
     arguments = {
@@ -87,9 +101,7 @@ def prepare(
             format=reader.NAME,
             reason=reason,
             classes=found.classes,
-            splits={
-                part: _split_card(part, found, written, plan, tally, str(source)) for part in (TRAIN, EVAL)
-            },
+            splits={part: _split_card(part, found, written, plan, tally, str(source)) for part in (TRAIN, EVAL)},
             faults=tally.rows(),
             arguments=arguments,
             fingerprint=print_,
@@ -142,9 +154,7 @@ def _dealt(pictures: Sequence[Picture], count: int) -> Iterator[Sequence[Picture
 
 def _copies(written: list[Written], tally: Tally) -> None:
     """Counts pictures that are byte for byte in both splits under two names: evaluation then flatters."""
-    known = {
-        digest: name for result in written if result.split == TRAIN for digest, name in result.digests.items()
-    }
+    known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests.items()}
     for result in written:
         if result.split == EVAL:
             for digest, name in result.digests.items():
@@ -161,9 +171,7 @@ def _split_card(
     if not pictures:
         raise collection.nothing_left(part, found.names[part], where, tally)
     if part == TRAIN and not per_class:
-        raise DatasetError(
-            "no training picture has a usable box", where=where, remedy="see docs/datasets.md on faults"
-        )
+        raise DatasetError("no training picture has a usable box", where=where, remedy="see docs/datasets.md on faults")
     count = sum(shard.split == part for shard in plan)
     return SplitCard(
         source=found.names[part], pictures=pictures,

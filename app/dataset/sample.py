@@ -68,18 +68,14 @@ def write(
                 picture, shapes = draw(np.random.default_rng((seed, number)))
                 picture.save(target / name / file_name, quality=90)
                 images.append({"id": number, "file_name": file_name, "width": SIDE, "height": SIDE})
-                annotations += [
-                    _annotation(len(annotations) + i, number, shape) for i, shape in enumerate(shapes)
-                ]
+                annotations += [_annotation(len(annotations) + i, number, shape) for i, shape in enumerate(shapes)]
                 report(number + 1, pictures)
             document = {"images": images, "annotations": annotations, "categories": _categories()}
             (target / name / coco.ROBOFLOW).write_text(json.dumps(document))
 
 
 def _categories() -> list[dict]:
-    return [
-        {"id": number, "name": name, "supercategory": "shape"} for number, name in enumerate(CLASSES, start=1)
-    ]
+    return [{"id": number, "name": name, "supercategory": "shape"} for number, name in enumerate(CLASSES, start=1)]
 
 
 def _annotation(number: int, image: int, shape: _Shape) -> dict:
@@ -104,9 +100,7 @@ def draw(rng: np.random.Generator) -> tuple[Image.Image, list[_Shape]]:
         diameter = _DIAMETERS[0] + (_DIAMETERS[1] - _DIAMETERS[0]) * rng.random() ** 1.5
         centre = rng.uniform(0.3 * diameter, SIDE - 0.3 * diameter, 2)
         mask, box = _mask(_outline(kind, diameter, rng.uniform(0, 2 * math.pi)) + centre)
-        if _inside(box, diameter) < _INSIDE_MIN or any(
-            _overlap(box, other.box) > _OVERLAP_MAX for other in shapes
-        ):
+        if _inside(box, diameter) < _INSIDE_MIN or any(_overlap(box, other.box) > _OVERLAP_MAX for other in shapes):
             continue
         _paint(picture, mask, box, rng)
         shapes.append(_Shape(kind, box))
@@ -144,9 +138,7 @@ def _mask(outline: np.ndarray) -> tuple[Image.Image, Pixels]:
     xmin, ymin = np.floor(outline.min(0)).clip(0, SIDE).astype(int).tolist()
     xmax, ymax = np.ceil(outline.max(0)).clip(0, SIDE).astype(int).tolist()
     large = Image.new("L", ((xmax - xmin) * _SMOOTH, (ymax - ymin) * _SMOOTH))
-    ImageDraw.Draw(large).polygon(
-        [tuple(point) for point in ((outline - (xmin, ymin)) * _SMOOTH).tolist()], fill=255
-    )
+    ImageDraw.Draw(large).polygon([tuple(point) for point in ((outline - (xmin, ymin)) * _SMOOTH).tolist()], fill=255)
     mask = large.reduce(_SMOOTH)
     left, top, right, bottom = mask.point([255 * (value > 40) for value in range(256)]).getbbox() or (
         0,

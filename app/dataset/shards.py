@@ -52,9 +52,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             kept, found = boxes.place(picture, stored.raw, stored.orientation)
             result.faults.extend(found)
             digest = hashlib.sha256(stored.data)
-            records.append(
-                file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids))
-            )
+            records.append(file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids)))
             result.pictures += 1
             result.pictures_without_boxes += not kept
             result.boxes.update(box.label for box in kept)

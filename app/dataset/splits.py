@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from app.errors import DatasetError
 
 TRAIN, EVAL = "train", "eval"
+SPLIT_NAME = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
+"""What sets call their splits, as names of folders and in names of files; with a year in COCO's."""
 _TRAIN_NAMES = (r"train\d*", r"training\d*")
 _EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
 
@@ -24,6 +26,12 @@ class Choice:
     train: str
     eval: str
     named: bool
+
+
+def named_in(text: str) -> str:
+    """The split that a file name speaks of: `val` of `instances-val` or `train_labels`, or an empty
+    string."""
+    return next((part for part in re.split(r"[_. -]", text) if SPLIT_NAME.fullmatch(part)), "")
 
 
 def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> Choice:

@@ -11,9 +11,9 @@ from app.dataset import faults
 from app.dataset.annotation import Box, Category, Picture
 from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
 from app.dataset.faults import MENDED, Fault
+from app.dataset.splits import SPLIT_NAME
 
 NAME = "voc"
-SPLIT_FOLDER = re.compile(r"(train|training|val|valid|validation|eval|test)", re.IGNORECASE)
 _LOOKED_AT = 20
 
 
@@ -59,15 +59,13 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
 
 def _image_sets(source: Path) -> list[Path]:
     """The lists of whole splits. Those of a class (`dog_train.txt`) have a second column of 1 or -1."""
-    lists = [
-        p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"
-    ]
+    lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
     return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) <= 1]
 
 
 def _folder_split(path: Path, source: Path) -> str:
     parents = path.relative_to(source).parts[:-1]
-    return next((part for part in parents if SPLIT_FOLDER.fullmatch(part)), "")
+    return next((part for part in parents if SPLIT_NAME.fullmatch(part)), "")
 
 
 def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
@@ -84,9 +82,7 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
                 file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
             yield file, "" if file.is_file() else name
     if not lists:
-        yield from (
-            (path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split
-        )
+        yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
 
 
 def _picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | Fault]:
@@ -117,7 +113,7 @@ def _picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture |
         else:
             boxes.append(box)
     width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
-    if not (width > 0 and height > 0):
+    if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, where, "taken from the picture", MENDED)
         width = height = 0
     yield Picture(found, catalogue.name(found), tuple(boxes), round(width), round(height))

@@ -1,5 +1,7 @@
 """TensorFlow and the OD API read the records that detbox writes without either."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,16 @@ from app.dataset import card, records, sample
 from app.dataset.prepare import prepare
 
 pytestmark = pytest.mark.odapi
+
+
+@pytest.fixture(scope="module")
+def tf():
+    """TensorFlow, with the Keras that the OD API needs if that is there too."""
+    with contextlib.suppress(ImportError):
+        import object_detection  # noqa: F401
+    import tensorflow
+
+    return tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +30,10 @@ def prepared(tmp_path_factory):
     return folder / "records"
 
 
-def test_tensorflow_reads_the_same_features(prepared):
+def test_tensorflow_reads_the_same_features(tf, prepared):
     """Framing, checksums and every feature agree between TensorFlow's reader and ours."""
-    import tensorflow as tf
-
     files = sorted(prepared.glob("*.tfrecord"))
-    theirs = [
-        tf.train.Example.FromString(raw.numpy()) for raw in tf.data.TFRecordDataset([str(f) for f in files])
-    ]
+    theirs = [tf.train.Example.FromString(raw.numpy()) for raw in tf.data.TFRecordDataset([str(f) for f in files])]
     ours = list(records.read(files))
     assert len(theirs) == len(ours) == 10
     for example, features in zip(theirs, ours, strict=True):
@@ -35,10 +43,8 @@ def test_tensorflow_reads_the_same_features(prepared):
             assert list(getattr(value, kind).value) == features[key], key
 
 
-def test_our_reader_reads_tensorflows_records(tmp_path):
+def test_our_reader_reads_tensorflows_records(tf, tmp_path):
     """Records of TensorFlow's own writer pass our checks."""
-    import tensorflow as tf
-
     values = {
         "b": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x", b""])),
         "f": tf.train.Feature(float_list=tf.train.FloatList(value=[0.25])),
@@ -49,19 +55,16 @@ def test_our_reader_reads_tensorflows_records(tmp_path):
     assert list(records.read([tmp_path / "r"])) == [{"b": [b"x", b""], "f": [0.25], "i": [-3]}]
 
 
-def test_the_od_api_decodes_them(prepared, tmp_path):
+def test_the_od_api_decodes_them(tf, prepared, tmp_path):
     """Upstream's decoder gives the picture, its boxes and the classes of our label map."""
     pytest.importorskip("object_detection", reason="the patched OD API is not installed")
-    import tensorflow as tf
     from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
     from object_detection.utils import label_map_util
 
     made = card.read(prepared)
     label_map = tmp_path / "label_map.pbtxt"
     label_map.write_text(card.label_map_text(made))
-    assert label_map_util.get_label_map_dict(str(label_map)) == {
-        n: i for i, n in enumerate(made.classes, start=1)
-    }
+    assert label_map_util.get_label_map_dict(str(label_map)) == {n: i for i, n in enumerate(made.classes, start=1)}
     decoder = TfExampleDecoder(label_map_proto_file=str(label_map))
     files = sorted(prepared.glob("*.tfrecord"))
     raws = tf.data.TFRecordDataset([str(file) for file in files])

@@ -24,9 +24,7 @@ BOXES = st.fixed_dictionaries(
     {}, optional={"id": IDS, "image_id": IDS, "category_id": IDS, "iscrowd": JSON, "area": NUMBER,
                   "bbox": st.lists(NUMBER, min_size=4, max_size=4) | JSON},
 )  # fmt: skip
-CATEGORIES = st.fixed_dictionaries(
-    {}, optional={"id": IDS, "name": st.text(max_size=6) | JSON, "supercategory": JSON}
-)
+CATEGORIES = st.fixed_dictionaries({}, optional={"id": IDS, "name": st.text(max_size=6) | JSON, "supercategory": JSON})
 COCO = st.fixed_dictionaries(
     {
         "images": st.lists(IMAGES, max_size=4) | JSON,
@@ -39,9 +37,9 @@ GOOD = {
     "annotations": [{"image_id": i, "category_id": 1, "bbox": [1, 1, 20, 20]} for i in (1, 2)],
     "categories": [{"id": 1, "name": "dog"}],
 }
-TEXT = st.sampled_from(
-    ["dog", "a b", "", "12", "-3", "nan", "inf", "1e400", "64", "99", "&lt;", "ü", "0"]
-) | st.text(st.characters(codec="utf-8", exclude_characters="<&"), max_size=8)
+TEXT = st.sampled_from(["dog", "a b", "", "12", "-3", "nan", "inf", "1e400", "64", "99", "&lt;", "ü", "0"]) | st.text(
+    st.characters(codec="utf-8", exclude_characters="<&"), max_size=8
+)
 TAGS = st.sampled_from(
     ["object", "name", "bndbox", "xmin", "ymin", "xmax", "ymax", "size", "width", "height", "filename"]
 )
@@ -53,9 +51,7 @@ VOC_BOX = st.builds(
     "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>".format,
     TEXT, TEXT, TEXT, TEXT, TEXT,
 )  # fmt: skip
-ONE_FOLDER = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40
-)
+ONE_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
 def check(source, target):

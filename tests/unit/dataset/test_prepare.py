@@ -126,9 +126,7 @@ def test_two_processes_write_the_same_bytes_as_one(animals, tmp_path, monkeypatc
     prepare(animals, tmp_path / "two", workers=2, progress=lambda done, of: seen.append((done, of)))
     assert seen[-1] == (12, 12)
     files = sorted(path.name for path in (tmp_path / "one").glob("*.tfrecord"))
-    assert files and all(
-        (tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files
-    )
+    assert files and all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
 
 
 def test_shards(animals, tmp_path):
@@ -296,6 +294,16 @@ def test_sets_with_nothing_in_them_are_refused(voc, voc_xml, tmp_path):
     assert "no usable picture for evaluation" in refused(voc({"a": [DOG]}, folder="4"), target)
     outside = voc({"a": [("dog", 90, 90, 99, 99)], "b": [DOG]}, {"train": ["a"], "val": ["b"]}, folder="5")
     assert "no training picture has a usable box" in refused(outside, target)
+
+
+def test_a_full_disk_is_one_line(animals, tmp_path, monkeypatch):
+    """The system's errors while writing name the place and keep the exit code of the data set."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "/models/x")
+
+    monkeypatch.setattr(pool, "write", full)
+    assert "/models/x: No space left on device" in refused(animals, tmp_path / "records")
 
 
 def test_records_may_lie_in_the_set_itself(animals):

@@ -41,6 +41,17 @@ def test_bccd_by_splits(test_data, tmp_path, named, pictures, boxes):
     assert sum(len(row["image/object/class/label"]) for row in rows) == sum(boxes)
 
 
+def test_wheels_yolo(test_data, tmp_path):
+    """50 pictures in the two splits of data.yaml, two classes, boxes that lie where the text files say."""
+    card = prepare(test_data / "wheels_yolo", tmp_path / "records")
+    assert (card.format, card.classes) == ("yolo", ("Dolly", "Wheels"))
+    assert (card.train.pictures, card.eval.pictures, card.eval.source) == (40, 10, "val")
+    texts = list((test_data / "wheels_yolo" / "labels").rglob("*.txt"))
+    lines = [line for path in texts for line in path.read_text().splitlines() if line.strip()]
+    assert card.train.boxes + card.eval.boxes == len(lines) > 200
+    assert card.faults == ()
+
+
 def test_rbc_coco(test_data, tmp_path):
     """240 pictures and 5638 boxes in three splits; the unused category 0 is no class."""
     source = test_data / "rbc_coco"

@@ -14,9 +14,7 @@ from app.errors import DatasetError
 
 def digest(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256(
-        b"".join(str(p.relative_to(folder)).encode() + p.read_bytes() for p in files)
-    ).hexdigest()
+    return hashlib.sha256(b"".join(str(p.relative_to(folder)).encode() + p.read_bytes() for p in files)).hexdigest()
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -66,9 +64,7 @@ def test_sizes_and_positions_are_fair(tmp_path):
     shapes = [shape for _ in range(60) for shape in sample.draw(rng)[1]]
     sides = np.array([(s.box[2] - s.box[0], s.box[3] - s.box[1]) for s in shapes])
     assert sides.min() >= 15 and sides.max() <= 140 and np.median(sides) > 40
-    assert all(
-        0 <= s.box[0] < s.box[2] <= sample.SIDE and 0 <= s.box[1] < s.box[3] <= sample.SIDE for s in shapes
-    )
+    assert all(0 <= s.box[0] < s.box[2] <= sample.SIDE and 0 <= s.box[1] < s.box[3] <= sample.SIDE for s in shapes)
     assert np.bincount([s.kind for s in shapes], minlength=4).min() > len(shapes) / 8
 
 

@@ -69,9 +69,7 @@ def test_the_stem_wins_over_a_wrong_file_name(voc, voc_xml):
     (root / "Annotations" / "b.xml").write_text(voc_xml([DOG], filename="a.jpg"))
     pictures, found = read(root)
     assert set(pictures) == {"JPEGImages/a.jpg", "JPEGImages/b.jpg"}
-    assert [(f.kind, f.file, f.action) for f in found] == [
-        (faults.FILENAME_WRONG, "Annotations/b.xml", "mended")
-    ]
+    assert [(f.kind, f.file, f.action) for f in found] == [(faults.FILENAME_WRONG, "Annotations/b.xml", "mended")]
 
 
 def test_the_file_name_helps_where_the_stem_does_not(tmp_path, picture, voc_xml):
@@ -147,19 +145,18 @@ def test_parts_and_boxes_without_corners(voc, voc_xml):
     part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
     broken = "<object><name>dog</name><bndbox><xmin>1</xmin><ymin>?</ymin></bndbox></object><object/>"
     xml.write_text(
-        xml.read_text()
-        .replace("<difficult>", f"{part}<difficult>")
-        .replace("</annotation>", f"{broken}</annotation>")
+        xml.read_text().replace("<difficult>", f"{part}<difficult>").replace("</annotation>", f"{broken}</annotation>")
     )
     pictures, found = read(root)
     assert [b.label for b in pictures["JPEGImages/a.jpg"].boxes] == ["dog"]
     assert [f.kind for f in found] == [faults.BOX_UNREADABLE, faults.LABEL_UNKNOWN]
 
 
-def test_missing_size_is_mended(voc, voc_xml):
-    """Without <size> the picture's own is used later, and that is counted."""
+@pytest.mark.parametrize("size", [None, (0, 0), ("inf", 5), ("nan", "?"), (-3, 4)])
+def test_missing_size_is_mended(voc, voc_xml, size):
+    """Without a usable <size> the picture's own is used later, and that is counted."""
     root = voc({"a": [DOG]})
-    (root / "Annotations" / "a.xml").write_text(voc_xml([DOG], size=None, filename="a.jpg"))
+    (root / "Annotations" / "a.xml").write_text(voc_xml([DOG], size=size, filename="a.jpg"))
     pictures, found = read(root)
     assert pictures["JPEGImages/a.jpg"].width == 0
     assert [(f.kind, f.action) for f in found] == [(faults.SIZE_MISSING, "mended")]

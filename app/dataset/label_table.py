@@ -1,0 +1,111 @@
+"""Reader of labelImg's CSV: a row a box, with columns filename, width, height, class, xmin, ymin, xmax,
+ymax."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.dataset import faults
+from app.dataset.annotation import Box, Picture
+from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
+from app.dataset.faults import MENDED, Fault
+from app.dataset.splits import SPLIT_NAME, named_in
+
+NAME = "csv"
+COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
+    files = [path for paths in _files(source).values() for path in paths]
+    return f"columns {', '.join(COLUMNS)} in {', '.join(path.name for path in files)}" if files else ""
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits that the files' names or folders speak of: `train_labels.csv`, `valid/_annotations.csv`."""
+    return tuple(name for name in _files(source) if name)
+
+
+def read(source: Path, split: str = "") -> Iterator[Picture | Fault]:
+    """The pictures of one split, or without a name all, in the order of their first rows."""
+    root = _root(source)
+    catalogue = Catalogue(root)
+    for name, files in _files(source).items():
+        for file in files if not split or name == split else []:
+            where = file.relative_to(root).as_posix()
+            by_picture: dict[str, list[dict[str, str]]] = {}
+            for row in _rows(file):
+                by_picture.setdefault(row.get("filename", ""), []).append(row)
+            for said, rows in by_picture.items():
+                yield from _picture(said, rows, file, where, catalogue, name)
+
+
+def _root(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
+
+
+def _files(source: Path) -> dict[str, list[Path]]:
+    """The CSV files of each split; `""` for all of them where any has no split in its name."""
+    root = _root(source)
+    files = [source] if source.is_file() else walk(source, {".csv"})
+    files = [path for path in files if path.suffix.lower() == ".csv" and set(COLUMNS) <= set(_header(path))]
+    if source.is_file():
+        return {"": files} if files else {}
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        folders = path.relative_to(root).parts[:-1]
+        name = named_in(path.stem) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
+        found.setdefault(name, []).append(path)
+    return {"": files} if "" in found and len(found) > 1 else found
+
+
+def _header(path: Path) -> list[str]:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        return [name.strip().lower() for name in file.readline(4096).strip().split(",")]
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        lines = csv.reader(line.replace("\0", "") for line in file)
+        try:
+            header = [name.strip().lower() for name in next(lines, [])]
+            for line in lines:
+                if any(line):
+                    yield {key: value.strip() for key, value in zip(header, line, strict=False)}
+        except csv.Error:  # A field of absurd length: what comes after it can't be trusted.
+            return
+
+
+def _picture(
+    said: str, rows: list[dict[str, str]], file: Path, where: str, catalogue: Catalogue, split: str
+) -> Iterator[Picture | Fault]:
+    try:
+        found = catalogue.find(said, near=file.parent, split=split) if said else None
+    except AmbiguousPicture as error:
+        yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+        return
+    if found is None:
+        yield Fault(faults.PICTURE_MISSING, said or "row without filename", f"named in {where}")
+        return
+    boxes = []
+    for row in rows:
+        label = " ".join(row.get("class", "").split())
+        corners = [_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+        if not label:
+            yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
+        elif any(corner is None for corner in corners):
+            yield Fault(faults.BOX_UNREADABLE, where, f"{said} {label}")
+        else:
+            boxes.append(Box(label, *corners))
+    width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
+    if not (0 < width < 1e6 and 0 < height < 1e6):
+        yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the picture", MENDED)
+        width = height = 0
+    yield Picture(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,169 @@
+"""Reader of YOLO: a text file of normalized boxes for each picture, with `data.yaml` or a list of names."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from app.dataset import faults
+from app.dataset.annotation import Box, Category, Picture
+from app.dataset.catalogue import SUFFIXES, Catalogue, walk
+from app.dataset.faults import Fault
+from app.dataset.splits import SPLIT_NAME
+
+NAME = "yolo"
+NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels")
+_SPLIT_KEYS = ("train", "val", "valid", "test")
+_LOOKED_AT = 50
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or its data.yaml) is a YOLO set: what was found, or an empty string."""
+    names = _names_file(source)
+    if names is None:
+        return ""
+    labels = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS]
+    if not any(_is_label(path) for path in labels[:_LOOKED_AT]):
+        return ""
+    return f"{names.name} and {len(labels)} text files"
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits of data.yaml whose pictures are there, else folders named train, val, test ..."""
+    return tuple(_splits(source))
+
+
+def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+    """The pictures of one split, or without a name all. One without a text file is one without objects."""
+    root = _root(source)
+    names = _names(source)
+    yield from (Category(name) for name in dict.fromkeys(names.values()))
+    catalogue = Catalogue(root)
+    for path in _splits(source).get(split, []) if split else walk(root, SUFFIXES):
+        file = _label_file(path)
+        where = catalogue.name(file) if file.is_relative_to(root) else file.name
+        boxes = []
+        for line in _lines(file):
+            box = _box(line, names, where)
+            if isinstance(box, Fault):
+                yield box
+            else:
+                boxes.append(box)
+        yield Picture(path, catalogue.name(path), tuple(boxes), fractions=True)
+
+
+def _root(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
+
+
+def _names_file(source: Path) -> Path | None:
+    tables = [source] if source.is_file() else sorted(source.glob("*.y*ml"))
+    found = next((path for path in tables if _table(path)), None)
+    if found or source.is_file():
+        return found
+    return next((path for path in walk(source) if path.name in NAME_LISTS), None)
+
+
+def _table(path: Path) -> dict:
+    """What a YOLO data.yaml holds, or nothing: such a file has `names` and a split."""
+    if path.suffix not in (".yaml", ".yml"):
+        return {}
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    fits = isinstance(table, dict) and "names" in table and any(key in table for key in _SPLIT_KEYS)
+    return table if fits else {}
+
+
+def _names(source: Path) -> dict[int, str]:
+    """Class names by their number in the text files, from 0."""
+    path = _names_file(source)
+    if path is None:
+        return {}
+    said = _table(path).get("names") or _lines(path)
+    pairs = said.items() if isinstance(said, dict) else enumerate(said if isinstance(said, list) else [])
+    texts = {str(key): " ".join(str(name).split()) for key, name in pairs}
+    return dict(sorted((int(key), name) for key, name in texts.items() if key.isdecimal() and name))
+
+
+def _splits(source: Path) -> dict[str, list[Path]]:
+    """The pictures of each split, in order."""
+    root = _root(source)
+    names = _names_file(source)
+    table = _table(names) if names else {}
+    found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
+    found = {key: pictures for key, pictures in found.items() if pictures}
+    if not found:
+        for path in walk(root, SUFFIXES):
+            parts = path.relative_to(root).parts[:-1]
+            found.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
+        found = {} if "" in found else found
+    return found
+
+
+def _listed(said: object, table: dict, root: Path) -> list[Path]:
+    """The pictures of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
+
+    `path` and leading `../` are what the machine of the set's maker looked like, so they are tried and not
+    believed.
+    """
+    pictures = []
+    for entry in said if isinstance(said, list) else [said]:
+        text = str(entry).replace("\\", "/")
+        tail = PurePosixPath(*[part for part in PurePosixPath(text).parts if part not in ("..", ".", "/")])
+        places = (root / str(table.get("path") or ".") / tail, root / tail)
+        place = next((p.resolve() for p in places if p.exists() and p.resolve().is_relative_to(root.resolve())), None)
+        if place is not None and place.is_dir():
+            pictures += walk(place, SUFFIXES)
+        elif place is not None:
+            listed = [root / line.replace("\\", "/").removeprefix("./") for line in _lines(place)]
+            pictures += [path for path in listed if path.is_relative_to(root) and path.is_file()]
+    return pictures
+
+
+def _label_file(picture: Path) -> Path:
+    """`labels` in place of the last `images` of the path, where there is such a file, else beside the
+    picture."""
+    parts = list(picture.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+        file = Path(*parts).with_suffix(".txt")
+        if file.is_file():
+            return file
+    return picture.with_suffix(".txt")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _is_label(path: Path) -> bool:
+    lines = _lines(path)[:3]
+    return bool(lines) and all(isinstance(_values(line), list) for line in lines)
+
+
+def _values(line: str) -> list[float] | None:
+    try:
+        values = [float(text) for text in line.split()]
+    except ValueError:
+        return None
+    return values if len(values) >= 5 and values[0] == values[0] // 1 >= 0 else None
+
+
+def _box(line: str, names: dict[int, str], where: str) -> Box | Fault:
+    """A box of `class x_centre y_centre width height`, or around the outline `class x y x y x y ...`."""
+    values = _values(line)
+    if values is None:
+        return Fault(faults.BOX_UNREADABLE, where, line[:60])
+    label = names.get(int(values[0])) if values[0] < 1e9 else None
+    if label is None:
+        return Fault(faults.LABEL_UNKNOWN, where, f"class {values[0]:g}")
+    if len(values) >= 7 and len(values) % 2:
+        return Box(label, min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2]))
+    x, y, width, height = values[1:5]
+    return Box(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2)

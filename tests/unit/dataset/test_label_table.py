@@ -1,0 +1,56 @@
+"""Reading labelImg's CSV."""
+
+from app.dataset import faults, formats
+from app.dataset import label_table as reader
+from app.dataset.annotation import Picture
+from app.dataset.faults import Fault
+
+HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+
+
+def read(source, split=""):
+    items = list(reader.read(source, split))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (Picture, Fault))
+
+
+def test_rows_are_gathered_by_picture(tmp_path, picture):
+    """A row a box, in any column order and with a byte order mark; quoted names keep their commas."""
+    picture(tmp_path / "images" / "a, b.jpg")
+    (tmp_path / "labels.csv").write_text(
+        '\ufeffclass,filename,xmin,ymin,xmax,ymax\ndog,"a, b.jpg",1,2,30,40\n"big, cat","a, b.jpg",5.5,6,7,8\n'
+    )
+    assert formats.choose(tmp_path)[0].NAME == formats.choose(tmp_path / "labels.csv")[0].NAME == "csv"
+    pictures, found = read(tmp_path)
+    assert [(b.label, b.xmin, b.ymax) for b in pictures[0].boxes] == [("dog", 1, 40), ("big, cat", 5.5, 8)]
+    assert [f.kind for f in found] == [faults.SIZE_MISSING]
+
+
+def test_splits_by_file_and_by_folder(tmp_path, picture):
+    """`train_labels.csv` and `test_labels.csv`, or a file in each split's folder."""
+    for layout, names in (("1", ("train_labels", "test_labels")), ("2", ("train/_annotations", "test/_annotations"))):
+        for split, name in zip(("train", "test"), names, strict=True):
+            picture(tmp_path / layout / split / "a.jpg")
+            (tmp_path / layout / f"{name}.csv").write_text(HEADER + "a.jpg,64,48,dog,1,2,30,40\n")
+        assert sorted(reader.splits(tmp_path / layout)) == ["test", "train"]
+        assert [p.name for p in read(tmp_path / layout, "test")[0]] == ["test/a.jpg"]
+        assert len(read(tmp_path / layout)[0]) == 2
+
+
+def test_broken_rows_cost_themselves_only(tmp_path, picture):
+    """Short rows, words for numbers, no class, no such picture: dropped and named."""
+    picture(tmp_path / "a.jpg")
+    rows = ("a.jpg,64,48,dog,1,2,30,40", "a.jpg,64,48,dog,1,2", "a.jpg,64,48,dog,x,2,3,4",
+            "a.jpg,64,48,,1,2,3,4", "ghost.jpg,64,48,dog,1,2,3,4", ",,,,,,,", "")  # fmt: skip
+    (tmp_path / "labels.csv").write_text(HEADER + "\n".join(rows) + "\n\0\n")
+    pictures, found = read(tmp_path)
+    assert [len(p.boxes) for p in pictures] == [1]
+    assert [f.kind for f in found] == [
+        faults.BOX_UNREADABLE, faults.BOX_UNREADABLE, faults.LABEL_UNKNOWN, faults.PICTURE_MISSING
+    ]  # fmt: skip
+
+
+def test_other_csv_is_not_taken_for_it(tmp_path):
+    """A table of something else, or an empty file, is not recognised."""
+    (tmp_path / "a.csv").write_text("step,loss\n1,2\n")
+    (tmp_path / "b.csv").write_text("")
+    assert reader.recognise(tmp_path) == ""
