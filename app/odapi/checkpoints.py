@@ -6,6 +6,7 @@ from pathlib import Path
 
 import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
 import tensorflow as tf
+from object_detection import train_seam
 
 from app.errors import SettingsError
 
@@ -49,11 +50,8 @@ def delete(folder: Path, steps: Iterable[int]) -> None:
     """Deletes `ckpt-<step>` of `steps` from `folder`: first from the list that readers follow, then on disk."""
     gone = set(steps)
     state = tf.train.get_checkpoint_state(str(folder))
-    kept = [path for path in (state.all_model_checkpoint_paths if state else ()) if _step(path) not in gone]
-    if kept:
-        tf.compat.v1.train.update_checkpoint_state(
-            str(folder), kept[-1], all_model_checkpoint_paths=kept, save_relative_paths=True
-        )
+    listed = [Path(path).name for path in (state.all_model_checkpoint_paths if state else ())]
+    train_seam.write_checkpoint_state(str(folder), [name for name in listed if _step(name) not in gone])
     for step in gone:
         for path in sorted(folder.glob(f"ckpt-{step}.*"), reverse=True):
             path.unlink(missing_ok=True)
