@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ TICK_SECONDS = 0.25
 GRACE_SECONDS = 25.0
 """What the trainer has to save its step, as with a container's stop_grace_period."""
 LAST_LINES = 8
+LINE_WIDTH = 400
+"""Characters of a line that is told; the log has all of them."""
 
 
 @dataclass
@@ -71,9 +74,8 @@ class Service:
         """The last lines that this process wrote."""
         with open(self.log, "rb") as log:
             log.seek(max(self.log_start, log.seek(0, os.SEEK_END) - 16_384))
-            return [line for line in log.read().decode(errors="replace").splitlines() if line.strip()][
-                -count:
-            ]
+            lines = log.read().decode(errors="replace").splitlines()
+        return [textwrap.shorten(line, LINE_WIDTH) for line in lines if line.strip()][-count:]
 
     def failure(self) -> ServiceError:
         """The error for a service that ended with a code: its own last word, and where the rest is."""
@@ -122,11 +124,9 @@ class Supervisor:
         while not self._signals:
             watch()
             for service in self.services:
-                if not service.code:
-                    continue
-                if service.essential:
+                if service.essential and service.code:
                     return service
-                if service.name not in lost:
+                if not service.essential and not service.is_running() and service.name not in lost:
                     lost.add(service.name)
                     say(f"{service.failure()}; training goes on")
             if not any(service.is_running() for service in self.services if service.essential):

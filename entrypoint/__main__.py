@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,9 +110,16 @@ def _tell(error: BaseException, job: Job | None) -> int:
 
 
 def _as_ours(error: BaseException) -> DetboxError | None:
-    """The error as one of detbox's own, or None for a bug of ours. TensorFlow's classes are told by name."""
+    """The error as one of detbox's own, or None for a bug of ours. TensorFlow's classes are told by name.
+
+    A signal's Stopped that is raised while a graph is traced comes out as TensorFlow's error, with it as context.
+    """
     if isinstance(error, DetboxError):
         return error
+    raised = error
+    while raised := raised.__context__:
+        if isinstance(raised, Stopped):
+            return raised
     if isinstance(error, KeyboardInterrupt):
         return Stopped("interrupted", signal_number=signal.SIGINT)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
@@ -125,7 +133,7 @@ def _tell_bug(error: BaseException, job: Job | None) -> None:
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     kept = _keep_traceback(error, job)
     remedy = f"traceback in {kept}" if kept else "run it again with --debug for the traceback"
-    words = " ".join(f"{type(error).__name__}: {error}".split())
+    words = textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
     print(f"detbox: bug of ours: {words} (at {place}) -> {remedy}", file=sys.stderr)
 
 

@@ -143,9 +143,7 @@ def test_functions_are_generated_from_the_declaration():
         parameters = inspect.signature(function).parameters
         assert tuple(parameters) == COMMANDS[name].settings
         assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
-        assert all(
-            f"  {setting}: {FIELDS[setting].metadata['doc']}" in function.__doc__ for setting in parameters
-        )
+        assert all(f"  {setting}: {FIELDS[setting].metadata['doc']}" in function.__doc__ for setting in parameters)
 
 
 def test_options_are_frozen():
@@ -239,6 +237,31 @@ def test_an_error_is_one_line_and_its_code(monkeypatch, capsys, error, code, wor
 def raising(error):
     """Raises it."""
     raise error
+
+
+def test_a_stop_inside_of_tensorflow_is_a_stop(monkeypatch, capsys):
+    """TensorFlow wraps what is raised while it traces a graph, and drops the cause; the context stays."""
+
+    def train(settings):
+        try:
+            try:
+                raise errors.Stopped("step 3 is saved", signal_number=signal.SIGTERM)
+            except errors.Stopped:
+                raise RuntimeError("inner") from None
+        except RuntimeError:
+            raise RuntimeError("in user code: " + "word " * 999) from None
+
+    monkeypatch.setattr(jobs, "train", train)
+    assert entrypoint.run(["train"]) == 143
+    assert capsys.readouterr().err == "detbox: stopped: step 3 is saved\n"
+
+
+def test_the_line_of_a_bug_is_short(monkeypatch, capsys):
+    """TensorFlow's messages run over pages; the log has them whole."""
+    monkeypatch.setattr(jobs, "train", lambda settings: raising(RuntimeError("word\n" * 999)))
+    assert entrypoint.run(["train"]) == 1
+    err = capsys.readouterr().err
+    assert (err.count("\n"), len(err) < 400) == (1, True)
 
 
 def test_debug_shows_the_traceback(monkeypatch, capsys):
