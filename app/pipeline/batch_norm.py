@@ -70,10 +70,7 @@ def trainable(model: Any) -> list[Any]:
     frozen = None
     if model.WhichOneof("model") == "ssd" and model.ssd.freeze_batchnorm:
         return []
-    if (
-        model.WhichOneof("model") == "faster_rcnn"
-        and not model.faster_rcnn.feature_extractor.batch_norm_trainable
-    ):
+    if model.WhichOneof("model") == "faster_rcnn" and not model.faster_rcnn.feature_extractor.batch_norm_trainable:
         frozen = model.faster_rcnn.feature_extractor
     return list(_walk(model, frozen))
 
@@ -86,9 +83,7 @@ def fixed_decay(model: Any) -> float | None:
     extractor = getattr(model, kind).feature_extractor
     frozen = model.ssd.freeze_batchnorm if kind == "ssd" else not extractor.batch_norm_trainable
     # Plain Faster R-CNN backbones never look at conv_hyperparams; those with a pyramid do when told to.
-    reached = extractor.override_base_feature_extractor_hyperparams and (
-        kind == "ssd" or "_fpn_" in extractor.type
-    )
+    reached = extractor.override_base_feature_extractor_hyperparams and (kind == "ssd" or "_fpn_" in extractor.type)
     if frozen or reached:
         return None
     return next((decay for name, decay in FIXED_BACKBONES.items() if name in extractor.type), None)

@@ -108,9 +108,7 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
     notes += batch_norm.edit(config, steps=config.train_config.num_steps, explicit=request.batch_norm_decay)
     if config.train_config.use_bfloat16:
         config.train_config.use_bfloat16 = False
-        notes.append(
-            "use_bfloat16 is off: upstream casts pictures for TPUs only (--mixed_precision for GPUs)"
-        )
+        notes.append("use_bfloat16 is off: upstream casts pictures for TPUs only (--mixed_precision for GPUs)")
     readers.edit_paths(
         config,
         label_map=request.label_map_path,
@@ -136,15 +134,11 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
     train.batch_size = request.batch_size or origin_batch
     train.num_steps = request.num_train_steps or origin_steps
     if not train.num_steps:
-        raise SettingsError(
-            "has no num_steps", where=origin, remedy="--num_train_steps / DETBOX_NUM_TRAIN_STEPS"
-        )
+        raise SettingsError("has no num_steps", where=origin, remedy="--num_train_steps / DETBOX_NUM_TRAIN_STEPS")
     rate = schedule.rate_message(config)
     own = schedule.peak(rate)
     if own <= 0:
-        raise SettingsError(
-            "has a learning rate of 0", where=origin, remedy="--learning_rate / DETBOX_LEARNING_RATE"
-        )
+        raise SettingsError("has a learning rate of 0", where=origin, remedy="--learning_rate / DETBOX_LEARNING_RATE")
     peak = request.learning_rate or schedule.scaled_peak(own, train.batch_size, origin_batch)
     if request.learning_rate is None and train.batch_size != origin_batch:
         notes.append(
@@ -168,14 +162,10 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
             f"its last change moved from step {old_length} to {length}"
         )
     if request.warmup_steps is None and warmup != old_warmup:
-        notes.append(
-            f"warm-up of {old_warmup} steps shortened to {warmup} (--warmup_steps / DETBOX_WARMUP_STEPS)"
-        )
+        notes.append(f"warm-up of {old_warmup} steps shortened to {warmup} (--warmup_steps / DETBOX_WARMUP_STEPS)")
     return notes
 
 
 def _diff(before: str, after: str, origin: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), origin, "pipeline.config", n=2, lineterm=""
-    )
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), origin, "pipeline.config", n=2, lineterm="")
     return "".join(f"{line}\n" for line in lines)

@@ -50,6 +50,5 @@ def _mend_type(config: Any) -> list[str]:
         return ["fine_tune_checkpoint_type fine_tune written as detection: upstream renamed it for CenterNet"]
     raise SettingsError(
         f"{kind} has no fine_tune_checkpoint_type {given!r}",
-        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / "
-        f"DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
+        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
     )

@@ -26,9 +26,7 @@ class Origin:
 def presets() -> list[str]:
     """Names of the presets that come with detbox."""
     folder = resources.files("app.pipeline") / "presets"
-    return sorted(
-        entry.name.removesuffix(".config") for entry in folder.iterdir() if entry.name.endswith(".config")
-    )
+    return sorted(entry.name.removesuffix(".config") for entry in folder.iterdir() if entry.name.endswith(".config"))
 
 
 def preset_text(name: str) -> str:
@@ -110,7 +108,5 @@ def _read(path: Path) -> Origin:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise SettingsError(
-            "is not text", where=str(path), remedy="a pipeline.config in proto text: --model"
-        ) from None
+        raise SettingsError("is not text", where=str(path), remedy="a pipeline.config in proto text: --model") from None
     return Origin(str(path), protos.parse_pipeline(text, where=str(path)))

@@ -69,17 +69,14 @@ def _check_model(config: Any) -> Iterator[Finding]:
             )
 
 
-def _check_classes(
-    config: Any, label_map: Mapping[int, str], boxes: Mapping[int, int] | None
-) -> Iterator[Finding]:
+def _check_classes(config: Any, label_map: Mapping[int, str], boxes: Mapping[int, int] | None) -> Iterator[Finding]:
     num_classes, where = architecture.body(config).num_classes, config.train_input_reader.label_map_path
     highest = max(label_map, default=0)
     if highest != num_classes:
         yield error(
             f"label map has ids up to {highest}, the model {num_classes} classes",
             where,
-            "num_classes must be the highest id: --config_override / DETBOX_CONFIG_OVERRIDE, or the label "
-            "map",
+            "num_classes must be the highest id: --config_override / DETBOX_CONFIG_OVERRIDE, or the label map",
         )
     for number in sorted(set(boxes or {}) - set(label_map)):
         yield error(
@@ -92,17 +89,13 @@ def _check_classes(
             yield warning(f"class {name} has no box in the training records", where, "it can't be learnt")
 
 
-def _check_records(
-    config: Any, workers: int, find_files: Callable[[str], Collection[str]]
-) -> Iterator[Finding]:
+def _check_records(config: Any, workers: int, find_files: Callable[[str], Collection[str]]) -> Iterator[Finding]:
     for split, reader in (("train", config.train_input_reader), ("eval", config.eval_input_reader[0])):
         patterns = reader.tf_record_input_reader.input_path
         number = sum(len(find_files(pattern)) for pattern in patterns)
         where = ", ".join(patterns)
         if not number:
-            yield error(
-                f"no {split} records there", where, "detbox prepare, with the same --models_dir and --run"
-            )
+            yield error(f"no {split} records there", where, "detbox prepare, with the same --models_dir and --run")
         elif split == "train" and number < workers:
             yield error(
                 f"{workers} workers share {number} record files: some would get no data",

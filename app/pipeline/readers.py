@@ -51,8 +51,7 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
         # Upstream's coco_tools wants a pycocotools with `category_stats`, which no released one has.
         evaluation.include_metrics_per_category = evaluation.all_metrics_per_category = False
         notes.append(
-            "include_metrics_per_category is off: upstream's code stops at it, detbox reports each class "
-            "itself"
+            "include_metrics_per_category is off: upstream's code stops at it, detbox reports each class itself"
         )
     return notes
 
@@ -60,9 +59,7 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
 def edit_max_boxes(config: Any, most: int) -> list[str]:
     """Raises the number of boxes taken from a picture to `most`: upstream drops the rest unsaid."""
     notes = []
-    limit = min(
-        config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes
-    )
+    limit = min(config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes)
     if most > limit:
         for message in (config.train_input_reader, config.eval_input_reader[0], config.train_config):
             message.max_number_of_boxes = max(message.max_number_of_boxes, most)

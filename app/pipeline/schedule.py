@@ -69,9 +69,7 @@ def warmup_of(rate: Any) -> tuple[int, float]:
     return 0, 0.0
 
 
-def edit(
-    rate: Any, *, shape: str, new_peak: float, steps: int, origin_steps: int, warmup_steps: int | None
-) -> None:
+def edit(rate: Any, *, shape: str, new_peak: float, steps: int, origin_steps: int, warmup_steps: int | None) -> None:
     """Rewrites `rate` for a run of `steps` steps with the highest rate `new_peak`.
 
     `shape`: cosine, step, constant, or empty for the one it has. `origin_steps`: the run it was written for
@@ -136,9 +134,7 @@ def _write_constant(rate: Any, new_peak: float, warmup: int, start: float) -> No
         rate.constant_learning_rate.learning_rate = new_peak
 
 
-def _write_manual(
-    rate: Any, rates: Sequence[float], boundaries: Sequence[int], warmup: int, start: float
-) -> None:
+def _write_manual(rate: Any, rates: Sequence[float], boundaries: Sequence[int], warmup: int, start: float) -> None:
     """`rates` is one longer than `boundaries`; upstream wants these strictly ascending and above 0."""
     rate.ClearField("manual_step_learning_rate")
     body = rate.manual_step_learning_rate

@@ -41,9 +41,7 @@ def _check_files(prefix: str) -> list[Finding]:
     if Path(f"{prefix}.meta").is_file():
         return [error("is a TF1 checkpoint, which no TF2 model loads", prefix, f"take a TF2 one: {REMEDY}")]
     if index.read_bytes()[-8:] != TABLE_MAGIC:
-        return [
-            error("index file is cut short or no checkpoint's", str(index), f"fetch it again, or {REMEDY}")
-        ]
+        return [error("index file is cut short or no checkpoint's", str(index), f"fetch it again, or {REMEDY}")]
     parts = list(index.parent.glob(f"{index.name.removesuffix('.index')}.data-*-of-*"))
     wanted = {int(part.name.rsplit("-", 1)[1]) for part in parts}
     if not parts or wanted != {len(parts)} or not all(part.stat().st_size for part in parts):

@@ -12,9 +12,7 @@ def test_readers(make):
     """Readers get globs and label map as given; evaluation sees each picture once, the last ones too."""
     config = make().config
     (reader,) = config.eval_input_reader
-    assert list(config.train_input_reader.tf_record_input_reader.input_path) == [
-        "/models/run/records/train-*"
-    ]
+    assert list(config.train_input_reader.tf_record_input_reader.input_path) == ["/models/run/records/train-*"]
     assert list(reader.tf_record_input_reader.input_path) == ["/models/run/records/eval-*"]
     assert config.train_input_reader.label_map_path == reader.label_map_path == "/models/run/label_map.pbtxt"
     assert config.train_input_reader.shuffle and not reader.shuffle
@@ -60,9 +58,7 @@ def test_max_boxes(make, most, expected):
     config = pipeline.config
     assert config.train_input_reader.max_number_of_boxes == expected
     assert config.eval_input_reader[0].max_number_of_boxes == expected
-    assert any("max_number_of_boxes raised from 100 to 250" in note for note in pipeline.notes) == (
-        most > 100
-    )
+    assert any("max_number_of_boxes raised from 100 to 250" in note for note in pipeline.notes) == (most > 100)
 
 
 def test_max_boxes_are_never_lowered(make, write_model):
@@ -116,9 +112,7 @@ def test_fine_tune_type(make, hands):
     """A given type is written; one that the meta-architecture lacks is refused with those it has."""
     full = make(fine_tune_checkpoint=str(hands), fine_tune_checkpoint_type="full")
     assert full.config.train_config.fine_tune_checkpoint_type == "full"
-    with pytest.raises(
-        SettingsError, match=r"ssd has no fine_tune_checkpoint_type 'fine_tune'.*detection, class"
-    ):
+    with pytest.raises(SettingsError, match=r"ssd has no fine_tune_checkpoint_type 'fine_tune'.*detection, class"):
         make(fine_tune_checkpoint=str(hands), fine_tune_checkpoint_type="fine_tune")
     with pytest.raises(SettingsError, match="without a checkpoint"):
         make(fine_tune_checkpoint_type="full")
@@ -162,9 +156,7 @@ def test_num_classes(make, model):
 
 def test_override_is_last(make):
     """config_override wins over every setting, and batch size and steps are those of the result."""
-    override = (
-        "train_config { batch_size: 3 num_steps: 77 data_augmentation_options { random_vertical_flip { } } }"
-    )
+    override = "train_config { batch_size: 3 num_steps: 77 data_augmentation_options { random_vertical_flip { } } }"
     pipeline = make(batch_size=16, config_override=override)
     assert (pipeline.batch_size, pipeline.num_train_steps) == (3, 77)
     assert "random_vertical_flip" in pipeline.text and "random_horizontal_flip" in pipeline.text

@@ -47,16 +47,12 @@ def test_own_config_of_checkpoint(make, hands):
 
 def test_model_wins_over_checkpoints_config(make, hands):
     """A named model is taken, whatever lies beside the checkpoint."""
-    assert make(model="ssd_mobilenet_v2_fpnlite_320", fine_tune_checkpoint=str(hands)).origin.startswith(
-        "preset "
-    )
+    assert make(model="ssd_mobilenet_v2_fpnlite_320", fine_tune_checkpoint=str(hands)).origin.startswith("preset ")
 
 
 def test_diff_is_of_values_only(make, hands):
     """The diff shows what was changed, not how the numbers are written."""
-    changed = [
-        line for line in make(fine_tune_checkpoint=str(hands)).diff.splitlines() if line.startswith("-")
-    ]
+    changed = [line for line in make(fine_tune_checkpoint=str(hands)).diff.splitlines() if line.startswith("-")]
     assert changed[0].startswith("--- ") and not any("weight:" in line for line in changed)
 
 
@@ -95,9 +91,7 @@ def test_checkpoint_without_config(make, hands, tmp_path):
         make(fine_tune_checkpoint=str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("efficientdet_d1", "did you mean efficientdet_d0"), ("?", "presets: ")]
-)
+@pytest.mark.parametrize(("name", "hint"), [("efficientdet_d1", "did you mean efficientdet_d0"), ("?", "presets: ")])
 def test_unknown_model(make, name, hint):
     """A model that is neither preset nor file gets the nearest preset, or all of them."""
     with pytest.raises(SettingsError, match=hint):

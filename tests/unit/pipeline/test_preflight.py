@@ -29,9 +29,7 @@ def one(found, *parts):
     assert "\n" not in line and " -> " in line
 
 
-@pytest.mark.parametrize(
-    "model", ["tiny", "efficientdet_d0", "faster_rcnn_resnet50", "centernet_resnet50_fpn"]
-)
+@pytest.mark.parametrize("model", ["tiny", "efficientdet_d0", "faster_rcnn_resnet50", "centernet_resnet50_fpn"])
 def test_good_pipelines_have_no_findings(make, model):
     """What build makes of a preset passes."""
     assert check(make(model=model, num_train_steps=500), replicas=2, workers=2) == []
@@ -208,9 +206,7 @@ def test_all_findings_at_once(make):
 def test_raise_if_any(caplog):
     """One error is raised, with the number; all are logged, warnings as such."""
     with caplog.at_level(logging.INFO), pytest.raises(SettingsError) as caught:
-        preflight.raise_if_any(
-            [warning("w", "x", "r"), error("first", "here", "do"), error("second", "", "")]
-        )
+        preflight.raise_if_any([warning("w", "x", "r"), error("first", "here", "do"), error("second", "", "")])
     assert str(caught.value) == "here: first (the first of 2 errors, all are logged) -> do"
     assert caught.value.exit_code == 3
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "ERROR"]

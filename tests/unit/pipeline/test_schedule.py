@@ -102,9 +102,7 @@ def test_warmup_starts_under_the_peak(make, write_model):
 
 def test_manual_steps_are_stretched(make, write_model):
     """Boundaries keep their place in the run, rates are multiplied by the new peak over the old."""
-    body, _ = rate(
-        make(model=write_model("tiny", MANUAL % (1.0, "")), num_train_steps=200, learning_rate=0.5)
-    )
+    body, _ = rate(make(model=write_model("tiny", MANUAL % (1.0, "")), num_train_steps=200, learning_rate=0.5))
     assert body.initial_learning_rate == pytest.approx(0.5) and not body.warmup
     assert steps_of(body) == [(20, 0.05), (100, 0.005)]
 
@@ -139,20 +137,14 @@ def test_exponential_is_stretched(make, write_model):
 
 def test_shape_cosine(make):
     """CenterNet's manual steps become a cosine over the run when asked for; it has no warm-up."""
-    body, kind = rate(
-        make(model="centernet_resnet50_fpn", learning_rate_schedule="cosine", num_train_steps=90)
-    )
+    body, kind = rate(make(model="centernet_resnet50_fpn", learning_rate_schedule="cosine", num_train_steps=90))
     assert kind == "cosine_decay_learning_rate"
-    assert (body.total_steps, body.warmup_steps) == (90, 0) and body.learning_rate_base == pytest.approx(
-        0.001
-    )
+    assert (body.total_steps, body.warmup_steps) == (90, 0) and body.learning_rate_base == pytest.approx(0.001)
 
 
 def test_shape_step(make):
     """The step shape divides by ten at 2/3 and at 8/9 of the run, after the model's warm-up."""
-    body, kind = rate(
-        make(learning_rate_schedule="step", num_train_steps=900, learning_rate=0.1, warmup_steps=50)
-    )
+    body, kind = rate(make(learning_rate_schedule="step", num_train_steps=900, learning_rate=0.1, warmup_steps=50))
     assert kind == "manual_step_learning_rate" and body.warmup
     assert steps_of(body) == [(50, 0.1), (600, 0.01), (800, 0.001)]
 
