@@ -8,9 +8,18 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".
 
 
 def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
-    """Files under `root`, sorted; without hidden ones, archives' leftovers and VOC's segmentation masks."""
+    """Files under `root`, sorted; without hidden ones, archives' leftovers and VOC's segmentation masks.
+
+    Links to folders are followed, each folder once: large sets are often linked together.
+    """
     found = []
-    for folder, folders, files in os.walk(root):
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX", "Segmentation")))
         found += [
             Path(folder, file)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -27,8 +28,8 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
         return [shards.write(shard, lambda: report(next(done), total)) for shard in plan]
     # Spawned, not forked: the caller may have threads (TensorFlow), and a fork copies their locks.
     context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_count_into, initargs=(counter,)) as pool:
+    counter, stop = context.Value("q", 0), context.Event()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(counter, stop)) as pool:
         futures = [pool.submit(_write_counted, shard) for shard in plan]
         try:
             waiting = set(futures)
@@ -42,6 +43,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
                 "a worker process was killed, most likely for want of memory", remedy="try again with more"
             ) from None
         finally:
+            stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
     return [future.result() for future in futures]
 
@@ -55,17 +57,24 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_counter = None
+_counter = _stop = None
 
 
-def _count_into(counter) -> None:
-    """Gives a worker process the counter of finished pictures that all share."""
-    global _counter
-    _counter = counter
+def _begin(counter, stop) -> None:
+    """Gives a worker process what all share: the count of finished pictures, and the word to stop."""
+    global _counter, _stop
+    _counter, _stop = counter, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what to do.
+
+
+class _Stopped(Exception):
+    """The parent has given up."""
 
 
 def _write_counted(shard: Shard) -> Written:
     def done() -> None:
+        if _stop.is_set():
+            raise _Stopped
         with _counter.get_lock():
             _counter.value += 1
 

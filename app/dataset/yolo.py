@@ -110,16 +110,19 @@ def _listed(said: object, table: dict, root: Path) -> list[Path]:
     """
     pictures = []
     for entry in said if isinstance(said, list) else [said]:
-        text = str(entry).replace("\\", "/")
-        tail = PurePosixPath(*[part for part in PurePosixPath(text).parts if part not in ("..", ".", "/")])
-        places = (root / str(table.get("path") or ".") / tail, root / tail)
-        place = next((p.resolve() for p in places if p.exists() and p.resolve().is_relative_to(root.resolve())), None)
-        if place is not None and place.is_dir():
+        places = (_below(root, str(table.get("path") or ""), str(entry)), _below(root, str(entry)))
+        place = next((path for path in places if path.exists()), root)
+        if place.is_dir() and place != root:
             pictures += walk(place, SUFFIXES)
-        elif place is not None:
-            listed = [root / line.replace("\\", "/").removeprefix("./") for line in _lines(place)]
-            pictures += [path for path in listed if path.is_relative_to(root) and path.is_file()]
+        elif place.is_file():
+            pictures += [path for path in (_below(root, line) for line in _lines(place)) if path.is_file()]
     return pictures
+
+
+def _below(root: Path, *texts: str) -> Path:
+    """The path under `root` that the texts spell, with everything left out that would lead elsewhere."""
+    parts = [part for text in texts for part in PurePosixPath(text.replace("\\", "/")).parts]
+    return root.joinpath(*[part for part in parts if part.strip("./") and "\0" not in part])
 
 
 def _label_file(picture: Path) -> Path:

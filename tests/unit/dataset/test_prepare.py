@@ -11,7 +11,9 @@ from app import runs
 from app.dataset import card as cards
 from app.dataset import faults, pool, records
 from app.dataset import prepare as module
+from app.dataset.annotation import Picture
 from app.dataset.prepare import prepare
+from app.dataset.shards import Shard
 from app.errors import DatasetError
 
 DOG, CAT = ("dog", 8, 6, 40, 30), ("cat", 10, 10, 50, 40)
@@ -127,6 +129,23 @@ def test_two_processes_write_the_same_bytes_as_one(animals, tmp_path, monkeypatc
     assert seen[-1] == (12, 12)
     files = sorted(path.name for path in (tmp_path / "one").glob("*.tfrecord"))
     assert files and all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+
+
+def test_interrupted_workers_stop_at_once(voc, tmp_path, monkeypatch):
+    """Workers give up after the picture in hand, not at the end of a shard of thousands."""
+    monkeypatch.setattr(pool, "ALONE_BELOW", 0)
+    path = voc({"a": [DOG]}) / "JPEGImages" / "a.jpg"
+    many = tuple(Picture(path, str(n), (), 64, 48) for n in range(20_000))
+    plan = [Shard(tmp_path / f"{n}.tfrecord", "train", many, {}, 0) for n in range(2)]
+
+    def interrupted(done, of):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.write(plan, 2, interrupted)
+    sizes = [shard.path.stat().st_size for shard in plan if shard.path.exists()]
+    assert 0 < sum(sizes) < len(many) * path.stat().st_size
 
 
 def test_shards(animals, tmp_path):

@@ -86,6 +86,15 @@ def test_segmentation_masks_are_no_pictures(voc, picture):
     assert list(read(root)[0]) == ["JPEGImages/a.jpg"]
 
 
+def test_linked_folders_are_followed_once(voc, tmp_path, picture):
+    """A set put together from links is read; a link that leads round in circles ends."""
+    root = voc({"a": [DOG]})
+    (root / "JPEGImages").rename(tmp_path / "elsewhere")
+    (root / "JPEGImages").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(root)
+    assert list(read(root)[0]) == ["JPEGImages/a.jpg"]
+
+
 def test_two_pictures_of_one_stem_are_told_apart_or_refused(tmp_path, picture, voc_xml):
     """The exact file name decides; where it does not, the annotation is dropped and both are named."""
     for name in ("one/a.jpg", "two/a.jpg"):

@@ -68,11 +68,20 @@ def test_lists_of_pictures(yolo):
     """A split may be a text file of paths; a path that leaves the set is not followed."""
     source = yolo(
         {"images/a.jpg": "0 .5 .5 .2 .2", "images/b.jpg": "0 .5 .5 .2 .2"},
-        {"data.yaml": "train: train.txt\nval: val.txt\nnames: [dog]", "train.txt": "./images/a.jpg\n/etc/passwd\n",
+        {"data.yaml": "train: train.txt\nval: val.txt\nnames: [dog]",
+         "train.txt": "./images/a.jpg\n/etc/passwd\n../x.jpg\n\0",
          "val.txt": "images\\b.jpg"},
     )  # fmt: skip
     assert [p.name for p in read(source, "train")[0]] == ["images/a.jpg"]
     assert [p.name for p in read(source, "val")[0]] == ["images/b.jpg"]
+
+
+def test_a_split_that_leads_out_is_not_followed(yolo, picture, tmp_path):
+    """`../outside` of data.yaml is not read, even where it is there."""
+    table = "path: ..\ntrain: ../outside\nval: images/val\nnames: [dog]"
+    source = yolo({"set/images/val/a.jpg": "0 .5 .5 .2 .2", "outside/b.jpg": None}, {"set/data.yaml": table}) / "set"
+    assert reader.splits(source) == ("val",)
+    assert [p.name for p in read(source)[0]] == ["images/val/a.jpg"]
 
 
 def test_outlines_and_broken_lines(yolo):
