@@ -135,7 +135,7 @@ def test_interrupted_workers_stop_at_once(voc, tmp_path, monkeypatch):
     """Workers give up after the picture in hand, not at the end of a shard of thousands."""
     monkeypatch.setattr(pool, "ALONE_BELOW", 0)
     path = voc({"a": [DOG]}) / "JPEGImages" / "a.jpg"
-    many = tuple(Picture(path, str(n), (), 64, 48) for n in range(20_000))
+    many = tuple(Picture(path, str(n), (), 64, 48) for n in range(6_000))
     plan = [Shard(tmp_path / f"{n}.tfrecord", "train", many, {}, 0) for n in range(2)]
 
     def interrupted(done, of):
