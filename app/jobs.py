@@ -396,11 +396,14 @@ DRAWN_SCORE = 0.4
 
 
 def tensorboard(settings: Settings) -> None:
-    """Serves the run's events until a signal ends it."""
-    from app import tensorboard
+    """Serves the run's events until a signal ends it, or the run's end if that is asked for."""
+    from app import standing, tensorboard
 
+    run = find_run(settings)
+    if settings.tensorboard_until_done and not standing.is_finished(run):
+        tensorboard.end_when(lambda: standing.is_finished(run))
     tensorboard.serve(
-        find_run(settings).root,
+        run.root,
         host=settings.tensorboard_host,
         port=settings.tensorboard_port,
         samples_per_plugin=settings.tensorboard_samples_per_plugin,
@@ -412,6 +415,13 @@ def status(settings: Settings):
     from app import status
 
     return status.read(settings.models_dir, settings.run, settings.best_metric)
+
+
+def health(settings: Settings):
+    """Whether a service of the run makes progress. Returns a `health.Health`."""
+    from app import health
+
+    return health.look(find_run(settings), settings.service)
 
 
 def doctor(settings: Settings):

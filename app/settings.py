@@ -142,6 +142,12 @@ class Settings:
     tensorboard_samples_per_plugin: str = setting(
         "images=100", "TensorBoard's --samples_per_plugin", group="services"
     )
+    tensorboard_until_done: bool = setting(
+        False, "end TensorBoard with the run, if it goes on when TensorBoard starts", group="services"
+    )
+    service: Literal["trainer", "evaluator"] = setting(
+        "trainer", "the service that `health` looks at", group="services"
+    )
     output: str = setting("", "where a command writes what it makes", group="services")
     json: bool = setting(False, "results as JSON on stdout", group="services")
     debug: bool = setting(False, "tracebacks and debug lines", group="services")

@@ -3,9 +3,14 @@
 import contextlib
 import io
 import logging
+import os
+import signal
 import socket
 import sys
+import threading
+import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 from app.errors import DetboxError, SettingsError
@@ -13,6 +18,8 @@ from app.errors import DetboxError, SettingsError
 logger = logging.getLogger(__name__)
 
 FREE_PORTS_TRIED = 100
+LINGER_SECONDS = 10.0
+"""For a page that is open to load the last values: TensorBoard reads the events anew every 5 s."""
 
 
 def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> None:
@@ -41,6 +48,19 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
     if code:
         said = (words.getvalue().strip() or "without a word").splitlines()[-1]
         raise DetboxError(f"ended with code {code}: {said}", where="TensorBoard")
+
+
+def end_when(is_over: Callable[[], bool], *, every: float = 2.0, linger: float = LINGER_SECONDS) -> None:
+    """Has this process end, with code 0, `linger` seconds after `is_over()` is first true."""
+
+    def wait() -> None:
+        while not is_over():
+            time.sleep(every)
+        logger.info("tensorboard | the run has ended, and so does this; the same command shows it again")
+        time.sleep(linger)
+        os.kill(os.getpid(), signal.SIGTERM)  # TensorBoard's own handler: it ends its data server, then exits 0
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def flags(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:

@@ -61,6 +61,10 @@ COMMANDS: Mapping[str, Command] = {
             "status", "where the runs stand", "models_dir", "run", "best_metric",
             more="All runs under models_dir, or the one that --run names.",
         ),
+        _command(
+            "health", "whether a service makes progress, for a container's healthcheck", *PLACE, "service",
+            more="Exit code 0 if its step advances, or if it has ended well; else 1.",
+        ),
         _command("doctor", "what is wrong with this machine or installation", "models_dir"),
     )
 }  # fmt: skip

@@ -1,8 +1,10 @@
 """The generated reference says what the declarations say."""
 
+import re
+
 import pytest
 
-from app.settings import FIELDS, load
+from app.settings import FIELDS, load, variable
 from entrypoint import reference
 from entrypoint.commands import COMMANDS
 
@@ -33,3 +35,19 @@ def test_fill_replaces_only_between_its_markers():
     filled = reference.fill(text, "settings", "new")
     assert filled == "a\n<!-- generated: settings -->\nnew\n<!-- end of settings -->\nb"
     assert reference.fill("no markers", "settings", "new") == "no markers"
+
+
+def test_compose_reads_no_variable_that_env_example_leaves_out():
+    """What compose.yaml interpolates is a setting or a compose-level variable, with the same default."""
+    text = "".join((reference.ROOT / name).read_text() for name in ("compose.yaml", "compose.cpu.yaml"))
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    assert "${" not in re.sub(r"\$\{\w+:-[^}]*\}", "", text), "every variable has a default"
+    documented = {name: value for name, value, _ in reference.COMPOSE_VARIABLES}
+    assert set(used) - set(documented) <= {variable(name) for name in FIELDS}
+    assert set(documented) - set(used) <= {
+        "COMPOSE_FILE",
+        "COMPOSE_PROFILES",
+        "COMPOSE_PROJECT_NAME",
+        "CUDA_VISIBLE_DEVICES",
+    }
+    assert {n: v for n, v in used.items() if documented.get(n)} == {n: documented[n] for n in used if documented.get(n)}

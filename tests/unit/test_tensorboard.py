@@ -76,3 +76,27 @@ def test_it_serves_until_a_signal(tmp_path):
 def test_url_can_be_clicked(host, shown):
     """0.0.0.0 is no address for a browser."""
     assert tensorboard.url(host, 6006) == f"http://{shown}:6006/"
+
+
+def test_it_can_end_with_the_run(tmp_path):
+    """Asked to, it serves while the run goes on, then ends with code 0, its data server too."""
+    over, port = tmp_path / "over", tensorboard.free_port(HOST, 0)
+    program = (
+        "import sys, pathlib; from app import tensorboard\n"
+        "tensorboard.end_when(pathlib.Path(sys.argv[1]).exists, every=0.1, linger=0.1)\n"
+        f"tensorboard.serve(pathlib.Path('.'), host='{HOST}', port={port}, samples_per_plugin='images=1')\n"
+    )
+    argv = [sys.executable, "-c", program, str(over)]
+    process = subprocess.Popen(argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        deadline = time.monotonic() + 40
+        while not tensorboard.is_listening(HOST, port) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert tensorboard.is_listening(HOST, port)
+        assert process.poll() is None
+        over.touch()
+        assert process.wait(timeout=20) == 0
+        assert tensorboard.is_free(HOST, port)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,107 @@
+# detbox, as one image. ACCELERATOR chooses between TensorFlow with CUDA (gpu) and without (cpu).
+#   docker build --tag detbox:gpu .
+#   docker build --tag detbox:cpu --build-arg ACCELERATOR=cpu --build-arg BASE_IMAGE=ubuntu:24.04 .
+# No `# syntax=` line: any BuildKit builds this, and no frontend is fetched from a registry.
+
+# What TensorFlow 2.21 is built for. CUDA's libraries come from the lock, the base has only what passes a GPU in.
+# To pin the bytes too: nvidia/cuda:12.5.1-base-ubuntu24.04@sha256:... (docs/operations.md).
+ARG BASE_IMAGE=nvidia/cuda:12.5.1-base-ubuntu24.04
+
+FROM ${BASE_IMAGE} AS base
+# The distribution's own Python: Ubuntu 24.04 has 3.12, Debian 12 has 3.11, Debian 13 has 3.13, and all will do.
+# tini passes SIGTERM on, which a Python as process 1 would not get. Versions are the distribution's to choose.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 tini \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM base AS tools
+# pip and uv bring certificates of their own; the system's also have those that a company adds to its base image.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    UV_LINK_MODE=copy \
+    UV_PYTHON=/usr/bin/python3 \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_HTTP_TIMEOUT=180
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+# In a venv of its own: the distribution's Python is "externally managed".
+RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9
+ENV PATH=/opt/uv/bin:${PATH}
+
+FROM tools AS wheel
+WORKDIR /src
+COPY third_party/object_detection .
+# The backend fetches upstream's archives by hash and patches them; the same patches give the same bytes.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv build --wheel --out-dir /wheels .
+
+FROM tools AS environment
+ARG ACCELERATOR=gpu
+WORKDIR /src
+COPY pyproject.toml uv.lock ./
+# Only the lock decides what is in here, so a change of our code or of a patch leaves this layer as it is.
+# tf-keras asks for `tensorflow`; in the CPU image `tensorflow-cpu`, the same code without GPU kernels, stands in.
+# --compile-bytecode: on a read-only root nothing could be compiled at the first import.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    case "${ACCELERATOR}-$(uname -m)" in \
+        gpu-x86_64) choice="--extra gpu" ;; \
+        cpu-x86_64) choice="--group cpu --no-emit-package tensorflow" ;; \
+        cpu-*) choice="" ;; \
+        *) echo "ACCELERATOR=${ACCELERATOR} on $(uname -m) is unknown -> cpu, or on x86_64 gpu" >&2; exit 1 ;; \
+    esac \
+    && set -f && set -- ${choice} \
+    && uv export --quiet --frozen --no-dev --no-emit-project --no-emit-package object-detection "$@" \
+        --output-file requirements.txt \
+    && uv venv /opt/detbox/env \
+    && uv pip install --python /opt/detbox/env --no-deps --require-hashes --compile-bytecode \
+        --requirements requirements.txt
+# Our code and the patched OD API lie beside the environment, in a layer of their own.
+RUN echo /opt/detbox/code >"$(echo /opt/detbox/env/lib/python3*/site-packages)/detbox.pth"
+
+FROM environment AS code
+COPY --from=wheel /wheels /wheels
+COPY README.md ./
+COPY third_party/object_detection third_party/object_detection
+COPY entrypoint entrypoint
+COPY app app
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv pip install --python /opt/detbox/env --no-deps --compile-bytecode --target /opt/detbox/code /wheels/*.whl .
+
+FROM base AS runtime
+ARG UID=1000
+ARG GID=1000
+# --non-unique: Ubuntu's image has a user 1000 already. A named volume takes over the owner of these folders.
+RUN groupadd --non-unique --gid "${GID}" detbox \
+    && useradd --non-unique --no-log-init --uid "${UID}" --gid "${GID}" --home-dir /tmp --no-create-home detbox \
+    && install --directory --owner="${UID}" --group="${GID}" /models /data
+COPY --from=environment /opt/detbox/env /opt/detbox/env
+COPY --from=code /opt/detbox/code /opt/detbox/code
+# HOME, and with it every cache, is the one place that is writable under any user on a read-only root. What a
+# driver compiles for a GPU that TensorFlow has no kernels for takes minutes, so that is kept with the runs.
+ENV PATH=/opt/detbox/code/bin:/opt/detbox/env/bin:${PATH} \
+    HOME=/tmp \
+    USER=detbox \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    CUDA_CACHE_PATH=/models/.cuda-cache \
+    CUDA_CACHE_MAXSIZE=4294967296 \
+    DETBOX_MODELS_DIR=/models
+# data/flowers in .env is ./data/flowers on the host and /data/flowers here.
+WORKDIR /
+USER ${UID}:${GID}
+EXPOSE 6006
+ENTRYPOINT ["/usr/bin/tini", "--", "detbox"]
+CMD ["--help"]
+# Last: a new revision changes no layer.
+ARG REVISION=""
+ARG VERSION=""
+ENV DETBOX_REVISION=${REVISION}
+LABEL org.opencontainers.image.title="detbox" \
+      org.opencontainers.image.description="A training appliance for the TensorFlow 2 Object Detection API" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
