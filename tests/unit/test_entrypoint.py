@@ -156,6 +156,7 @@ def test_options_are_frozen():
         "evaluate",
         "tensorboard",
         "status",
+        "health",
         "doctor",
     ]
     assert COMMANDS["tensorboard"].settings == (
