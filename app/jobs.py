@@ -4,6 +4,7 @@ Each takes the whole `Settings`, hands the parts the few values that they need, 
 prints. Heavy imports stay inside the functions: most commands need no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -68,11 +69,15 @@ def sample(settings: Settings) -> str:
 
 def prepare(settings: Settings) -> "Prepared":
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
+    run = find_run(settings)
+    with _claimed(run):
+        return _prepare(run, settings)
+
+
+def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
     from app.dataset import prepare as records
     from app.dataset.card import label_map_text
 
-    run = find_run(settings)
-    _claim(run)
     card = records.prepare(
         Path(settings.dataset) if settings.dataset else _builtin_sample(run, settings),
         run.records,
@@ -92,6 +97,9 @@ def prepare(settings: Settings) -> "Prepared":
         )
     runs.write_text(run.label_map, text)
     pipeline = _configure(run, settings, card)
+    if not _ended(run, pipeline.num_train_steps):
+        # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
+        run.done.unlink(missing_ok=True)
     return Prepared(
         run=run.name,
         folder=str(run.root),
@@ -140,8 +148,7 @@ def train(settings: Settings) -> None:
     run = _prepared(settings)
     patches.verify()
     config = _reconfigured(run, settings)
-    done = runs.read_json(run.done)
-    if done and (done["step"] >= config.train_config.num_steps or done.get("of") == config.train_config.num_steps):
+    if done := _ended(run, config.train_config.num_steps):
         logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
         return
     if run.checkpoint_steps() and not settings.resume:
@@ -175,11 +182,14 @@ def train(settings: Settings) -> None:
 
 
 def _train(run: runs.Run, settings: Settings, config: Any, stop: Any) -> None:
+    from app import gpus
     from app.errors import Stopped
     from app.odapi import checkpoints, runtime, training
     from app.pipeline.build import checkpoint_every_n
     from app.training.trainer import Policy, Trainer
 
+    for line in gpus.report():
+        logger.info("gpu %s", line)
     tf = runtime.start(use_gpu=True, seed=settings.seed)
     if settings.mixed_precision:
         runtime.use_mixed_precision(tf)
@@ -436,6 +446,18 @@ def find_run(settings: Settings) -> runs.Run:
     return runs.find(settings.models_dir.resolve(), settings.run_name)
 
 
+@contextlib.contextmanager
+def _claimed(run: runs.Run) -> Iterator[None]:
+    """Makes the run's directory; if the block fails, it goes again unless something is in it."""
+    _claim(run)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            run.root.rmdir()
+        raise
+
+
 def _claim(run: runs.Run) -> None:
     """Makes the run's directory and sees that it can be written. Raises SettingsError."""
     try:
@@ -471,6 +493,12 @@ def _prepared(settings: Settings) -> runs.Run:
         )
     _claim(run)
     return run
+
+
+def _ended(run: runs.Run, steps: int) -> dict[str, Any] | None:
+    """What DONE says, if training the run to `steps` has ended."""
+    done = runs.read_json(run.done)
+    return done if done and (done["step"] >= steps or done.get("of") == steps) else None
 
 
 def _is_given(settings: Settings, name: str) -> bool:

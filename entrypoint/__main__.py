@@ -1,6 +1,7 @@
 """The process of a command: command line -> Job -> result on stdout -> exit code."""
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app import jobs, log, runs
-from app.errors import DetboxError, OutOfMemoryError, Stopped, UsageError
+from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, UsageError
 from app.jobs import Job
 from entrypoint import help, usage
 from entrypoint.commands import COMMANDS, functions
@@ -21,6 +22,8 @@ from entrypoint.results import present
 HELP_WORDS = {"-h", "--help", "help"}
 LOG_OF_COMMAND = {"train": "trainer", "evaluate": "evaluator"}
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
+CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR"
 MEMORY_REMEDY = "a smaller --batch_size / DETBOX_BATCH_SIZE, or a smaller model"
 
 logger = logging.getLogger("app.entrypoint")
@@ -122,6 +125,10 @@ def _as_ours(error: BaseException) -> DetboxError | None:
             return raised
     if isinstance(error, KeyboardInterrupt):
         return Stopped("interrupted", signal_number=signal.SIGINT)
+    if "No space left on device" in str(error) or (isinstance(error, OSError) and error.errno in CANT_WRITE):
+        where = str(getattr(error, "filename", None) or "")
+        what = (getattr(error, "strerror", None) or "no space left on device").lower()
+        return SettingsError(what, where=where, remedy=DISK_REMEDY)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         first = (str(error).strip() or "no memory left").splitlines()[0]
         return OutOfMemoryError(f"out of memory: {first[:200]}", remedy=MEMORY_REMEDY)

@@ -30,7 +30,8 @@ class Detector:
         configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
         self._model = model_builder.build(configs["model"], is_training=False)
         self._status = tf.train.Checkpoint(model=self._model).restore(str(checkpoint)).expect_partial()
-        self._detect = tf.function(self._run, autograph=False, input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)])
+        one_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+        self._detect = tf.function(self._run, autograph=False, input_signature=one_picture)
 
     def detect(self, picture: np.ndarray) -> Detections:
         """Detections on `picture` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""

@@ -46,9 +46,7 @@ def evaluate(
         return counted[-1]
 
     def report(prefix: str, step: int, metrics: dict[str, Any]) -> None:
-        on_evaluated(
-            prefix, step, counted[-1].pictures, {name: float(value) for name, value in metrics.items()}
-        )
+        on_evaluated(prefix, step, counted[-1].pictures, {name: float(value) for name, value in metrics.items()})
 
     # pycocotools prints its table to stdout, which belongs to results.
     with contextlib.redirect_stdout(_ToLog()):

@@ -1,0 +1,34 @@
+"""The trio as a user starts it: one command, three processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without detbox's own variables."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("DETBOX_")}
+
+
+@pytest.fixture
+def up(tmp_path):
+    """Starts `detbox up` with a models folder of its own; whatever still runs at the end is killed."""
+    started = []
+
+    def start(*flags: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "entrypoint", "up", f"--models_dir={tmp_path}", "--tensorboard_port=0", *flags]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,119 @@
+"""Trainer, evaluator and TensorBoard together, on real pictures."""
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app import runs
+
+pytestmark = pytest.mark.e2e
+SMALL = ["--sample_pictures=40", "--batch_size=4", "--detection_outputs=2", "--eval_image_outputs=1"]
+
+
+def wait_for(condition, seconds=600):
+    """The first true value of `condition()`; fails if there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def tensorboard_port(process) -> int | None:
+    """The port on which a child of `process` listens."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            ports = [c.laddr.port for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        except psutil.Error:
+            continue
+        if ports:
+            return ports[0]
+    return None
+
+
+def test_the_trio_on_the_sample(up, tmp_path):
+    """One command trains, evaluates every checkpoint, serves the events meanwhile, and draws pictures at the end."""
+    process = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20")
+    run = runs.Run(tmp_path / "sample")
+    port = wait_for(lambda: process.poll() is None and tensorboard_port(process))
+    wait_for(lambda: list(run.train_events.rglob("events.*")))
+
+    def tags():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/plugin/scalars/tags", timeout=10) as answer:
+            return json.load(answer)
+
+    assert any("Loss/total_loss" in found for found in wait_for(tags).values())
+    out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err[-3000:]
+    assert [row["step"] for row in runs.read_lines(run.evaluations)] == [20, 40, 60]
+    assert {row["pictures"] for row in runs.read_lines(run.evaluations)} == {8}
+    assert runs.read_json(run.done)["reason"] == "completed"
+    assert len(list(run.detections.glob("*.jpg"))) == 2
+    assert (run.best / f"ckpt-{runs.read_json(run.best_card)['step']}.index").is_file()
+    assert str(run.root) in out and "mAP" in out and str(run.detections) in out
+    assert not tensorboard_is_there(port)
+    again = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20")
+    out, err = again.communicate(timeout=120)
+    assert again.returncode == 0 and "finished" in err
+    assert "mAP" in out
+
+
+def tensorboard_is_there(port) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+    except OSError:
+        return False
+    return True
+
+
+def test_ctrl_c_stops_all_three_and_the_same_command_goes_on(up, tmp_path):
+    """SIGINT ends the trio within the trainer's time with the step saved; nothing is left running."""
+    flags = [*SMALL, "--num_train_steps=90", "--checkpoint_every_n=30", "--log_every_n=1"]
+    process = up(*flags)
+    run = runs.Run(tmp_path / "sample")
+    wait_for(lambda: len(runs.read_lines(run.metrics)) >= 5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err[-2000:]
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    saved = run.checkpoint_steps()[-1]
+    assert saved == runs.read_lines(run.metrics)[-1]["step"]
+    assert f"step {saved} is saved" in err
+    process = up(*flags)
+    out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err[-2000:]
+    assert f"resumed from {run.checkpoint(saved)}" in Path(run.log("trainer")).read_text(errors="replace")
+    assert runs.read_json(run.done)["step"] == 90
+    assert [row["step"] for row in runs.read_lines(run.metrics)] == list(range(1, 91))
+
+
+@pytest.mark.slow
+def test_fine_tuning_beats_the_same_steps_from_scratch(up, tmp_path, test_data):
+    """On BCCD, from real weights: the checkpoint's own pipeline.config with and without its weights."""
+    hands = test_data / "pretrained" / "ssd_mobilenet_v2_fpnlite_320x320_hands"
+    flags = [
+        f"--dataset={test_data / 'bccd'}", "--train_split=trainval", "--eval_split=test",
+        "--num_train_steps=50", "--batch_size=8", "--checkpoint_every_n=50", "--eval_image_outputs=0",
+        "--image_summary_every_n=0", "--detection_outputs=1",
+    ]  # fmt: skip
+    best = {}
+    for name, start in (
+        ("fine-tuned", f"--fine_tune_checkpoint={hands}"),
+        ("scratch", f"--model={hands / 'pipeline.config'}"),
+    ):
+        process = up(f"--run={name}", start, *flags)
+        _, err = process.communicate(timeout=1800)
+        assert process.returncode == 0, err[-3000:]
+        (row,) = runs.read_lines(runs.Run(tmp_path / name).evaluations)
+        assert row["pictures"] == 72
+        best[name] = row["metrics"]["DetectionBoxes_Precision/mAP"]
+    assert best["fine-tuned"] > best["scratch"]
+    assert best["fine-tuned"] > 0.02

@@ -1,0 +1,71 @@
+"""The evaluator on a checkpoint that was just trained."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import detbox, place
+from events import steps
+
+from app import runs
+
+pytestmark = pytest.mark.odapi
+FAKE_DRIVER = """
+#include <stdio.h>
+#include <stdlib.h>
+int cuInit(unsigned int flags) {
+  FILE *file = fopen(getenv("FAKE_DRIVER_LOG"), "a");
+  const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+  fprintf(file, "%s\\n", visible ? visible : "all");
+  fclose(file);
+  return 100; /* CUDA_ERROR_NO_DEVICE */
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory) -> Path:
+    """A folder with a `libcuda.so.1` that writes down which devices a process let it see."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        pytest.skip("needs a C compiler")
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "cuda.c").write_text(FAKE_DRIVER)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", folder / "libcuda.so.1", folder / "cuda.c"], check=True)
+    return folder
+
+
+def test_train_then_evaluate(prepared, driver, tmp_path):
+    """The trainer may see every GPU, the evaluator none; each checkpoint is evaluated once, over every picture."""
+    run = runs.Run(tmp_path / "small")
+    shutil.copytree(prepared.root, run.root)
+    text = run.pipeline_config.read_text("utf-8").replace(str(prepared.root), str(run.root))
+    run.pipeline_config.write_text(text, "utf-8")
+    paths = f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    seen = tmp_path / "seen-by-trainer"
+    train = detbox("train", *place(run), "--checkpoint_every_n=4", "--num_train_steps=10", "--batch_size=2",
+                   LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))  # fmt: skip
+    assert train.returncode == 0, train.stderr
+    assert set(seen.read_text().split()) == {"all"}
+
+    runs.write_json(run.done, runs.read_json(run.done))
+    seen = tmp_path / "seen-by-evaluator"
+    evaluate = detbox("evaluate", *place(run), LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))
+    assert evaluate.returncode == 0, evaluate.stderr
+    assert not seen.exists() or set(seen.read_text().split()) == {"-1"}
+
+    rows = runs.read_lines(run.evaluations)
+    assert [row["step"] for row in rows] == [4, 8, 10]
+    assert {(row["pictures"], row["expected"]) for row in rows} == {(6, 6)}
+    assert all("DetectionBoxes_Precision/mAP" in row["metrics"] for row in rows)
+    found = steps(run.eval_events)
+    assert found["DetectionBoxes_Precision/mAP"] == [4, 8, 10]
+    assert len(list(run.eval_events.rglob("events.out.tfevents.*"))) == 1
+    assert runs.read_json(run.best_card)["step"] in (4, 8, 10)
+    assert runs.read_json(run.status("evaluator"))["state"] == "done"
+
+    again = detbox("evaluate", *place(run), "--once")
+    assert again.returncode == 0, again.stderr
+    assert len(runs.read_lines(run.evaluations)) == 3

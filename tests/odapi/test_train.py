@@ -1,0 +1,131 @@
+"""The trainer on real pictures: cadence, retention, stop, resume, divergence."""
+
+import random
+import signal
+import time
+
+import pytest
+from conftest import detbox, place, start
+from events import pictures, steps
+
+from app import runs
+
+pytestmark = pytest.mark.odapi
+CADENCE = [
+    "--summary_every_n=50", "--image_summary_every_n=100", "--image_summary_max_outputs=2",
+    "--learning_rate_summary_every_n=40", "--log_every_n=25", "--checkpoint_every_n=60", "--checkpoint_max_to_keep=2",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(prepared, tmp_path_factory):
+    """The run after `train` with a cadence for everything, and what `train` said."""
+    import shutil
+
+    copy = runs.Run(tmp_path_factory.mktemp("trained") / "small")
+    shutil.copytree(prepared.root, copy.root)
+    copy.pipeline_config.write_text(
+        prepared.pipeline_config.read_text("utf-8").replace(str(prepared.root), str(copy.root)), "utf-8"
+    )
+    result = detbox("train", *place(copy), *CADENCE)
+    assert result.returncode == 0, result.stderr
+    return copy, result
+
+
+def test_summaries_are_at_exactly_the_steps_asked_for(trained):
+    """Losses, learning rate and pictures each at their own cadence, with as many pictures as asked for."""
+    run, _ = trained
+    found = steps(run.train_events)
+    losses = [tag for tag in found if tag.startswith("Loss/")]
+    assert len(losses) >= 3
+    assert {tag: found[tag] for tag in losses} == {tag: [50, 100, 150, 200] for tag in losses}
+    assert found["learning_rate"] == [40, 80, 120, 160, 200]
+    assert found["train_input_images"] == [100, 200]
+    assert pictures(run.train_events, "train_input_images") == [2, 2]
+
+
+def test_checkpoints_kept_are_the_newest(trained):
+    """60, 120, 180 and the last step were saved; two stay, and none of an unbuilt model."""
+    run, _ = trained
+    assert run.checkpoint_steps() == [180, 200]
+    assert 'model_checkpoint_path: "ckpt-200"' in (run.root / "checkpoint").read_text()
+    assert not [path.name for path in run.root.iterdir() if path.name.startswith(".saving")]
+
+
+def test_a_finished_run_says_how_it_ended(trained):
+    """DONE, heartbeat, metrics and provenance are there and agree."""
+    run, _ = trained
+    done = runs.read_json(run.done)
+    assert (done["step"], done["reason"]) == (200, "completed")
+    assert runs.read_json(run.status("trainer"))["state"] == "done"
+    rows = runs.read_lines(run.metrics)
+    assert [row["step"] for row in rows] == list(range(25, 201, 25))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert len(runs.read_json(run.provenance)["patches"]["patches"]) >= 10
+
+
+def test_the_terminal_is_quiet(trained):
+    """stdout is for results; stderr has detbox's own lines alone; the chatter is in the log file."""
+    run, result = trained
+    assert result.stdout == ""
+    strange = [
+        line for line in result.stderr.splitlines() if not line.startswith(("train |", "devices |", "pipeline |"))
+    ]
+    assert strange == []
+    assert run.log("trainer").stat().st_size > 0
+
+
+def test_training_again_is_refused_or_goes_on_from_the_newest_whole_checkpoint(trained):
+    """A finished run stays finished; with more steps it goes on, past a truncated checkpoint that it keeps."""
+    run, _ = trained
+    again = detbox("train", *place(run), *CADENCE)
+    assert again.returncode == 0 and "finished at step 200" in again.stderr
+    data = next(run.root.glob("ckpt-200.data-*"))
+    data.write_bytes(data.read_bytes()[:1000])
+    more = detbox(
+        "train", *place(run), *CADENCE, "--num_train_steps=210", "--batch_size=2", "--checkpoint_backlog_max=9"
+    )
+    assert more.returncode == 0, more.stderr
+    assert "ckpt-200 is broken and passed over" in more.stderr
+    assert "resumed from" in more.stderr and "ckpt-180" in more.stderr
+    assert runs.read_json(run.done)["step"] == 210
+
+
+def test_terminated_at_a_random_step_it_ends_at_the_exact_number(fresh):
+    """SIGTERM saves the exact step within the time a container gets; `train` again ends at num_train_steps."""
+    after = random.Random(time.time()).randint(5, 60)
+    flags = [*place(fresh), "--log_every_n=1", "--checkpoint_every_n=50"]
+    first = start("train", *flags)
+    deadline = time.monotonic() + 600
+    while len(runs.read_lines(fresh.metrics)) < after and first.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert first.wait(timeout=60) == 143
+    assert time.monotonic() - began < 25
+    reported = runs.read_lines(fresh.metrics)[-1]["step"]
+    saved = fresh.checkpoint_steps()[-1]
+    assert saved == reported >= after
+    second = detbox("train", *flags)
+    assert second.returncode == 0, second.stderr
+    assert f"resumed from {fresh.checkpoint(saved)}" in second.stderr
+    done = runs.read_json(fresh.done)
+    assert (done["step"], done["of"]) == (200, 200)
+    logged = [row["step"] for row in runs.read_lines(fresh.metrics)]
+    assert logged == list(range(1, 201))
+
+
+def test_a_run_that_diverges_stops_and_saves_nothing_of_it(fresh):
+    """A learning rate out of all reason ends with exit code 6 and the remedy; no checkpoint holds a NaN."""
+    text = fresh.pipeline_config.read_text("utf-8")
+    fresh.pipeline_config.write_text(
+        text.replace("gradient_clipping_by_norm: 10.0", "gradient_clipping_by_norm: 0.0"), "utf-8"
+    )
+    result = detbox("train", *place(fresh), "--log_every_n=5", "--summary_every_n=5", "--learning_rate=1e30",
+                    "--config_override=train_config { gradient_clipping_by_norm: 0 }",
+                    "--batch_size=2", "--num_train_steps=200", "--warmup_steps=0", "--checkpoint_every_n=100")  # fmt: skip
+    assert result.returncode == 6, result.stderr
+    line = result.stderr.splitlines()[-1]
+    assert "not finite" in line and "--learning_rate" in line and "no checkpoint was saved" in line
+    assert fresh.checkpoint_steps() == []
+    assert runs.read_json(fresh.status("trainer"))["state"] == "failed"
