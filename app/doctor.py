@@ -4,15 +4,14 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from app import patches
+from app import gpus, patches
 from app.errors import PatchMismatchError
 
 PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
@@ -36,6 +35,9 @@ class Diagnosis:
     """All checks, in the order in which they were made."""
 
     checks: list[Check]
+    revision: str | None = None
+    od_api: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The record of the OD API's build: upstream's version and hashes, the patches with theirs."""
 
     @property
     def exit_code(self) -> int:
@@ -54,8 +56,10 @@ class Diagnosis:
 def diagnose(models_dir: Path) -> Diagnosis:
     """Looks at everything; never raises for what it finds."""
     checks = [check_python(), *check_packages(), check_od_api(), check_cpu(), check_memory()]
-    checks += [check_models_dir(models_dir), check_disk(models_dir), check_gpu()]
-    return Diagnosis(checks)
+    checks += [check_models_dir(models_dir), check_disk(models_dir), check_gpu(), check_cuda_libraries()]
+    revision = os.environ.get("DETBOX_REVISION") or None
+    checks.append(Check("revision", "ok", revision or "not that of an image"))
+    return Diagnosis(checks, revision, patches.record())
 
 
 def check_python() -> Check:
@@ -145,17 +149,37 @@ def check_disk(models_dir: Path) -> Check:
 
 def check_gpu(ask: Callable[[list[str]], str | None] | None = None) -> Check:
     """The GPUs that the driver shows, and whether TensorFlow (asked in a process of its own) can use them."""
-    ask = ask or _output
-    listed = ask(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
-    names = [line.strip() for line in (listed or "").splitlines() if line.strip()]
-    if not names:
+    ask = ask or gpus.output
+    found = gpus.visible(gpus.read(ask), os.environ)
+    if not found:
         return Check("gpu", "ok", "none: training runs on the CPU")
-    text = "; ".join(names)
+    verdicts = [gpus.judge(gpu) for gpu in found]
+    text = "; ".join(f"{gpu}: {verdict.text}" for gpu, verdict in zip(found, verdicts, strict=True))
+    remedies = dict.fromkeys(verdict.remedy for verdict in verdicts if verdict.remedy)
     seen = ask([sys.executable, "-c", GPUS_OF_TENSORFLOW])
+    if any(verdict.kind == "none" for verdict in verdicts):
+        return Check("gpu", "warn", text, "; ".join(remedies))
     if not seen or seen.split()[-1] == "0":
-        remedy = "install the CUDA libraries: uv sync --extra gpu; in a container, pass the GPU in (--gpus)"
+        remedy = "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"
         return Check("gpu", "warn", f"{text}, but TensorFlow can't use it", remedy)
-    return Check("gpu", "ok", text)
+    return Check("gpu", "ok", text, "; ".join(remedies))
+
+
+def check_cuda_libraries() -> Check:
+    """CUDA's packages against what the installed TensorFlow asks for."""
+    distributions = importlib.metadata.distributions()
+    installed = {name: found.version for found in distributions if (name := found.name or "").startswith("nvidia-")}
+    if not installed:
+        return Check("cuda", "ok", "no CUDA packages: installed for the CPU")
+    try:
+        requires = importlib.metadata.requires("tensorflow") or []
+    except importlib.metadata.PackageNotFoundError:
+        requires = []
+    faults = gpus.library_faults(requires, installed)
+    if faults:
+        return Check("cuda", "warn", "; ".join(faults), "install what the lock says: uv sync --extra gpu")
+    versions = ", ".join(f"{name.removeprefix('nvidia-')} {version}" for name, version in sorted(installed.items()))
+    return Check("cuda", "ok", f"as TensorFlow asks: {versions}")
 
 
 def _package(name: str) -> Check:
@@ -181,11 +205,4 @@ def _read_number(path: Path) -> int | None:
     try:
         return int(path.read_text())
     except (OSError, ValueError):
-        return None
-
-
-def _output(argv: list[str]) -> str | None:
-    try:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
         return None

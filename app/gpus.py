@@ -10,8 +10,10 @@ version from its minor version on; PTX is compiled by the driver for its version
 (CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility").
 """
 
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,7 +78,24 @@ def judge(gpu: Gpu) -> Verdict:
     )
 
 
-def read(ask: Callable[[list[str]], str | None]) -> list[Gpu]:
+def output(argv: list[str]) -> str | None:
+    """The stdout of a command, or None if it is not there, fails, or takes a minute."""
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def report(ask: Callable[[list[str]], str | None] = output, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A line for each GPU that this process will see: what it is, and what will happen on it."""
+    lines = []
+    for gpu in visible(read(ask), environ):
+        verdict = judge(gpu)
+        lines.append(f"{gpu.index}: {gpu} | {verdict.text}" + (f" -> {verdict.remedy}" if verdict.remedy else ""))
+    return lines
+
+
+def read(ask: Callable[[list[str]], str | None] = output) -> list[Gpu]:
     """The GPUs that the driver lists; `ask` runs a command and gives its stdout, or None if it failed."""
     found = []
     for line in (ask(QUERY) or "").splitlines():
@@ -101,6 +120,22 @@ def visible(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> list[Gpu]:
             break
         chosen.append(match[0])
     return chosen
+
+
+def library_faults(requires: Iterable[str], installed: Mapping[str, str]) -> list[str]:
+    """What `installed` (package -> version) lacks of TensorFlow's extra `and-cuda`, given its requirements."""
+    from packaging.requirements import Requirement
+
+    faults = []
+    for wanted in map(Requirement, requires):
+        if not wanted.name.startswith("nvidia-") or not wanted.marker.evaluate({"extra": "and-cuda"}):
+            continue
+        version = installed.get(wanted.name)
+        if version is None:
+            faults.append(f"{wanted.name} is not installed")
+        elif version not in wanted.specifier:
+            faults.append(f"{wanted.name} is {version}, TensorFlow asks for {wanted.specifier}")
+    return faults
 
 
 def _runs_on(code: Version, capability: Version) -> bool:

@@ -36,6 +36,13 @@ def verify(folder: Path | None = None, patches: Path = OF_CHECKOUT) -> dict[str,
     return record
 
 
+def record() -> dict[str, Any]:
+    """The build record of the installed OD API as it is, empty without one."""
+    folder = _installed()
+    found = read_json(folder / BUILD_RECORD) if folder else None
+    return found if isinstance(found, dict) else {}
+
+
 def _installed() -> Path | None:
     spec = importlib.util.find_spec("object_detection")
     places = list(spec.submodule_search_locations or []) if spec else []

@@ -166,6 +166,7 @@ def test_options_are_frozen():
         "tensorboard_host",
         "tensorboard_port",
         "tensorboard_samples_per_plugin",
+        "tensorboard_until_done",
         "json",
         "debug",
     )

@@ -1,8 +1,14 @@
 """What is said of a GPU before training is what TensorFlow 2.21's build makes of it."""
 
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from app import gpus
+
+ROOT = Path(__file__).parents[2]
 
 NEW_DRIVER = (580, 65, 6)
 
@@ -96,3 +102,44 @@ def test_cuda_visible_devices(given, indices):
     all_gpus = [gpu((8, 0), index=i, uuid=f"GPU-{letter}") for i, letter in enumerate("abc")]
     environ = {} if given is None else {"CUDA_VISIBLE_DEVICES": given}
     assert [found.index for found in gpus.visible(all_gpus, environ)] == indices
+
+
+REQUIRES = [
+    "numpy>=1.26",
+    'nvidia-cuda-runtime-cu12<13.0,>=12.5.82; extra == "and-cuda"',
+    'nvidia-cudnn-cu12<10.0,>=9.3.0.75; extra == "and-cuda"',
+]
+
+
+@pytest.mark.parametrize(
+    ("installed", "faults"),
+    [
+        ({"nvidia-cuda-runtime-cu12": "12.9.79", "nvidia-cudnn-cu12": "9.28.0.42"}, []),
+        ({"nvidia-cuda-runtime-cu12": "12.9.79"}, ["nvidia-cudnn-cu12 is not installed"]),
+        (
+            {"nvidia-cuda-runtime-cu12": "12.4.1", "nvidia-cudnn-cu12": "9.28.0.42"},
+            ["nvidia-cuda-runtime-cu12 is 12.4.1, TensorFlow asks for <13.0,>=12.5.82"],
+        ),
+    ],
+)
+def test_the_cuda_packages_are_those_that_tensorflow_asks_for(installed, faults):
+    """A library of another version is found before TensorFlow silently takes the CPU."""
+    assert gpus.library_faults(REQUIRES, installed) == faults
+
+
+def test_the_lock_has_what_tensorflow_asks_for():
+    """The GPU image is made of the lock, so its libraries are checked wherever TensorFlow's metadata is."""
+    requires = importlib.metadata.requires("tensorflow")
+    packages = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    locked = {package["name"]: package.get("version", "") for package in packages}
+    assert any("and-cuda" in line for line in requires)
+    assert gpus.library_faults(requires, locked) == []
+
+
+def test_the_report_is_of_the_visible_gpus():
+    """One line a GPU: what it is, what will happen, what to do."""
+    text = "0, GPU-1, Tesla T4, 7.5, 550.54.15\n1, GPU-2, GeForce GTX 980, 5.2, 550.54.15\n"
+    lines = gpus.report(lambda argv: text, {})
+    assert lines[0] == "0: Tesla T4, compute capability 7.5, driver 550.54.15 | native"
+    assert "not at all" in lines[1] and "CUDA_VISIBLE_DEVICES=-1" in lines[1]
+    assert gpus.report(lambda argv: text, {"CUDA_VISIBLE_DEVICES": "-1"}) == []

@@ -147,17 +147,22 @@ def test_a_models_dir_of_another_user_is_told(tmp_path):
     assert doctor.check_models_dir(tmp_path / "models").state == "fail"
 
 
+H100 = "0, GPU-1f, NVIDIA H100, 9.0, 580.65.06\n"
+
+
 @pytest.mark.parametrize(
     ("listed", "seen", "state", "words"),
     [
         (None, None, "ok", "none: training runs on the CPU"),
-        ("NVIDIA H100, 81559 MiB, 570\n", "1\n", "ok", "NVIDIA H100"),
-        ("NVIDIA H100, 81559 MiB, 570\n", "0\n", "warn", "TensorFlow can't use it"),
-        ("NVIDIA H100, 81559 MiB, 570\n", None, "warn", "TensorFlow can't use it"),
+        (H100, "1\n", "ok", "compiles them at first use"),
+        (H100, "0\n", "warn", "TensorFlow can't use it"),
+        (H100, None, "warn", "TensorFlow can't use it"),
+        (H100.replace("580.65.06", "535.183.01"), "1\n", "warn", "too old to compile them"),
     ],
 )
-def test_a_gpu_that_tensorflow_does_not_see_is_told(listed, seen, state, words):
-    """The driver's list and TensorFlow's are held against each other."""
+def test_a_gpu_that_tensorflow_does_not_see_is_told(listed, seen, state, words, monkeypatch):
+    """The driver's list, TensorFlow's and its build are held against each other."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = doctor.check_gpu(lambda argv: listed if argv[0] == "nvidia-smi" else seen)
     assert (found.state, words in found.text) == (state, True)
 
