@@ -81,14 +81,14 @@ def test_ctrl_c_stops_all_three_and_the_same_command_goes_on(up, tmp_path):
     wait_for(lambda: len(runs.read_lines(run.metrics)) >= 5)
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err[-2000:]
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     saved = run.checkpoint_steps()[-1]
     assert saved == runs.read_lines(run.metrics)[-1]["step"]
     assert f"step {saved} is saved" in err
     process = up(*flags)
-    out, err = process.communicate(timeout=900)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-2000:]
     assert f"resumed from {run.checkpoint(saved)}" in Path(run.log("trainer")).read_text(errors="replace")
     assert runs.read_json(run.done)["step"] == 90

@@ -1,4 +1,7 @@
-"""Prints the losses of each step of `train_loop`: python loop_losses.py TREE CONFIG MODEL_DIR STEPS (TREE may be empty)."""
+"""Prints the losses of each step of `train_loop`.
+
+python loop_losses.py TREE CONFIG MODEL_DIR STEPS, where an empty TREE stands for the installed OD API.
+"""
 
 import json
 import os
