@@ -40,9 +40,7 @@ class Settings:
     # Where things are
     models_dir: Path = setting(Path("models"), "folder that holds one folder per run", group="places")
     run: str = setting("", "name of the run; empty: the name of the data set", group="places")
-    dataset: str = setting(
-        "", "folder or file of the data set; empty: the built-in synthetic sample", group="data"
-    )
+    dataset: str = setting("", "folder or file of the data set; empty: the built-in synthetic sample", group="data")
     format: Literal["auto", "voc", "coco"] = setting("auto", "format of the data set", group="data")
     train_split: str = setting(
         "", "split to train on; empty: the set's own `train`, or what is left of a fraction", group="data"
@@ -84,9 +82,7 @@ class Settings:
     batch_norm_decay: Fraction | None = setting(
         None, "decay of batch norm's moving averages; empty: tied to the length of the run", group="model"
     )
-    mixed_precision: bool = setting(
-        False, "compute in half precision where the GPU is good at it", group="model"
-    )
+    mixed_precision: bool = setting(False, "compute in half precision where the GPU is good at it", group="model")
 
     # The training loop
     checkpoint_every_n: Count = setting(
@@ -107,9 +103,7 @@ class Settings:
         200, "steps between summaries of training pictures; 0: none", group="training"
     )
     image_summary_max_outputs: Positive = setting(3, "training pictures in each of those", group="training")
-    log_every_n: Positive = setting(
-        20, "steps between progress lines and lines of metrics.jsonl", group="training"
-    )
+    log_every_n: Positive = setting(20, "steps between progress lines and lines of metrics.jsonl", group="training")
     num_steps_per_iteration: Positive = setting(
         1, "steps run as one call; a stop waits for the end of a call", group="training"
     )
@@ -121,9 +115,7 @@ class Settings:
     once: bool = setting(False, "evaluate what is there now, then end", group="evaluation")
     eval_batch_size: Positive = setting(8, "pictures per evaluation step", group="evaluation")
     sample_1_of_n_eval_examples: Positive = setting(1, "evaluate one of every n pictures", group="evaluation")
-    eval_image_outputs: Count = setting(
-        6, "side-by-side pictures in TensorBoard per evaluation", group="evaluation"
-    )
+    eval_image_outputs: Count = setting(6, "side-by-side pictures in TensorBoard per evaluation", group="evaluation")
     best_metric: str = setting(
         "DetectionBoxes_Precision/mAP", "metric that chooses the best checkpoint", group="evaluation"
     )
@@ -133,15 +125,11 @@ class Settings:
     )
 
     # TensorBoard, the terminal
-    tensorboard_host: str = setting(
-        "127.0.0.1", "address TensorBoard listens on; it has no login", group="services"
-    )
+    tensorboard_host: str = setting("127.0.0.1", "address TensorBoard listens on; it has no login", group="services")
     tensorboard_port: Annotated[int, Ge(0), Le(65535)] = setting(
         6006, "port of TensorBoard; 0: any free one", group="services"
     )
-    tensorboard_samples_per_plugin: str = setting(
-        "images=100", "TensorBoard's --samples_per_plugin", group="services"
-    )
+    tensorboard_samples_per_plugin: str = setting("images=100", "TensorBoard's --samples_per_plugin", group="services")
     tensorboard_until_done: bool = setting(
         False, "end TensorBoard with the run, if it goes on when TensorBoard starts", group="services"
     )

@@ -50,9 +50,7 @@ def read(models_dir: Path, name: str, metric: str) -> Status:
     """
     if name and not runs.find(models_dir, name).root.is_dir():
         known = ", ".join(run.name for run in _all(models_dir)) or "none"
-        raise SettingsError(
-            f"there is no run {name} in {models_dir}", remedy=f"--run=NAME; there are: {known}"
-        )
+        raise SettingsError(f"there is no run {name} in {models_dir}", remedy=f"--run=NAME; there are: {known}")
     chosen = [runs.find(models_dir, name)] if name else _all(models_dir)
     return Status(str(models_dir), [_read(run, metric) for run in chosen])
 

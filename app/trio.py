@@ -48,9 +48,7 @@ def services(
     argv = commands or {name: command(name) for name in ("train", "evaluate", "tensorboard")}
     return [
         Service("trainer", argv["train"], environ, run.log("trainer")),
-        Service(
-            "evaluator", argv["evaluate"], {**environ, "CUDA_VISIBLE_DEVICES": "-1"}, run.log("evaluator")
-        ),
+        Service("evaluator", argv["evaluate"], {**environ, "CUDA_VISIBLE_DEVICES": "-1"}, run.log("evaluator")),
         Service("tensorboard", argv["tensorboard"], environ, run.log("tensorboard"), essential=False),
     ]
 
@@ -99,9 +97,7 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None) -> Outc
         metric=metric,
         best=end.best,
         detections=str(run.detections) if pictures else None,
-        tensorboard=shlex.join(
-            ["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]
-        ),
+        tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,
     )
 

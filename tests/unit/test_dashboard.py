@@ -29,8 +29,7 @@ def run(tmp_path):
 def test_a_line_of_progress(run):
     """Step, loss, rate, time left, newest score, bytes of events: in this order."""
     assert dashboard.line(standing.read(run, METRIC)) == (
-        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100"
-        " | events 2.1 MB"
+        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 | events 2.1 MB"
     )
 
 
@@ -132,9 +131,7 @@ def test_time_is_short(seconds, text):
     assert dashboard.in_time(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (2_100_000, "2.1 MB"), (8e10, "80.0 GB")]
-)
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (2_100_000, "2.1 MB"), (8e10, "80.0 GB")])
 def test_sizes_are_short(size, text):
     """Steps of 1000, as disks are sold."""
     assert dashboard.in_bytes(size) == text

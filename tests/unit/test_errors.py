@@ -6,11 +6,7 @@ import pytest
 
 from app import errors
 
-TREE = [
-    value
-    for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, errors.DetboxError)
-]
+TREE = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.DetboxError)]
 
 
 def test_codes_are_the_documented_ones():

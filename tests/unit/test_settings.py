@@ -51,9 +51,7 @@ def test_a_wrong_value_is_told_in_one_line(flags, environ, words):
 def test_an_unknown_name_in_dotenv_is_refused(tmp_path):
     """A typo in .env is not passed over; the message names the file."""
     (tmp_path / ".env").write_text("DETBOX_SEEED=1\n")
-    with pytest.raises(
-        SettingsError, match=r"\.env: variable DETBOX_SEEED is unknown -> did you mean DETBOX_SEED"
-    ):
+    with pytest.raises(SettingsError, match=r"\.env: variable DETBOX_SEEED is unknown -> did you mean DETBOX_SEED"):
         load({}, {}, tmp_path / ".env")
 
 
