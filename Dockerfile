@@ -13,7 +13,7 @@ FROM ${BASE_IMAGE} AS base
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 tini \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 FROM base AS tools
 # pip and uv bring certificates of their own; the system's also have those that a company adds to its base image.
@@ -27,7 +27,7 @@ ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-venv \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # In a venv of its own: the distribution's Python is "externally managed".
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9
 ENV PATH=/opt/uv/bin:${PATH}
@@ -39,32 +39,37 @@ COPY third_party/object_detection .
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv build --wheel --out-dir /wheels .
 
-FROM tools AS environment
+FROM tools AS requirements
 ARG ACCELERATOR=gpu
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-# Only the lock decides what is in here, so a change of our code or of a patch leaves this layer as it is.
 # tf-keras asks for `tensorflow`; in the CPU image `tensorflow-cpu`, the same code without GPU kernels, stands in.
-# --compile-bytecode: on a read-only root nothing could be compiled at the first import.
-RUN --mount=type=cache,target=/root/.cache/uv \
-    case "${ACCELERATOR}-$(uname -m)" in \
-        gpu-x86_64) choice="--extra gpu" ;; \
-        cpu-x86_64) choice="--group cpu --no-emit-package tensorflow" ;; \
-        cpu-*) choice="" ;; \
+RUN case "${ACCELERATOR}-$(uname -m)" in \
+        gpu-x86_64) set -- --extra gpu ;; \
+        cpu-x86_64) set -- --group cpu --no-emit-package tensorflow ;; \
+        cpu-*) set -- ;; \
         *) echo "ACCELERATOR=${ACCELERATOR} on $(uname -m) is unknown -> cpu, or on x86_64 gpu" >&2; exit 1 ;; \
     esac \
-    && set -f && set -- ${choice} \
-    && uv export --quiet --frozen --no-dev --no-emit-project --no-emit-package object-detection "$@" \
-        --output-file requirements.txt \
-    && uv venv /opt/detbox/env \
+    && uv export --quiet --frozen --no-header --no-dev --no-emit-project --no-emit-package object-detection "$@" \
+        --output-file requirements.txt
+
+FROM tools AS environment
+# Only what the lock gave decides this layer: a change of our code, of a patch, of pyproject.toml leaves it as it is.
+COPY --from=requirements /src/requirements.txt /src/
+# tensorflow/include is 0.3 GB of headers for building operations in C++.
+# --compile-bytecode: on a read-only root nothing could be compiled at the first import.
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv venv /opt/detbox/env \
     && uv pip install --python /opt/detbox/env --no-deps --require-hashes --compile-bytecode \
-        --requirements requirements.txt
+        --requirements /src/requirements.txt \
+    && rm -r /opt/detbox/env/lib/python3*/site-packages/tensorflow/include
 # Our code and the patched OD API lie beside the environment, in a layer of their own.
 RUN echo /opt/detbox/code >"$(echo /opt/detbox/env/lib/python3*/site-packages)/detbox.pth"
 
 FROM environment AS code
+WORKDIR /src
 COPY --from=wheel /wheels /wheels
-COPY README.md ./
+COPY README.md pyproject.toml ./
 COPY third_party/object_detection third_party/object_detection
 COPY entrypoint entrypoint
 COPY app app

@@ -22,3 +22,13 @@ def test_ruff_finds_nothing(check):
     ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}:{Path('/usr/bin')}") or "ruff"
     done = subprocess.run([ruff, *check, "."], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin")
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed")
+def test_hadolint_finds_nothing():
+    """The Dockerfile follows its rules, or gives its reason where it does not."""
+    done = subprocess.run([HADOLINT, "Dockerfile"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

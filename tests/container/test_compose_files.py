@@ -1,0 +1,76 @@
+"""What can be said of the compose files without running anything."""
+
+import json
+import subprocess
+
+import pytest
+from compose_project import CPU, ROOT
+
+pytestmark = pytest.mark.container
+FILES = {"gpu": CPU[:1], "cpu": CPU}
+
+
+def config(files, *words, **variables) -> dict:
+    """What compose makes of the files, without a .env."""
+    named = [word for name in files for word in ("-f", name)]
+    argv = ["docker", "compose", "--env-file", "/dev/null", *named, *words, "config", "--format", "json"]
+    environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", **variables}
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "variable is not set" not in done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(autouse=True)
+def _engine(engine):
+    pass
+
+
+@pytest.mark.parametrize("profile", [(), ("--profile", "serving"), ("--profile", "*")], ids=" ".join)
+@pytest.mark.parametrize("files", FILES.values(), ids=FILES)
+def test_every_combination_is_valid(files, profile):
+    """Compose accepts each, and each has the services that it should."""
+    services = set(config(files, *profile)["services"])
+    assert services == {"prepare", "trainer", "evaluator", "tensorboard"} | ({"serving"} if profile else set())
+
+
+def test_only_the_trainer_gets_a_gpu_and_only_without_the_cpu_file():
+    """The evaluator is blind to it by three means: no reservation, no mount by NVIDIA's runtime, no device in CUDA."""
+    with_gpu = config(FILES["gpu"])["services"]
+    reserved = {name for name, service in with_gpu.items() if "reservations" in str(service.get("deploy"))}
+    assert reserved == {"trainer"}
+    for name in ("prepare", "evaluator", "tensorboard"):
+        assert with_gpu[name]["environment"]["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert with_gpu["evaluator"]["environment"]["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert with_gpu["prepare"]["build"]["args"]["ACCELERATOR"] == "gpu"
+    without = config(FILES["cpu"])["services"]
+    assert not any(service.get("deploy") for service in without.values())
+    assert without["prepare"]["build"]["args"]["ACCELERATOR"] == "cpu"
+    assert len({service["image"] for service in without.values()}) == 1
+
+
+@pytest.mark.parametrize("files", FILES.values(), ids=FILES)
+def test_every_service_is_confined(files):
+    """No capability, no new privilege, nothing writable but the volume and /tmp, bounded logs."""
+    for name, service in config(files, "--profile", "serving")["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True and service["tmpfs"] == ["/tmp"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert not service.get("privileged") and service.get("network_mode") is None, name
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", [])), name
+
+
+def test_the_shell_and_dotenv_reach_every_service():
+    """A setting given to the shell is in each of ours; where the volume is, is not theirs to change."""
+    services = config(FILES["cpu"], DETBOX_BATCH_SIZE="3", DETBOX_MODELS_DIR="/elsewhere")["services"]
+    for name, service in services.items():
+        assert service["environment"]["DETBOX_BATCH_SIZE"] == "3", name
+        assert service["environment"]["DETBOX_MODELS_DIR"] == "/models", name
+        assert service["environment"]["DETBOX_SEED"] is None, name
+
+
+def test_the_port_of_tensorboard_is_that_of_this_machine():
+    """The same line in .env serves with containers and without."""
+    (port,) = config(FILES["cpu"], DETBOX_TENSORBOARD_PORT="7007")["services"]["tensorboard"]["ports"]
+    assert (port["published"], port["target"]) == ("7007", 6006)
