@@ -195,16 +195,9 @@ def refresh(name: str, tree: Path) -> None:
 
 def _diff(old: Path, new: Path) -> Iterator[str]:
     """A unified diff of the Python files of two trees, with one line of context."""
-    for name in sorted(
-        {path.relative_to(root).as_posix() for root in (old, new) for path in root.rglob("*.py")}
-    ):
-        before, after = (
-            patching.read_lines(root / name) if (root / name).exists() else None for root in (old, new)
-        )
-        labels = (
-            "/dev/null" if lines is None else f"{side}/{name}"
-            for side, lines in (("a", before), ("b", after))
-        )
+    for name in sorted({path.relative_to(root).as_posix() for root in (old, new) for path in root.rglob("*.py")}):
+        before, after = (patching.read_lines(root / name) if (root / name).exists() else None for root in (old, new))
+        labels = ("/dev/null" if lines is None else f"{side}/{name}" for side, lines in (("a", before), ("b", after)))
         yield from difflib.unified_diff(before or [], after or [], *labels, n=1)
 
 

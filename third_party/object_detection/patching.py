@@ -39,23 +39,17 @@ def read_series(folder: Path, *, seam: bool = True) -> list[Path]:
     """The patches that `series` names, in order; every *.patch in the folder must be named there once."""
     series = folder / "series"
     if not series.is_file():
-        raise PatchError(
-            f"patches/series is missing in {folder.parent.name}: restore it from version control"
-        )
+        raise PatchError(f"patches/series is missing in {folder.parent.name}: restore it from version control")
     lines = (line.split("#", 1)[0].strip() for line in series.read_text(encoding="utf-8").splitlines())
     names = [line for line in lines if line]
     for name in names:
         if names.count(name) > 1:
             raise PatchError(f"patches/series names {name} more than once: remove the repetition")
         if not (folder / name).is_file():
-            raise PatchError(
-                f"patches/series names {name}, which is not in patches/: add the file or drop the line"
-            )
+            raise PatchError(f"patches/series names {name}, which is not in patches/: add the file or drop the line")
     for path in sorted(folder.glob("*.patch")):
         if path.name not in names:
-            raise PatchError(
-                f"patches/{path.name} is not named in patches/series: add its line or delete the file"
-            )
+            raise PatchError(f"patches/{path.name} is not named in patches/series: add its line or delete the file")
     return [folder / name for name in names if seam or not is_seam(name)]
 
 
@@ -97,9 +91,7 @@ def check_header(path: Path) -> dict[str, str]:
     fields = parse_header(path)
     missing = [name for name in REQUIRED_FIELDS if not fields.get(name)]
     if missing:
-        raise PatchError(
-            f"patches/{path.name} lacks the DEP-3 field {', '.join(missing)}: fill it in above the diff"
-        )
+        raise PatchError(f"patches/{path.name} lacks the DEP-3 field {', '.join(missing)}: fill it in above the diff")
     return fields
 
 
@@ -154,9 +146,7 @@ def _parse_hunk(path: Path, lines: list[str], i: int) -> tuple[Hunk, int]:
             break
         i += 1
     if any(left):
-        raise PatchError(
-            f"patches/{path.name}:{first + 1}: hunk body and its counts differ: regenerate the patch"
-        )
+        raise PatchError(f"patches/{path.name}:{first + 1}: hunk body and its counts differ: regenerate the patch")
     return Hunk(start, first + 1, tuple(before), tuple(after)), i
 
 
@@ -174,16 +164,12 @@ def apply_patch(path: Path, tree: Path) -> None:
         target = tree / change.path
         if change.creates == target.exists():
             state = "exists already" if change.creates else "does not exist"
-            raise PatchError(
-                f"patches/{path.name} does not apply: {change.path} {state}: refresh or drop the patch"
-            )
+            raise PatchError(f"patches/{path.name} does not apply: {change.path} {state}: refresh or drop the patch")
         old = [] if change.creates else read_lines(target)
         new = _apply_hunks(path, change, old)
         if change.deletes:
             if new:
-                raise PatchError(
-                    f"patches/{path.name} deletes {change.path} but leaves lines: regenerate the patch"
-                )
+                raise PatchError(f"patches/{path.name} deletes {change.path} but leaves lines: regenerate the patch")
             target.unlink()
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -89,9 +89,7 @@ def _environment() -> dict[str, str]:
 
 def explain(output: str) -> str:
     if "DO NOT MATCH THE HASHES" in output:
-        got = next(
-            (line.split()[-1] for line in output.splitlines() if line.strip().startswith("Got")), "another"
-        )
+        got = next((line.split()[-1] for line in output.splitlines() if line.strip().startswith("Got")), "another")
         return (
             f"the index serves other archives than the pinned ones (sha256 {got} is not among them): "
             "do not use that index, or point PIP_INDEX_URL at PyPI"
@@ -113,8 +111,7 @@ def verify(path: Path, expected: str) -> None:
     actual = hashlib.sha256(path.read_bytes()).hexdigest()
     if actual != expected:
         raise SourceError(
-            f"{path.name} has sha256 {actual}, pinned is {expected}: "
-            "do not use this index, or clear pip's cache"
+            f"{path.name} has sha256 {actual}, pinned is {expected}: do not use this index, or clear pip's cache"
         )
 
 
@@ -124,9 +121,7 @@ def unpack_sdist(path: Path, target: Path) -> None:
         members = tar.getmembers()
         for member in members:
             if not (member.isfile() or member.isdir()):
-                raise SourceError(
-                    f"{path.name} holds a link or device ({member.name}): it is not the pinned archive"
-                )
+                raise SourceError(f"{path.name} holds a link or device ({member.name}): it is not the pinned archive")
             _check_name(path, member.name)
         for member in members:
             parts = PurePosixPath(member.name).parts[1:]
