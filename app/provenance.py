@@ -20,8 +20,7 @@ def collect(settings: Settings, build_record: dict[str, Any], fingerprint: str |
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "settings": {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in dataclasses.asdict(settings).items()
+            key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(settings).items()
         },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "patches": build_record,

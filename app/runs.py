@@ -273,6 +273,11 @@ def beat(
     )
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's words, 300 characters at most: what a heartbeat has room for."""
+    return (str(error).splitlines() or [""])[0][:300]
+
+
 def evaluated_steps(run: Run) -> set[int]:
     """The steps whose checkpoint has been evaluated."""
     return {int(row["step"]) for row in read_lines(run.evaluations) if "step" in row}

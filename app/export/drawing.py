@@ -21,9 +21,7 @@ class Labelled:
     label: str
 
 
-def draw(
-    picture: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = ()
-) -> Image.Image:
+def draw(picture: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = ()) -> Image.Image:
     """A copy of `picture` (uint8, height x width x 3) with thin white groundtruth under coloured detections.
 
     A small picture is enlarged to up to 640 pixels in width, so that labels can be read.

@@ -12,9 +12,7 @@ class Verdict:
     unseen: tuple[int, ...]
 
 
-def judge(
-    steps: Collection[int], evaluated: Collection[int], *, max_to_keep: int, backlog_max: int
-) -> Verdict:
+def judge(steps: Collection[int], evaluated: Collection[int], *, max_to_keep: int, backlog_max: int) -> Verdict:
     """What to delete of the checkpoints at `steps`.
 
     The newest `max_to_keep` stay. Of the older ones, those not in `evaluated` stay as well, the newest

@@ -9,6 +9,17 @@ from app.errors import Stopped
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class Interrupted(BaseException):
+    """A signal that came while there was nothing to lose; `stopped` is the error to end with.
+
+    No Exception: TensorFlow catches those while it traces a graph, and goes on.
+    """
+
+    def __init__(self, stopped: Stopped):
+        super().__init__(str(stopped))
+        self.stopped = stopped
+
+
 class StopFlag:
     """Remembers the first SIGTERM or SIGINT; before there is a step to lose, ends the process at once.
 
@@ -28,7 +39,7 @@ class StopFlag:
         first = self.signal is None
         self.signal = self.signal or number
         if first and self.nothing_to_lose:
-            raise Stopped("stopped before the first step", signal_number=number, remedy="start it again")
+            raise Interrupted(Stopped("nothing was lost", signal_number=number, remedy="start it again"))
 
     def why(self, read_request: Callable[[], dict[str, Any] | None]) -> str | None:
         """The reason to stop now, or None. `read_request` gives what another service asks for."""

@@ -221,11 +221,7 @@ class Trainer:
 
 def diverged(what: str, checkpoints: dict[int, str]) -> DivergedError:
     """The error for a run that is not finite any more; names the last good checkpoint."""
-    good = (
-        f"the last good checkpoint is {checkpoints[max(checkpoints)]}"
-        if checkpoints
-        else "no checkpoint was saved"
-    )
+    good = f"the last good checkpoint is {checkpoints[max(checkpoints)]}" if checkpoints else "no checkpoint was saved"
     return DivergedError(
         f"{what}; nothing of it was saved, {good}",
         where="train",

@@ -53,7 +53,7 @@ def violations(name: str, source: str) -> list[str]:
             (root == "entrypoint" and not name.startswith("entrypoint"))
             or (root == "object_detection" and me != "odapi")
             or (root in TENSORFLOW and (me in WITHOUT_TENSORFLOW or name.startswith("entrypoint")))
-            or (theirs == "jobs" and not name.startswith("entrypoint"))
+            or (theirs == "jobs" and me != "jobs" and not name.startswith("entrypoint"))
             or (me in LEAVES and theirs and theirs not in LEAVES)
             or (me in PARTS and theirs and theirs not in LEAVES | {me, "odapi"})
             or (name.startswith("entrypoint") and theirs and theirs not in LEAVES | {"jobs"})

@@ -14,9 +14,7 @@ ROOT = Path(__file__).parents[2]
     not (shutil.which("ruff") or (Path(sys.executable).parent / "ruff").exists()),
     reason="ruff is not installed",
 )
-@pytest.mark.parametrize(
-    "check", [["check", "--output-format", "concise"], ["format", "--check"]], ids=" ".join
-)
+@pytest.mark.parametrize("check", [["check", "--output-format", "concise"], ["format", "--check"]], ids=" ".join)
 def test_ruff_finds_nothing(check):
     """The code is as pyproject.toml wants it; scripts/lint --fix mends most."""
     ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}:{Path('/usr/bin')}") or "ruff"

@@ -6,7 +6,7 @@ import socket
 import fake_services as fake
 import pytest
 
-from app import jobs, runs, trio
+from app import jobs, trio
 from app.errors import DatasetError
 from entrypoint.__main__ import run as detbox
 
@@ -25,12 +25,6 @@ def board(monkeypatch, tmp_path):
             fake.service(run, "tensorboard", fake.FOREVER, "tb", essential=False),
         ]
 
-    def draw(settings):
-        folder = runs.find(settings.models_dir, settings.run_name).detections
-        folder.mkdir(exist_ok=True)
-        (folder / "1.jpg").touch()
-        calls.append(("draw", settings))
-
     class Calls(list):
         trainer = fake.TRAINER
 
@@ -40,14 +34,13 @@ def board(monkeypatch, tmp_path):
     calls = Calls()
     monkeypatch.setattr(trio, "services", services)
     monkeypatch.setattr(jobs, "prepare", lambda settings: calls.append(("prepare", settings)), raising=False)
-    monkeypatch.setattr(jobs, "draw", draw, raising=False)
     return calls
 
 
 def test_up_ends_with_what_matters(board, capsys, tmp_path):
     """Where the run is, the best score with its step, the pictures, and how to look again."""
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
-    assert board.names() == ["prepare", "services", "draw"]
+    assert board.names() == ["prepare", "services"]
     out = capsys.readouterr().out
     for words in (
         "models/r: completed at step 5 after",
@@ -98,7 +91,7 @@ def test_more_steps_make_a_finished_run_go_on(board):
     """--num_train_steps beyond the last step starts the services again."""
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
     assert detbox(["up", "--run=r", "--tensorboard_port=0", "--num_train_steps=9"]) == 0
-    assert board.names() == ["prepare", "services", "draw"] * 2
+    assert board.names() == ["prepare", "services"] * 2
 
 
 def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
@@ -114,7 +107,7 @@ def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
 
 
 def test_a_trainer_that_fails_gives_up_its_code(board, capsys, tmp_path):
-    """No pictures are drawn, and the last line names cause and log."""
+    """The last line names cause and log."""
     board.trainer = fake.CRASH
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 6
     last = capsys.readouterr().err.splitlines()[-1]
@@ -123,16 +116,3 @@ def test_a_trainer_that_fails_gives_up_its_code(board, capsys, tmp_path):
         f"-> its log is {tmp_path}/models/r/logs/trainer.log"
     )
     assert board.names() == ["prepare", "services"]
-
-
-def test_pictures_that_fail_do_not_lose_the_end(board, capsys, monkeypatch):
-    """The run is trained; that is told with a word on the pictures."""
-
-    def draw(settings):
-        raise DatasetError("no held-out pictures")
-
-    monkeypatch.setattr(jobs, "draw", draw)
-    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
-    out, err = capsys.readouterr()
-    assert "no pictures drawn: no held-out pictures" in err
-    assert "mAP 0.310 at step 5" in out

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from app import runs
-from app.errors import DivergedError, Stopped
-from app.training.stop import StopFlag
+from app.errors import DivergedError
+from app.training.stop import Interrupted, StopFlag
 from app.training.trainer import Policy, Trainer
 
 
@@ -165,9 +165,9 @@ def test_a_signal_stops_between_steps_with_the_exact_step_saved(run):
 def test_a_signal_before_the_first_step_ends_at_once():
     """While there is nothing to lose the handler raises, so that no one waits for a graph to be traced."""
     stop = StopFlag()
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(Interrupted) as caught:
         stop._catch(signal.SIGTERM, None)
-    assert caught.value.exit_code == 143
+    assert caught.value.stopped.exit_code == 143
 
 
 def test_another_service_can_stop_the_run(run):

@@ -1,0 +1,116 @@
+"""The use cases of detbox: one function per command, and the only place that wires the parts together.
+
+Each takes the whole `Settings`, hands the parts the few values that they need, and returns what the command
+prints. Heavy imports stay inside the functions: most commands need no TensorFlow.
+"""
+
+import dataclasses
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.jobs import runfolder
+from app.settings import Settings, as_environment
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a command line asks for: the name of a function below, with its settings.
+
+    It can't be called and holds no function: Fire, which is given it, calls whatever it can.
+    """
+
+    command: str
+    settings: Settings
+
+
+def up(settings: Settings):
+    """Prepares, then runs the three services of the run to their end. Returns a `trio.Outcome`."""
+    from app import standing, tensorboard, trio
+
+    run, started = runfolder.find(settings), time.time()
+    metric, host = settings.best_metric, settings.tensorboard_host
+    if standing.is_finished(run, settings.num_train_steps):
+        logger.info(
+            "run %s is finished -> a larger --num_train_steps trains on, --run=NAME starts another",
+            run.name,
+        )
+        return trio.outcome(run, metric=metric)
+    prepare(settings)
+    port = tensorboard.free_port(host, settings.tensorboard_port)
+    if settings.tensorboard_port not in (0, port):
+        logger.info("port %d is in use: TensorBoard takes %d", settings.tensorboard_port, port)
+    pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
+    services = trio.services(run, as_environment(pinned, os.environ))
+    trio.train(run, services, metric=metric, host=host, port=port)
+    return trio.outcome(run, metric=metric, seconds=time.time() - started)
+
+
+def sample(settings: Settings) -> str:
+    """Writes the built-in data set. Returns the folder."""
+    from app.dataset import sample
+
+    folder = Path(settings.output or "sample")
+    sample.write(folder, pictures=settings.sample_pictures, seed=settings.seed)
+    return str(folder)
+
+
+def prepare(settings: Settings):
+    """Makes the run's records, label map and pipeline.config. Returns a `preparing.Prepared`."""
+    from app.jobs import preparing
+
+    return preparing.prepare(settings)
+
+
+def train(settings: Settings) -> None:
+    """The trainer service: trains the run to its end, or until it is told to stop."""
+    from app.jobs import training
+
+    training.train(settings)
+
+
+def evaluate(settings: Settings) -> None:
+    """The evaluator service: evaluates every checkpoint of the run until training has ended."""
+    from app.jobs import evaluating
+
+    evaluating.evaluate(settings)
+
+
+def tensorboard(settings: Settings) -> None:
+    """Serves the run's events until a signal ends it, or the run's end if that is asked for."""
+    from app import standing, tensorboard
+
+    run = runfolder.find(settings)
+    if settings.tensorboard_until_done and not standing.is_finished(run):
+        tensorboard.end_when(lambda: standing.is_finished(run))
+    tensorboard.serve(
+        run.root,
+        host=settings.tensorboard_host,
+        port=settings.tensorboard_port,
+        samples_per_plugin=settings.tensorboard_samples_per_plugin,
+    )
+
+
+def status(settings: Settings):
+    """Where the runs stand. Returns a `status.Status`."""
+    from app import status
+
+    return status.read(settings.models_dir, settings.run, settings.best_metric)
+
+
+def health(settings: Settings):
+    """Whether a service of the run makes progress. Returns a `health.Health`."""
+    from app import health
+
+    return health.look(runfolder.find(settings), settings.service)
+
+
+def doctor(settings: Settings):
+    """What is wrong with this machine or installation. Returns a `doctor.Diagnosis`."""
+    from app import doctor
+
+    return doctor.diagnose(settings.models_dir)

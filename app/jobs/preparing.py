@@ -1,0 +1,149 @@
+"""`prepare`: a data set and settings become a run's records, label map and pipeline.config."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import runs
+from app.errors import SettingsError
+from app.jobs import runfolder
+from app.settings import FIELDS, Settings
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(settings: Settings) -> "Prepared":
+    """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
+    run = runfolder.find(settings)
+    with runfolder.claimed(run):
+        return _prepare(run, settings)
+
+
+def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
+    from app.dataset import prepare as records
+    from app.dataset.card import label_map_text
+
+    card = records.prepare(
+        Path(settings.dataset) if settings.dataset else _builtin_sample(run, settings),
+        run.records,
+        format=settings.format,
+        train_split=settings.train_split,
+        eval_split=settings.eval_split,
+        eval_fraction=settings.eval_fraction,
+        num_shards=settings.num_shards,
+        seed=settings.seed,
+    )
+    text = label_map_text(card)
+    if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
+        raise SettingsError(
+            "the classes differ from those that this run was trained on",
+            where=str(run.root),
+            remedy="start another run: --run=NAME / DETBOX_RUN",
+        )
+    runs.write_text(run.label_map, text)
+    pipeline = configure(run, settings, card)
+    if not runfolder.ended(run, pipeline.num_train_steps):
+        # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
+        run.done.unlink(missing_ok=True)
+    return Prepared(
+        run=run.name,
+        folder=str(run.root),
+        classes=list(card.classes),
+        train_pictures=card.train.pictures,
+        eval_pictures=card.eval.pictures,
+        boxes=card.train.boxes + card.eval.boxes,
+        origin=pipeline.origin,
+        num_train_steps=pipeline.num_train_steps,
+        batch_size=pipeline.batch_size,
+        notes=list(pipeline.notes),
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made."""
+
+    run: str
+    folder: str
+    classes: list[str]
+    train_pictures: int
+    eval_pictures: int
+    boxes: int
+    origin: str
+    num_train_steps: int
+    batch_size: int
+    notes: list[str]
+
+    def __str__(self) -> str:
+        return (
+            f"run {self.folder}: {self.train_pictures} pictures to train on, "
+            f"{self.eval_pictures} to evaluate on, {self.boxes} boxes, "
+            f"classes {', '.join(self.classes)}; {self.origin}, {self.num_train_steps} steps of batch {self.batch_size}"
+        )
+
+
+def _builtin_sample(run: runs.Run, settings: Settings) -> Path:
+    from app.dataset import sample
+
+    folder = run.sample(settings.sample_pictures, settings.seed)
+    if not folder.is_dir():
+        sample.write(folder, pictures=settings.sample_pictures, seed=settings.seed)
+    return folder
+
+
+def reconfigured(run: runs.Run, settings: Settings) -> Any:
+    """The run's pipeline, made anew if settings of the model were given to `train` itself."""
+    from app.dataset import card
+    from app.odapi import protos
+
+    made = card.read(run.records)
+    model = [name for name, field in FIELDS.items() if field.metadata["group"] == "model"]
+    if made is not None and any(runfolder.is_given(settings, name) for name in model):
+        configure(run, settings, made)
+    return protos.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
+
+
+def configure(run: runs.Run, settings: Settings, card: Any) -> Any:
+    """Writes the run's pipeline.config and its diff. Returns the `build.Pipeline`."""
+    from app.pipeline import build
+
+    same = {name for name in build.Request.__dataclass_fields__ if name in FIELDS}
+    pipeline = build.build(
+        build.Request(
+            **{name: getattr(settings, name) for name in same},
+            num_classes=len(card.classes),
+            label_map_path=str(run.label_map),
+            train_records=str(run.records / card.train.records),
+            eval_records=str(run.records / card.eval.records),
+            num_train_pictures=card.train.pictures,
+        )
+    )
+    for note in pipeline.notes:
+        logger.info("pipeline | %s", note)
+    preflight(run, pipeline.config)
+    runs.write_text(run.pipeline_diff, pipeline.diff)
+    runs.write_text(run.pipeline_config, pipeline.text)
+    return pipeline
+
+
+def preflight(run: runs.Run, config: Any, **known: Any) -> None:
+    """Checks pipeline, label map and records against each other. Raises SettingsError."""
+    from app.dataset import card as cards
+    from app.odapi import protos
+    from app.pipeline import preflight as checks
+
+    card = cards.read(run.records)
+    classes = protos.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))
+    boxes = None
+    if card is not None:
+        boxes = {number: card.train.boxes_per_class[name] for number, name in enumerate(card.classes, start=1)}
+    findings = checks.check(
+        config,
+        label_map=classes,
+        boxes_per_class=boxes,
+        free_bytes=shutil.disk_usage(run.root).free,
+        **known,
+    )
+    checks.raise_if_any(findings)
