@@ -60,7 +60,7 @@ class Project:
 
     def argv(self, *words: str) -> list[str]:
         files = [word for name in self.files for word in ("-f", name)]
-        return ["docker", "compose", "--ansi=never", "-p", self.name, *files, *words]
+        return ["docker", "compose", "--ansi=never", "--progress=plain", "-p", self.name, *files, *words]
 
     def run(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess:
         """Runs a compose command to its end."""
