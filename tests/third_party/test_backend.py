@@ -87,9 +87,7 @@ def test_patch_creates_and_deletes(patches, tree):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        pytest.param(
-            lambda text: text.replace("A greeting", "Another greeting"), "context differs", id="fuzz"
-        ),
+        pytest.param(lambda text: text.replace("A greeting", "Another greeting"), "context differs", id="fuzz"),
         pytest.param(lambda text: "\n" + text, "context is a line lower", id="offset"),
     ],
 )
@@ -97,9 +95,7 @@ def test_non_applying_patch_is_refused(patches, tree, change, what):
     """Neither fuzz nor offset is tolerated; the message names patch, file and remedy."""
     file = tree / "object_detection/hello.py"
     file.write_text(change(HELLO))
-    with pytest.raises(
-        patching.PatchError, match=r"0001-hello\.patch does not apply.*hello\.py:1.*refresh"
-    ) as error:
+    with pytest.raises(patching.PatchError, match=r"0001-hello\.patch does not apply.*hello\.py:1.*refresh") as error:
         patching.apply_series(patches, tree)
     assert "\n" not in str(error.value), what
 
@@ -176,9 +172,7 @@ def test_hash_mismatch_is_refused(tmp_path):
 def test_pip_hash_mismatch_is_told_in_one_line():
     """pip's report of a wrong hash becomes one line with the remedy, and is not retried."""
     output = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    Got        abc\n"
-    assert sources.explain(output).startswith(
-        "the index serves other archives than the pinned ones (sha256 abc"
-    )
+    assert sources.explain(output).startswith("the index serves other archives than the pinned ones (sha256 abc")
     assert "PIP_INDEX_URL" in sources.explain(output)
 
 
@@ -225,9 +219,7 @@ def build(tmp_path, patches, monkeypatch):
             "object_detection/hello_test.py": "",
             "LICENSE": "free\n",
         }
-        write_sdist(
-            folder / sources.SDIST.filename, {f"thing-1/{name}": text for name, text in files.items()}
-        )
+        write_sdist(folder / sources.SDIST.filename, {f"thing-1/{name}": text for name, text in files.items()})
         with zipfile.ZipFile(folder / sources.MODELS_WHEEL.filename, "w") as wheel:
             for name in backend.OFFICIAL_FILES:
                 wheel.writestr(name, "# official\n")

@@ -176,7 +176,7 @@ def main() -> int:
         print("conformance: " + ("unchanged since the record, running the core" if core else "changed, running all"))
     if core and args.record:
         parser.error("--record records a whole run: leave out --core")
-    listed = read_listed()
+    listed, before = read_listed(), fingerprint()
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         with backend.one_line_errors():
@@ -193,7 +193,7 @@ def main() -> int:
         print(fault)
     print(f"conformance: {counts} in {minutes} min, {len(faults)} differences from {LISTED.name}")
     if args.record and not faults:
-        record = {"fingerprint": fingerprint(), "series_sha256": build["series_sha256"], "counts": counts}
+        record = {"fingerprint": before, "series_sha256": build["series_sha256"], "counts": counts}
         record |= {"minutes": minutes, "date": date.today().isoformat(), "versions": locked_versions()}
         RECORD.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 1 if faults else 0
