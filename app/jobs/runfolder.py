@@ -1,6 +1,7 @@
 """The run that a command works on: found, claimed, and seen to be prepared."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,7 @@ def _claim(run: runs.Run) -> None:
         raise SettingsError(
             f"can't be written: {error.strerror}",
             where=str(run.root),
-            remedy="make it writable for this user, or choose another: --models_dir / DETBOX_MODELS_DIR",
+            remedy=f"make it writable for user {os.getuid()}, or choose another: --models_dir / DETBOX_MODELS_DIR",
         ) from error
 
 
