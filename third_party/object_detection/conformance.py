@@ -63,15 +63,24 @@ LIBRARIES = (
 """A change of one of these in uv.lock asks for the whole run again."""
 
 
-TWO_CPUS = """\
+PLUGIN = """\
+import pytest
 import tensorflow as tf
+from tensorflow.python.platform import googletest
 
 
 def pytest_configure():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(googletest, "_googletest_temp_dir", str(tmp_path))
 """
-"""A pytest plugin: model_lib_tf2_test mirrors over /cpu:0 and /cpu:1, and hangs where the second does not exist."""
+"""What the tests run under: model_lib_tf2_test mirrors over /cpu:0 and /cpu:1, and hangs where the second does not
+exist; its tests of different models share tf.test.get_temp_dir(), and our loop refuses to resume from the checkpoint
+of another model, where upstream's takes nothing from it in silence."""
 
 
 def select(tree: Path, *, core: bool) -> list[str]:
@@ -96,7 +105,7 @@ def run_tests(tree: Path, files: list[str], workers: int) -> dict[str, str]:
     ]
     command += ["-c", os.devnull, "--rootdir", str(tree), "--timeout=900", f"--junitxml={report}"]
     command += ["-n", str(workers), "--dist=loadfile"] if workers > 1 else []
-    (tree / "two_cpus.py").write_text(TWO_CPUS, encoding="utf-8")
+    (tree / "upstream_plugin.py").write_text(PLUGIN, encoding="utf-8")
     env = os.environ | {
         "PYTHONPATH": str(tree),
         "TF_USE_LEGACY_KERAS": "1",
