@@ -19,7 +19,7 @@ def fault(prefix: Path | str) -> str | None:
         reader = tf.train.load_checkpoint(str(prefix))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         return str(error).splitlines()[0]
     return None
 
