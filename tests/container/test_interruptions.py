@@ -23,7 +23,7 @@ def trained(project, steps: int):
 def test_stop_up_kill(projects, image):
     """One project: started, stopped, started again, its trainer killed."""
     project = projects(**LONG)
-    project.ok("up", "--detach", "trainer", "evaluator")
+    project.ok("up", "--detach", "trainer")
     wait_for(lambda: trained(project, 3), 300, "3 steps trained")
     assert "training at step" in project.ok("exec", "trainer", "detbox", "health", "--service=trainer")
 
@@ -37,7 +37,7 @@ def test_stop_up_kill(projects, image):
     assert "sample/DONE" not in volume.files
     assert f"step {stopped_at} is saved" in project.logs("trainer")
 
-    project.ok("up", "--detach", "trainer", "evaluator")
+    project.ok("up", "--detach", "trainer")
     volume = wait_for(lambda: trained(project, stopped_at + 12), 300, "12 more steps trained")
     assert f"resumed from /models/sample/ckpt-{stopped_at}" in project.logs("trainer")
     assert volume.steps() == list(range(1, volume.steps()[-1] + 1))
