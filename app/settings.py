@@ -41,7 +41,7 @@ class Settings:
     models_dir: Path = setting(Path("models"), "folder that holds one folder per run", group="places")
     run: str = setting("", "name of the run; empty: the name of the data set", group="places")
     dataset: str = setting("", "folder or file of the data set; empty: the built-in synthetic sample", group="data")
-    format: Literal["auto", "voc", "coco"] = setting("auto", "format of the data set", group="data")
+    format: Literal["auto", "voc", "coco", "yolo", "csv"] = setting("auto", "format of the data set", group="data")
     train_split: str = setting(
         "", "split to train on; empty: the set's own `train`, or what is left of a fraction", group="data"
     )
@@ -52,6 +52,11 @@ class Settings:
         0.2, "part held out for evaluation where the set has no splits of its own", group="data"
     )
     num_shards: Count = setting(0, "record files per split; 0: by the number of pictures", group="data")
+    max_side: Count | None = setting(
+        None,
+        "pixels of a stored picture's longer side at most; empty: twice what the model sees; 0: as they are",
+        group="data",
+    )
     seed: Count = setting(0, "seed of splits, the sample, initial weights and shuffling", group="data")
     sample_pictures: Positive = setting(400, "pictures in the built-in sample", group="data")
 

@@ -17,7 +17,8 @@ FILE_NAME = runs.Run(Path()).dataset_card.name
 class SplitCard:
     """One of the two splits.
 
-    `source` is its name in the set, `records` a glob relative to the folder of records.
+    `source` is its name in the set, `records` a glob relative to the folder of records,
+    `most_boxes` the number of boxes on the fullest picture.
     """
 
     source: str
@@ -25,6 +26,7 @@ class SplitCard:
     pictures_without_boxes: int
     boxes: int
     boxes_per_class: dict[str, int]
+    most_boxes: int
     shards: int
     records: str
 

@@ -177,6 +177,7 @@ def _split_card(
         source=found.names[part], pictures=pictures,
         pictures_without_boxes=sum(result.pictures_without_boxes for result in mine),
         boxes=per_class.total(), boxes_per_class={name: per_class[name] for name in found.classes},
+        most_boxes=max(result.most_boxes for result in mine),
         shards=count, records=records.pattern(part, count),
     )  # fmt: skip
 

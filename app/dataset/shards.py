@@ -30,6 +30,7 @@ class Written:
     pictures: int = 0
     pictures_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
+    most_boxes: int = 0
     faults: Tally = field(default_factory=Tally)
     digests: dict[bytes, str] = field(default_factory=dict)
 
@@ -56,6 +57,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.pictures += 1
             result.pictures_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
+            result.most_boxes = max(result.most_boxes, len(kept))
             result.digests[digest.digest()] = picture.name
             done()
     return result

@@ -4,10 +4,12 @@ Each takes the whole `Settings`, hands the parts the few values that they need, 
 prints. Heavy imports stay inside the functions: most commands need no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +72,27 @@ def train(settings: Settings) -> None:
     """The trainer service: trains the run to its end, or until it is told to stop."""
     from app.jobs import training
 
-    training.train(settings)
+    with _ended_by_signal():
+        training.train(settings)
 
 
 def evaluate(settings: Settings) -> None:
     """The evaluator service: evaluates every checkpoint of the run until training has ended."""
     from app.jobs import evaluating
 
-    evaluating.evaluate(settings)
+    with _ended_by_signal():
+        evaluating.evaluate(settings)
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Turns what a signal's handler raises, which is no Exception, into the error that it stands for."""
+    from app.training.stop import Interrupted
+
+    try:
+        yield
+    except Interrupted as interrupted:
+        raise interrupted.stopped from None
 
 
 def tensorboard(settings: Settings) -> None:

@@ -25,21 +25,17 @@ def evaluate(settings: Settings) -> None:
     run = runfolder.prepared(settings)
     patches.verify()
     os.nice(EVALUATOR_NICENESS)
-    last = last_step(run)
-    runs.beat(run, "evaluator", state="starting", step=last, of=0, reason="loading TensorFlow")
-    try:
-        _evaluate(run, settings)
-    except Interrupted as interrupted:
-        _say_end(run, "stopped", interrupted.stopped)
-        raise interrupted.stopped from None
-    except BaseException as error:
-        _say_end(run, "failed", error)
-        raise
+    with runfolder.held(run, "evaluator"):
+        runs.beat(run, "evaluator", state="starting", step=last_step(run), of=0, reason="loading TensorFlow")
+        try:
+            _evaluate(run, settings)
+        except BaseException as error:
+            _say_end(run, "stopped" if isinstance(error, Interrupted) else "failed", error)
+            raise
 
 
 def _say_end(run: runs.Run, state: str, error: BaseException) -> None:
-    last = last_step(run)
-    runs.beat(run, "evaluator", state=state, step=last, of=0, reason=runs.first_line(error))
+    runs.beat(run, "evaluator", state=state, step=last_step(run), of=0, reason=runs.first_line(error))
 
 
 def last_step(run: runs.Run) -> int:

@@ -34,6 +34,7 @@ def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
         eval_fraction=settings.eval_fraction,
         num_shards=settings.num_shards,
         seed=settings.seed,
+        max_side=_max_side(settings),
     )
     text = label_map_text(card)
     if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
@@ -84,6 +85,20 @@ class Prepared:
         )
 
 
+STORED_PER_SEEN = 2
+"""A stored picture has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
+
+
+def _max_side(settings: Settings) -> int:
+    """The longest side of stored pictures in pixels, 0 for no limit: as given, else by what the model sees."""
+    from app.pipeline import architecture, origin
+
+    if settings.max_side is not None:
+        return settings.max_side
+    seen = architecture.picture_size(origin.find_origin(settings.model, settings.fine_tune_checkpoint).config)
+    return STORED_PER_SEEN * max(seen) if seen else 0
+
+
 def _builtin_sample(run: runs.Run, settings: Settings) -> Path:
     from app.dataset import sample
 
@@ -118,6 +133,7 @@ def configure(run: runs.Run, settings: Settings, card: Any) -> Any:
             train_records=str(run.records / card.train.records),
             eval_records=str(run.records / card.eval.records),
             num_train_pictures=card.train.pictures,
+            max_boxes_per_picture=max(card.train.most_boxes, card.eval.most_boxes),
         )
     )
     for note in pipeline.notes:

@@ -1,6 +1,7 @@
 """The run that a command works on: found, claimed, and seen to be prepared."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -64,3 +65,23 @@ def ended(run: runs.Run, steps: int) -> dict[str, Any] | None:
     """What DONE says, if training the run to `steps` has ended."""
     done = runs.read_json(run.done)
     return done if done and (done["step"] >= steps or done.get("of") == steps) else None
+
+
+@contextlib.contextmanager
+def held(run: runs.Run, service: str) -> Iterator[None]:
+    """Holds the run for this process as its only `service`. Raises SettingsError if another one holds it.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+    """
+    path = run.status(service).with_suffix(".lock")
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"another {service} works on this run",
+                where=str(run.root),
+                remedy="end that one first, or start another run: --run=NAME / DETBOX_RUN",
+            ) from None
+        yield

@@ -22,30 +22,29 @@ def train(settings: Settings) -> None:
     stop.listen()
     run = runfolder.prepared(settings)
     patches.verify()
-    config = reconfigured(run, settings)
-    if done := runfolder.ended(run, config.train_config.num_steps):
-        logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
-        return
-    if run.checkpoint_steps() and not settings.resume:
-        raise SettingsError(
-            f"has a checkpoint of step {run.checkpoint_steps()[-1]}, and resume is false",
-            where=str(run.root),
-            remedy="another run: --run=NAME / DETBOX_RUN, or go on: --resume=true / DETBOX_RESUME",
-        )
-    run.done.unlink(missing_ok=True)
-    run.stop_request.unlink(missing_ok=True)
-    steps = config.train_config.num_steps
-    runs.beat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
-    try:
-        _train(run, settings, config, stop)
-    except Interrupted as interrupted:
-        _say_end(run, "stopped", steps, interrupted.stopped)
-        raise interrupted.stopped from None
-    except BaseException as error:
-        _say_end(run, "stopped" if isinstance(error, Stopped) else "failed", steps, error)
-        if type(error).__name__ == "NonFiniteError":
-            raise diverged(str(error), {step: str(run.checkpoint(step)) for step in run.checkpoint_steps()}) from error
-        raise
+    with runfolder.held(run, "trainer"):
+        config = reconfigured(run, settings)
+        steps = config.train_config.num_steps
+        if done := runfolder.ended(run, steps):
+            logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
+            return
+        if run.checkpoint_steps() and not settings.resume:
+            raise SettingsError(
+                f"has a checkpoint of step {run.checkpoint_steps()[-1]}, and resume is false",
+                where=str(run.root),
+                remedy="another run: --run=NAME / DETBOX_RUN, or go on: --resume=true / DETBOX_RESUME",
+            )
+        run.done.unlink(missing_ok=True)
+        run.stop_request.unlink(missing_ok=True)
+        runs.beat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
+        try:
+            _train(run, settings, config, stop)
+        except BaseException as error:
+            _say_end(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
+            if type(error).__name__ == "NonFiniteError":
+                saved = {step: str(run.checkpoint(step)) for step in run.checkpoint_steps()}
+                raise diverged(str(error), saved) from error
+            raise
 
 
 def _say_end(run: runs.Run, state: str, steps: int, error: BaseException) -> None:
