@@ -27,7 +27,7 @@ COMPOSE_VARIABLES = (
     ("MODELS_VOLUME", "models", "volume of the runs, or a folder of this machine (./models)"),
     ("UID", "1000", "user that the runs belong to; for a new number, build again"),
     ("GID", "1000", "group that the runs belong to"),
-    ("CUDA_VISIBLE_DEVICES", "", "GPUs of the trainer (0,1); empty: all"),
+    ("CUDA_VISIBLE_DEVICES", "0", "GPUs of the trainer (0,1; -1: none); without this line all, left empty none"),
     ("PREPARE_MEMORY", "0", "memory limit of prepare (4g); 0: none"),
     ("TRAINER_MEMORY", "0", "memory limit of the trainer"),
     ("EVALUATOR_MEMORY", "0", "memory limit of the evaluator"),
