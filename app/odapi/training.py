@@ -47,10 +47,16 @@ def train(
                 image_summary_max_outputs=image_summary_max_outputs,
                 num_steps_per_iteration=num_steps_per_iteration,
             )
-    except AssertionError as error:
-        # TensorFlow's word for a checkpoint whose values found no variable, or the other way round.
+    except (AssertionError, ValueError) as error:
+        if not _is_misfit(error):
+            raise
         raise SettingsError(
             f"the checkpoint does not fit the model: {str(error).splitlines()[0][:300]}",
             where=str(model_dir),
             remedy="the model was changed since: start another run with --run=NAME / DETBOX_RUN",
         ) from error
+
+
+def _is_misfit(error: Exception) -> bool:
+    """TensorFlow's words for a checkpoint whose values find no variable, or one of another shape."""
+    return isinstance(error, AssertionError) or "incompatible tensor with shape" in str(error)

@@ -129,3 +129,15 @@ def test_a_run_that_diverges_stops_and_saves_nothing_of_it(fresh):
     assert "not finite" in line and "--learning_rate" in line and "no checkpoint was saved" in line
     assert fresh.checkpoint_steps() == []
     assert runs.read_json(fresh.status("trainer"))["state"] == "failed"
+
+
+def test_a_run_whose_model_was_changed_is_refused(trained):
+    """A checkpoint that does not fit is an error with the remedy, not a fresh start under the same name."""
+    run, _ = trained
+    newest = run.checkpoint_steps()[-1]
+    wider = "model { ssd { box_predictor { weight_shared_convolutional_box_predictor { depth: 96 } } } }"
+    result = detbox("train", *place(run), "--num_train_steps=230", "--batch_size=2", f"--config_override={wider}")
+    assert result.returncode == 3, result.stderr
+    line = result.stderr.splitlines()[-1]
+    assert "does not fit the model" in line and "--run=NAME" in line
+    assert run.checkpoint_steps()[-1] == newest
