@@ -3,10 +3,13 @@
 import json
 import re
 import subprocess
+import time
 import urllib.request
 
 import pytest
 from compose_project import SHORT, docker, wait_for
+
+from app.tensorboard import LINGER_SECONDS
 
 pytestmark = pytest.mark.container
 
@@ -114,6 +117,16 @@ def test_more_steps_train_on(finished):
     assert volume.json("sample/DONE")["step"] == 50
     assert volume.steps() == list(range(1, 51))
     assert volume.lines("sample/evaluations.jsonl")[-1]["step"] == 50
+
+
+def test_tensorboard_shows_a_finished_run_again(finished):
+    """Started on a run that has ended, it stays until it is stopped."""
+    finished.project.ok("up", "--detach", "tensorboard")
+    assert wait_for(lambda: scalar_tags(finished.project), 120, "TensorBoard lists the losses again")
+    time.sleep(LINGER_SECONDS + 3)
+    assert finished.project.inspect("tensorboard")["State"]["Running"]
+    finished.project.ok("stop")
+    assert finished.project.inspect("tensorboard")["State"]["ExitCode"] == 0
 
 
 def test_down_leaves_the_volume(finished):
