@@ -29,7 +29,7 @@ def projects(engine, tmp_path_factory):
 
     yield make
     for project in made:
-        project.run("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "1")
+        project.down()
 
 
 @pytest.fixture(scope="session")

@@ -41,3 +41,4 @@ def test_the_dev_container_is_the_trainers_image(projects, image):
     project.ok("up", "--detach", settings["service"])
     where = "import app; print(app.__file__)"
     assert project.ok("exec", settings["service"], "python3", "-c", where).startswith(settings["workspaceFolder"])
+    project.down()

@@ -47,4 +47,4 @@ def test_stop_up_kill(projects, image):
     killed_at = project.volume().steps()[-1]
     wait_for(lambda: trained(project, killed_at + 3), 300, "3 steps after the kill")
     assert project.logs("trainer").count("resumed from") == 2
-    project.ok("kill")
+    project.down()

@@ -57,6 +57,7 @@ def test_a_host_without_a_gpu_is_told(projects, image):
     assert 'could not select device driver "nvidia"' in said
     assert "Traceback" not in said and "goroutine" not in said
     assert "could not select device driver nvidia" in (project.folder / "compose.yaml").read_text()
+    project.down()
 
 
 def test_two_projects_do_not_collide(projects, image):
@@ -70,5 +71,5 @@ def test_two_projects_do_not_collide(projects, image):
     assert "other/pipeline.config" in two.volume().files
     assert not set(one.volume().files) & {"other"}
     for project in (one, two):
-        project.ok("down", "--volumes", "--timeout", "1")
+        project.down()
     assert docker("volume", "inspect", f"{one.name}_models").returncode != 0
