@@ -273,6 +273,16 @@ def beat(
     )
 
 
+FAILED_FOR_GOOD_SECONDS = 300.0
+"""A trainer that failed and was not restarted for so long does not come back."""
+
+
+def has_failed_for_good(run: Run, now: float) -> bool:
+    """Whether the trainer ended with an error and nobody has started it again."""
+    trainer = read_json(run.status("trainer")) or {}
+    return trainer.get("state") == "failed" and now - trainer.get("time", now) > FAILED_FOR_GOOD_SECONDS
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's words, 300 characters at most: what a heartbeat has room for."""
     return (str(error).splitlines() or [""])[0][:300]

@@ -24,7 +24,8 @@ def checkpoints(
 ) -> Iterator[str]:
     """Yields the prefix of every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
 
-    Ends when the trainer is done and its last checkpoint has been yielded, or, if `once`, when nothing is left.
+    Ends when the trainer is done and its last checkpoint has been yielded, or, if `once` or
+    the trainer has failed for good, when nothing is left.
     `is_complete(prefix)` gives None for a whole checkpoint; broken ones are passed over.
     While it waits, the heartbeat says for what and since when.
     """
@@ -46,6 +47,9 @@ def checkpoints(
                 broken.add(waiting[0])
             continue
         if done or once:
+            return
+        if runs.has_failed_for_good(run, clock()):
+            log.warning("evaluate | the trainer has failed and does not come back: nothing left to wait for")
             return
         reason = why_waiting(runs.read_json(run.status("trainer")), clock())
         if reason != said:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import runs
 from app.jobs import runfolder
 from app.settings import Settings, as_environment
 
@@ -101,7 +102,7 @@ def tensorboard(settings: Settings) -> None:
 
     run = runfolder.find(settings)
     if settings.tensorboard_until_done and not standing.is_finished(run):
-        tensorboard.end_when(lambda: standing.is_finished(run))
+        tensorboard.end_when(lambda: standing.is_finished(run) or runs.has_failed_for_good(run, time.time()))
     tensorboard.serve(
         run.root,
         host=settings.tensorboard_host,

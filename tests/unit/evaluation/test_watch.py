@@ -88,3 +88,23 @@ def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog):
 def test_it_says_why_it_waits(status, words):
     """The reason names the trainer's state, or that it went silent."""
     assert words in watch.why_waiting(status, now=1001.0)
+
+
+def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
+    """What is there is evaluated; a trainer that failed minutes ago and was not restarted is given up."""
+    save(run, 10)
+    runs.write_json(run.status("trainer"), {"state": "failed", "step": 10, "of": 90, "time": 1000.0})
+    waits = []
+    times = iter([1010.0, 1010.0, 2000.0])
+
+    def stream_of():
+        for prefix in watch.checkpoints(
+            run, once=False, wait_secs=1, is_complete=lambda prefix: None, sleep=waits.append, clock=lambda: next(times)
+        ):
+            yield prefix
+            evaluated(run, prefix)
+
+    with caplog.at_level("WARNING", logger="app"):
+        assert len(list(stream_of())) == 1
+    assert len(waits) == 1
+    assert "does not come back" in caplog.text
