@@ -129,6 +129,12 @@ class Settings:
         6, "held-out pictures drawn with the best model's detections at the end of `up`", group="evaluation"
     )
 
+    # Export
+    input_type: Literal["image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example"] = setting(
+        "image_tensor", "what an exported model takes: pixels, a JPEG or PNG file, or a record", group="export"
+    )
+    export_when_done: bool = setting(False, "the evaluator exports the best checkpoint at its end", group="export")
+
     # TensorBoard, the terminal
     tensorboard_host: str = setting("127.0.0.1", "address TensorBoard listens on; it has no login", group="services")
     tensorboard_port: Annotated[int, Ge(0), Le(65535)] = setting(

@@ -36,6 +36,7 @@ _DATA = ("sample_pictures", *_group("data"))
 _MODEL = _group("model")
 _TRAINING = _group("training")
 _EVALUATION = tuple(name for name in _group("evaluation") if name != "once")
+_EXPORT = _group("export")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
 
 COMMANDS: Mapping[str, Command] = {
@@ -44,7 +45,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
-            *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION, *_TENSORBOARD,
+            *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION, *_EXPORT, *_TENSORBOARD,
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there.",
         ),
@@ -55,7 +56,11 @@ COMMANDS: Mapping[str, Command] = {
             *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION,
         ),
         _command("train", "the trainer service", *PLACE, *_MODEL, *_TRAINING, "seed"),
-        _command("evaluate", "the evaluator service, on the CPU", *PLACE, *_EVALUATION, "once"),
+        _command(
+            "evaluate", "the evaluator service, on the CPU",
+            *PLACE, *_EVALUATION, *_EXPORT, "once", "checkpoint_max_to_keep",
+        ),
+        _command("export", "the best checkpoint as a SavedModel, in the model zoo's layout", *PLACE, "input_type"),
         _command("tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD),
         _command(
             "status", "where the runs stand", "models_dir", "run", "best_metric",

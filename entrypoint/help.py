@@ -17,6 +17,7 @@ GROUP_TITLES = {
     "model": "Model",
     "training": "Training",
     "evaluation": "Evaluation",
+    "export": "Export",
     "services": "Services and output",
 }
 

@@ -36,6 +36,8 @@ def keep_best(run: runs.Run, step: int, metrics: dict[str, float], metric: str) 
             shutil.copy2(path, folder / path.name)
         for path in (run.pipeline_config, run.label_map):
             shutil.copy2(path, folder / path.name)
+        # Upstream's exporter finds a checkpoint by this file.
+        runs.write_text(folder / "checkpoint", f'model_checkpoint_path: "ckpt-{step}"\n')
         runs.write_json(
             folder / run.best_card.name,
             {

@@ -85,6 +85,16 @@ def evaluate(settings: Settings) -> None:
         evaluating.evaluate(settings)
 
 
+def export(settings: Settings):
+    """The best checkpoint as a SavedModel, made on the CPU. Returns an `exporting.Exported`."""
+    from app.jobs import exporting
+    from app.odapi import runtime
+
+    run = runfolder.find(settings)
+    runtime.start(use_gpu=False)
+    return exporting.export(run, settings.input_type)
+
+
 @contextlib.contextmanager
 def _ended_by_signal() -> Iterator[None]:
     """Turns what a signal's handler raises, which is no Exception, into the error that it stands for."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from app import runs
 from app.errors import DatasetError, SettingsError
 from app.jobs import runfolder
+from app.jobs.exporting import export
 from app.jobs.pictures import draw
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
@@ -118,6 +119,11 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
     if settings.detection_outputs and runs.read_json(run.best_card):
         runs.beat(run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="drawing held-out pictures")
         draw(run, settings.detection_outputs)
+    if settings.export_when_done and runs.read_json(run.best_card):
+        runs.beat(
+            run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="exporting the best checkpoint"
+        )
+        export(run, settings.input_type)
     last = last_step(run)
     runs.beat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
 

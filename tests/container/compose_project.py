@@ -21,6 +21,7 @@ SHORT = {
     "DETBOX_SUMMARY_EVERY_N": "5",
     "DETBOX_EVAL_IMAGE_OUTPUTS": "1",
     "DETBOX_IMAGE_SUMMARY_EVERY_N": "0",
+    "DETBOX_EXPORT_WHEN_DONE": "true",
 }
 """A run that takes a minute on two cores."""
 OURS = ("DETBOX_", "COMPOSE_", "CUDA_", "MODELS_VOLUME", "TRAINER_", "EVALUATOR_", "PREPARE_", "TENSORBOARD_")

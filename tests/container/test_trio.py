@@ -71,6 +71,8 @@ def test_the_volume_has_a_trained_and_evaluated_run(finished):
     assert all(row["pictures"] == row["expected"] > 0 for row in rows)
     best = volume.json("sample/best/best.json")["step"]
     assert f"sample/best/ckpt-{best}.index" in volume.files
+    assert "sample/exports/image_tensor/saved_model/saved_model.pb" in volume.files
+    assert volume.json("sample/exports/image_tensor/card.json")["step"] == best
     assert volume.json("sample/run.json")["versions"]["object-detection"] == "0.1+detbox.1"
 
 

@@ -52,7 +52,7 @@ def test_train_then_evaluate(prepared, driver, tmp_path):
 
     runs.write_json(run.done, runs.read_json(run.done))
     seen = tmp_path / "seen-by-evaluator"
-    evaluate = detbox("evaluate", *place(run), LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))
+    evaluate = detbox("evaluate", *place(run), "--export_when_done", LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))
     assert evaluate.returncode == 0, evaluate.stderr
     assert not seen.exists() or set(seen.read_text().split()) == {"-1"}
 
@@ -65,6 +65,12 @@ def test_train_then_evaluate(prepared, driver, tmp_path):
     assert len(list(run.eval_events.rglob("events.out.tfevents.*"))) == 1
     assert runs.read_json(run.best_card)["step"] in (4, 8, 10)
     assert runs.read_json(run.status("evaluator"))["state"] == "done"
+
+    export = run.exports / "image_tensor"
+    card = runs.read_json(export / "card.json")
+    assert (export / "saved_model" / "saved_model.pb").is_file() and (export / "label_map.pbtxt").is_file()
+    assert card["step"] == runs.read_json(run.best_card)["step"]
+    assert card["difference"]["same_classes"] and card["difference"]["score"] < 1e-3
 
     again = detbox("evaluate", *place(run), "--once")
     assert again.returncode == 0, again.stderr

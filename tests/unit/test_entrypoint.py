@@ -154,6 +154,7 @@ def test_options_are_frozen():
         "prepare",
         "train",
         "evaluate",
+        "export",
         "tensorboard",
         "status",
         "health",

@@ -40,7 +40,8 @@ def test_the_best_by_metric_is_copied(run, metric, values, best):
     card = runs.read_json(run.best_card)
     assert card["step"] == best
     assert sorted(path.name for path in run.best.iterdir()) == [
-        "best.json", f"ckpt-{best}.data-00000-of-00001", f"ckpt-{best}.index", "label_map.pbtxt", "pipeline.config",
+        "best.json", "checkpoint", f"ckpt-{best}.data-00000-of-00001", f"ckpt-{best}.index",
+        "label_map.pbtxt", "pipeline.config",
     ]  # fmt: skip
 
 
