@@ -20,7 +20,7 @@ from entrypoint.commands import COMMANDS, functions
 from entrypoint.results import present
 
 HELP_WORDS = {"-h", "--help", "help"}
-LOG_OF_COMMAND = {"train": "trainer", "evaluate": "evaluator"}
+LOG_OF_COMMAND = {"train": "trainer", "evaluate": "evaluator", "export": "export"}
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
 CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR"
