@@ -37,22 +37,47 @@ def driver(tmp_path_factory) -> Path:
     return folder
 
 
-def test_train_then_evaluate(prepared, driver, tmp_path):
-    """The trainer may see every GPU, the evaluator none; each checkpoint is evaluated once, over every picture."""
-    run = runs.Run(tmp_path / "small")
+@pytest.fixture(scope="module")
+def trained(prepared, driver, tmp_path_factory) -> tuple[runs.Run, dict[str, str], Path]:
+    """A run with checkpoints of steps 4, 8 and 10; variables that put the driver in place; its log of the trainer."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = runs.Run(folder / "small")
     shutil.copytree(prepared.root, run.root)
     text = run.pipeline_config.read_text("utf-8").replace(str(prepared.root), str(run.root))
     run.pipeline_config.write_text(text, "utf-8")
-    paths = f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-    seen = tmp_path / "seen-by-trainer"
-    train = detbox("train", *place(run), "--checkpoint_every_n=4", "--num_train_steps=10", "--batch_size=2",
-                   LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))  # fmt: skip
+    paths = {"LD_LIBRARY_PATH": f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+    seen = folder / "seen-by-trainer"
+    flags = ["--checkpoint_every_n=4", "--num_train_steps=10", "--batch_size=2"]
+    train = detbox("train", *place(run), *flags, **paths, FAKE_DRIVER_LOG=str(seen))
     assert train.returncode == 0, train.stderr
+    return run, paths, seen
+
+
+def test_a_checkpoint_may_go_once_it_is_evaluated(trained, tmp_path):
+    """Retention deletes behind the evaluator: nothing of an earlier checkpoint is wanted for a later one."""
+    from app.odapi import evaluation, runtime
+
+    run = runs.Run(shutil.copytree(trained[0].root, tmp_path / "small"))
+    runtime.start(use_gpu=False)
+
+    def each():
+        yield str(run.checkpoint(4))
+        for path in run.root.glob("ckpt-4.*"):
+            path.unlink()
+        yield str(run.checkpoint(8))
+
+    done = []
+    evaluation.evaluate(run.pipeline_config, run.root, each(), lambda prefix, step, *_: done.append(step))
+    assert done == [4, 8]
+
+
+def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
+    """The trainer may see every GPU, the evaluator none; each checkpoint is evaluated once, over every picture."""
+    run, paths, seen = trained
     assert set(seen.read_text().split()) == {"all"}
 
-    runs.write_json(run.done, runs.read_json(run.done))
     seen = tmp_path / "seen-by-evaluator"
-    evaluate = detbox("evaluate", *place(run), "--export_when_done", LD_LIBRARY_PATH=paths, FAKE_DRIVER_LOG=str(seen))
+    evaluate = detbox("evaluate", *place(run), "--export_when_done", **paths, FAKE_DRIVER_LOG=str(seen))
     assert evaluate.returncode == 0, evaluate.stderr
     assert not seen.exists() or set(seen.read_text().split()) == {"-1"}
 
