@@ -76,11 +76,14 @@ def test_preset_trains(tf, preset, side):
     pictures = tf.constant(random.uniform(0, 255, (2, side, side, 3)), tf.float32)
     boxes = [tf.constant([[0.1, 0.1, 0.6, 0.7]], tf.float32), tf.constant([[0.3, 0.2, 0.9, 0.9]], tf.float32)]
     classes = [tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]])]
+    weights = [tf.constant([1.0]), tf.constant([1.0])]
 
     @tf.function(autograph=False)  # as the seam has it
     def train_step():
         inputs, shapes = model.preprocess(pictures)
-        model.provide_groundtruth(groundtruth_boxes_list=boxes, groundtruth_classes_list=classes)
+        model.provide_groundtruth(
+            groundtruth_boxes_list=boxes, groundtruth_classes_list=classes, groundtruth_weights_list=weights
+        )
         with tf.GradientTape() as tape:
             losses = model.loss(model.predict(inputs, shapes), shapes)
             total = tf.add_n(list(losses.values()))
