@@ -46,8 +46,11 @@ def test_the_trio_on_the_sample(up, tmp_path):
     wait_for(lambda: list(run.train_events.rglob("events.*")))
 
     def losses_are_listed() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/plugin/scalars/tags", timeout=30) as answer:
-            return "Loss/total_loss" in json.load(answer).get("train", {})
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/plugin/scalars/tags", timeout=30) as answer:
+                return "Loss/total_loss" in json.load(answer).get("train", {})
+        except (OSError, ValueError):  # it listens before it answers
+            return False
 
     wait_for(losses_are_listed)
     out, err = process.communicate(timeout=900)
