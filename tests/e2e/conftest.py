@@ -20,8 +20,9 @@ def up(tmp_path):
     """Starts `detbox up` with a models folder of its own; whatever still runs at the end is killed."""
     started = []
 
-    def start(*flags: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "entrypoint", "up", f"--models_dir={tmp_path}", "--tensorboard_port=0", *flags]
+    def start(*flags: str, port: int = 0) -> subprocess.Popen:
+        place = [f"--models_dir={tmp_path}", f"--tensorboard_port={port}"]
+        command = [sys.executable, "-m", "entrypoint", "up", *place, *flags]
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -26,23 +27,18 @@ def wait_for(condition, seconds=600):
     raise AssertionError(f"not within {seconds} s")
 
 
-def tensorboard_port(process) -> int | None:
-    """The port on which a child of `process` listens."""
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            ports = [c.laddr.port for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-        except psutil.Error:
-            continue
-        if ports:
-            return ports[0]
-    return None
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_the_trio_on_the_sample(up, tmp_path):
     """One command trains, evaluates every checkpoint, serves the events meanwhile, and draws pictures at the end."""
-    process = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20", "--summary_every_n=5")
+    port = free_port()
+    process = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20", "--summary_every_n=5", port=port)
     run = runs.Run(tmp_path / "sample")
-    port = wait_for(lambda: process.poll() is None and tensorboard_port(process))
     wait_for(lambda: list(run.train_events.rglob("events.*")))
 
     def losses_are_listed() -> bool:
@@ -52,7 +48,8 @@ def test_the_trio_on_the_sample(up, tmp_path):
         except (OSError, ValueError):  # it listens before it answers
             return False
 
-    wait_for(losses_are_listed)
+    wait_for(lambda: process.poll() is not None or losses_are_listed())
+    assert process.poll() is None, "it ended before TensorBoard listed its losses"
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-3000:]
     assert [row["step"] for row in runs.read_lines(run.evaluations)] == [20, 40, 60]
