@@ -101,7 +101,7 @@ def test_fine_tuning_beats_the_same_steps_from_scratch(up, tmp_path, test_data):
     hands = test_data / "pretrained" / "ssd_mobilenet_v2_fpnlite_320x320_hands"
     flags = [
         f"--dataset={test_data / 'bccd'}", "--train_split=trainval", "--eval_split=test",
-        "--num_train_steps=120", "--batch_size=8", "--checkpoint_every_n=120", "--eval_image_outputs=0",
+        "--num_train_steps=150", "--batch_size=8", "--checkpoint_every_n=150", "--eval_image_outputs=0",
         "--image_summary_every_n=0", "--detection_outputs=1",
     ]  # fmt: skip
     best = {}
