@@ -47,10 +47,15 @@ def prepared(tmp_path_factory) -> runs.Run:
 @pytest.fixture
 def fresh(prepared, tmp_path) -> runs.Run:
     """A copy of the prepared run that a test may train."""
-    copy = runs.Run(tmp_path / "small")
-    shutil.copytree(prepared.root, copy.root)
+    return copy_of(prepared, tmp_path / "small")
+
+
+def copy_of(run: runs.Run, folder: Path) -> runs.Run:
+    """A copy of `run` in `folder` whose pipeline.config names its own files."""
+    copy = runs.Run(folder)
+    shutil.copytree(run.root, copy.root)
     text = copy.pipeline_config.read_text(encoding="utf-8")
-    copy.pipeline_config.write_text(text.replace(str(prepared.root), str(copy.root)), encoding="utf-8")
+    copy.pipeline_config.write_text(text.replace(str(run.root), str(copy.root)), encoding="utf-8")
     return copy
 
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import detbox, place
+from conftest import copy_of, detbox, place
 from events import steps
 
 from app import runs
@@ -41,10 +41,7 @@ def driver(tmp_path_factory) -> Path:
 def trained(prepared, driver, tmp_path_factory) -> tuple[runs.Run, dict[str, str], Path]:
     """A run with checkpoints of steps 4, 8 and 10; variables that put the driver in place; its log of the trainer."""
     folder = tmp_path_factory.mktemp("trained")
-    run = runs.Run(folder / "small")
-    shutil.copytree(prepared.root, run.root)
-    text = run.pipeline_config.read_text("utf-8").replace(str(prepared.root), str(run.root))
-    run.pipeline_config.write_text(text, "utf-8")
+    run = copy_of(prepared, folder / "small")
     paths = {"LD_LIBRARY_PATH": f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
     seen = folder / "seen-by-trainer"
     flags = ["--checkpoint_every_n=4", "--num_train_steps=10", "--batch_size=2"]

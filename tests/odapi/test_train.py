@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import detbox, place, start
+from conftest import copy_of, detbox, place, start
 from events import pictures, steps
 
 from app import runs
@@ -20,13 +20,7 @@ CADENCE = [
 @pytest.fixture(scope="module")
 def trained(prepared, tmp_path_factory):
     """The run after `train` with a cadence for everything, and what `train` said."""
-    import shutil
-
-    copy = runs.Run(tmp_path_factory.mktemp("trained") / "small")
-    shutil.copytree(prepared.root, copy.root)
-    copy.pipeline_config.write_text(
-        prepared.pipeline_config.read_text("utf-8").replace(str(prepared.root), str(copy.root)), "utf-8"
-    )
+    copy = copy_of(prepared, tmp_path_factory.mktemp("trained") / "small")
     result = detbox("train", *place(copy), *CADENCE)
     assert result.returncode == 0, result.stderr
     return copy, result
