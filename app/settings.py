@@ -41,7 +41,7 @@ class Settings:
     models_dir: Path = setting(Path("models"), "folder that holds one folder per run", group="places")
     run: str = setting("", "name of the run; empty: the name of the data set", group="places")
     dataset: str = setting("", "folder or file of the data set; empty: the built-in synthetic sample", group="data")
-    format: Literal["auto", "voc", "coco", "yolo", "csv"] = setting("auto", "format of the data set", group="data")
+    format: str = setting("auto", "format of the data set; auto: by what is there", group="data")
     train_split: str = setting(
         "", "split to train on; empty: the set's own `train`, or what is left of a fraction", group="data"
     )
@@ -63,11 +63,12 @@ class Settings:
     # The model
     model: str = setting(
         "",
-        "preset, or path of a pipeline.config; empty: the fine-tune checkpoint's own, else `tiny`",
+        "preset, name in the model zoo, or path of a pipeline.config; empty: the fine-tune checkpoint's own, "
+        "else `tiny`",
         group="model",
     )
     fine_tune_checkpoint: str = setting(
-        "", "folder in the model zoo's layout, or checkpoint prefix, to start from", group="model"
+        "", "folder in the model zoo's layout, or checkpoint prefix, to start from; none: random weights", group="model"
     )
     fine_tune_checkpoint_type: Literal["detection", "classification", "fine_tune", "full", ""] = setting(
         "", "what is taken from it; empty: `detection`", group="model"
@@ -86,6 +87,12 @@ class Settings:
     )
     batch_norm_decay: Fraction | None = setting(
         None, "decay of batch norm's moving averages; empty: tied to the length of the run", group="model"
+    )
+    image_size: str = setting(
+        "", "pixels that the model sees: 640, or 480x640 (height x width); empty: the model's", group="model"
+    )
+    augmentations: str = setting(
+        "", "names of augmentations, comma-separated; none: no augmentation; empty: the model's", group="model"
     )
     mixed_precision: bool = setting(False, "compute in half precision where the GPU is good at it", group="model")
 
@@ -124,16 +131,77 @@ class Settings:
     best_metric: str = setting(
         "DetectionBoxes_Precision/mAP", "metric that chooses the best checkpoint", group="evaluation"
     )
+    best_metric_direction: Literal["", "higher", "lower"] = setting(
+        "", "which value of best_metric is better; empty: lower for a loss, else higher", group="evaluation"
+    )
+    checkpoint_after_epochs: Annotated[float, Ge(0)] = setting(
+        0.0, "epochs of training before a checkpoint can be the best", group="evaluation"
+    )
+    early_stopping_patience: Count = setting(
+        0, "evaluations without improvement after which training stops; 0: never", group="evaluation"
+    )
+    early_stopping_min_delta: Annotated[float, Ge(0)] = setting(
+        0.0, "change of best_metric that counts as improvement", group="evaluation"
+    )
+    eval_image_every_n: Positive = setting(
+        1, "evaluations between side-by-side pictures in TensorBoard", group="evaluation"
+    )
+    eval_image_order: Literal["worst", "first"] = setting(
+        "worst", "which pictures these are: those with the most errors, or the first", group="evaluation"
+    )
+    confusion_iou: Fraction = setting(
+        0.5,
+        "IoU from which a detection is that of a groundtruth box, for confusion matrix and curves",
+        group="evaluation",
+    )
+    confusion_score: Annotated[float, Ge(0), Le(1)] | None = setting(
+        None,
+        "score from which a detection counts in the confusion matrix; empty: the F1-optimal one of its class",
+        group="evaluation",
+    )
     eval_wait_secs: Positive = setting(2, "seconds between looks for a new checkpoint", group="evaluation")
     detection_outputs: Count = setting(
         6, "held-out pictures drawn with the best model's detections at the end of `up`", group="evaluation"
     )
 
-    # Export
-    input_type: Literal["image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example"] = setting(
-        "image_tensor", "what an exported model takes: pixels, a JPEG or PNG file, or a record", group="export"
+    # Export, promotion, detection
+    export_forms: str = setting(
+        "image_tensor", "forms to export, comma-separated, or all; `detbox export --help` lists them", group="export"
     )
     export_when_done: bool = setting(False, "the evaluator exports the best checkpoint at its end", group="export")
+    signature_key: str = setting("serving_default", "name of the signature of SavedModels", group="export")
+    checkpoint: str = setting("best", "which checkpoint: best, newest, a step, or a path", group="export")
+    promote_threshold: float | None = setting(
+        None,
+        "value of best_metric from which the best checkpoint goes to serving; empty: never by itself",
+        group="export",
+    )
+    serving_name: str = setting("", "name of the model in serving; empty: the run's", group="export")
+    rollback: bool = setting(False, "take the serving version away, so that the one before it serves", group="export")
+
+    # Detection on pictures
+    input: str = setting("", "files, folders or globs to work on, one a line", group="detection")
+    detector: str = setting(
+        "",
+        "what detects: a checkpoint, an exported folder or file, or a TF1 frozen graph; empty: the run's best",
+        group="detection",
+    )
+    server: str = setting("", "URL of a TensorFlow Serving model to ask instead", group="detection")
+    label_map: str = setting(
+        "", "label map for the names of classes; empty: the one beside the model", group="detection"
+    )
+    score_threshold: Annotated[float, Ge(0), Le(1)] | None = setting(
+        None,
+        "score from which a detection is shown; empty: the F1-optimal one of its class, else 0.4",
+        group="detection",
+    )
+    detect_batch_size: Positive = setting(1, "pictures per call of the model", group="detection")
+
+    # Model zoo
+    zoo_mirror: str = setting(
+        "", "URL or folder to fetch models of the zoo from; empty: upstream's address", group="zoo"
+    )
+    zoo_dir: Path = setting(Path("zoo"), "folder for the models of the zoo; relative: under models_dir", group="zoo")
 
     # TensorBoard, the terminal
     tensorboard_host: str = setting("127.0.0.1", "address TensorBoard listens on; it has no login", group="services")
@@ -147,6 +215,7 @@ class Settings:
     service: Literal["trainer", "evaluator"] = setting(
         "trainer", "the service that `health` looks at", group="services"
     )
+    compare: str = setting("", "runs to report on, comma-separated; several are compared", group="services")
     output: str = setting("", "where a command writes what it makes", group="services")
     json: bool = setting(False, "results as JSON on stdout", group="services")
     debug: bool = setting(False, "tracebacks and debug lines", group="services")

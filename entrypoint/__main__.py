@@ -20,7 +20,13 @@ from entrypoint.commands import COMMANDS, functions
 from entrypoint.results import present
 
 HELP_WORDS = {"-h", "--help", "help"}
-LOG_OF_COMMAND = {"train": "trainer", "evaluate": "evaluator", "export": "export"}
+LOG_OF_COMMAND = {
+    "train": "trainer",
+    "evaluate": "evaluator",
+    "export": "export",
+    "detect": "detect",
+    "promote": "promote",
+}
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
 CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR"
@@ -48,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         job = parse(arguments)
         _set_up_logging(job)
-        result = getattr(jobs, job.command)(job.settings)
+        result = getattr(jobs, job.command.replace(" ", "_"))(job.settings)
         print(present(result, as_json=job.settings.json), end="", flush=True)
         return getattr(result, "exit_code", 0)
     except BrokenPipeError:
@@ -61,8 +67,10 @@ def help_text(arguments: Sequence[str]) -> str | None:
     """The help that the command line asks for, or None."""
     if not arguments or arguments[0] in HELP_WORDS:
         return help.overview()
-    if arguments[0] in COMMANDS and HELP_WORDS & set(arguments[1:]):
-        return help.of_command(COMMANDS[arguments[0]])
+    if HELP_WORDS & set(arguments[1:2]) and arguments[0] not in COMMANDS:
+        return help.overview()
+    if HELP_WORDS & set(arguments[1:]):
+        return help.of_command(usage.find(arguments)[0])
     return None
 
 
@@ -71,13 +79,13 @@ def parse(arguments: Sequence[str]) -> Job:
 
     Raises UsageError for an unknown name, SettingsError for a wrong value.
     """
-    usage.check(arguments)
+    line = usage.check(arguments)
     import fire
 
     complaint = io.StringIO()
     with contextlib.redirect_stderr(complaint):
         try:
-            job = fire.Fire(functions(), list(arguments), name="detbox", serialize=lambda job: None)
+            job = fire.Fire(functions(), line, name="detbox", serialize=lambda job: None)
         except fire.core.FireExit:
             raise UsageError(complaint.getvalue().partition("\n")[0].removeprefix("ERROR: ")) from None
     if not isinstance(job, Job):

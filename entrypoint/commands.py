@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.jobs import Job
 from app.settings import FIELDS, document, load
@@ -19,24 +20,33 @@ ALWAYS = ("json", "debug")
 
 @dataclass(frozen=True)
 class Command:
-    """One command: a line for the list, its settings as they are declared, more words for its own help."""
+    """One command: a line for the list, its settings as they are declared, more words for its own help.
+
+    A name of two words is a command of a group (`zoo fetch`). `words`: the setting that words without a flag are the
+    value of, joined by `joint`; without one they are refused.
+    """
 
     name: str
     summary: str
     settings: tuple[str, ...]
     more: str = ""
+    words: str = ""
+    joint: str = "\n"
 
 
-def _command(name: str, summary: str, *settings: str, more: str = "") -> Command:
-    used = {*settings, *ALWAYS}
-    return Command(name, summary, tuple(field for field in FIELDS if field in used), more)
+def _command(name: str, summary: str, *settings: str, more: str = "", words: str = "", joint: str = "\n") -> Command:
+    used = {*settings, *ALWAYS, *filter(None, [words])}
+    return Command(name, summary, tuple(field for field in FIELDS if field in used), more, words, joint)
 
 
 _DATA = ("sample_pictures", *_group("data"))
 _MODEL = _group("model")
 _TRAINING = _group("training")
 _EVALUATION = tuple(name for name in _group("evaluation") if name != "once")
-_EXPORT = _group("export")
+_FORMS = ("export_forms", "signature_key")
+_AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name")
+"""What the evaluator does at its end."""
+_ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
 
 COMMANDS: Mapping[str, Command] = {
@@ -45,7 +55,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
-            *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION, *_EXPORT, *_TENSORBOARD,
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD,
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there.",
         ),
@@ -53,14 +63,56 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "prepare",
             "check a data set, then write its records, label map and the run's pipeline.config",
-            *PLACE, *_DATA, *_MODEL, *_TRAINING, *_EVALUATION,
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION,
         ),
-        _command("train", "the trainer service", *PLACE, *_MODEL, *_TRAINING, "seed"),
+        _command(
+            "inspect",
+            "what is in a data set or in records: counts, sizes, faults, a sheet of drawn boxes",
+            *PLACE, *_group("data"), "sample_pictures", "model", "output",
+            more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records.",
+        ),
+        _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, "seed"),
         _command(
             "evaluate", "the evaluator service, on the CPU",
-            *PLACE, *_EVALUATION, *_EXPORT, "once", "checkpoint_max_to_keep",
+            *PLACE, *_EVALUATION, *_AT_END, "once", "checkpoint_max_to_keep",
         ),
-        _command("export", "the best checkpoint as a SavedModel, in the model zoo's layout", *PLACE, "input_type"),
+        _command(
+            "export",
+            "a checkpoint as SavedModel, frozen graph, TFLite or ONNX, compared with the checkpoint",
+            *PLACE, *_FORMS, "checkpoint",
+            more="Forms: image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example (SavedModels by "
+            "what they take), frozen_graph, frozen_graph_text, tflite, tflite_dynamic, tflite_float16, tflite_int8, onnx.",
+        ),
+        _command(
+            "promote",
+            "the gate by hand: a checkpoint becomes the next version under serving/",
+            *PLACE, "checkpoint", "best_metric", "best_metric_direction", "promote_threshold", "serving_name",
+            "rollback",
+        ),
+        _command(
+            "detect",
+            "pictures to drawn pictures, COCO-style JSON and CSV, by any form of a model",
+            *PLACE, *_group("detection"), "output", words="input",
+            more="PICTURES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
+        ),
+        _command(
+            "report",
+            "a page of a run, or of several compared: curves, tables, pictures, settings, cost",
+            *PLACE, "best_metric", "best_metric_direction", "compare", "output", words="compare", joint=",",
+            more="Writes report.html into the run, or what --output names. Several RUNs are compared.",
+        ),
+        _command("zoo list", "the models of the TF2 model zoo"),
+        _command(
+            "zoo fetch",
+            "a model of the TF2 model zoo, checked and unpacked",
+            "models_dir", *_ZOO, "model", words="model",
+        ),
+        _command(
+            "migrate",
+            "a TF1-era pipeline.config and its run settings to TF2, with what changed and why",
+            "output", words="input",
+            more="CONFIG is the TF1 pipeline.config; settings such as save_checkpoints_steps=1000 may follow it.",
+        ),
         _command("tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD),
         _command(
             "status", "where the runs stand", "models_dir", "run", "best_metric",
@@ -75,9 +127,16 @@ COMMANDS: Mapping[str, Command] = {
 }  # fmt: skip
 
 
-def functions() -> dict[str, Callable[..., Job]]:
-    """What Fire is given: a function a command, whose keyword-only arguments are the command's settings."""
-    return {name: _function(command) for name, command in COMMANDS.items()}
+def functions() -> dict[str, Any]:
+    """What Fire is given: a function a command, whose keyword-only arguments are the command's settings.
+
+    Commands of a group are in a dictionary under the group's name.
+    """
+    table: dict[str, Any] = {}
+    for name, command in COMMANDS.items():
+        group, _, within = name.rpartition(" ")
+        (table.setdefault(group, {}) if group else table)[within] = _function(command)
+    return table
 
 
 def _function(command: Command) -> Callable[..., Job]:
@@ -87,7 +146,7 @@ def _function(command: Command) -> Callable[..., Job]:
     def build(**flags: str | None) -> Job:
         return Job(command.name, load(flags))
 
-    build.__name__ = build.__qualname__ = command.name
+    build.__name__ = build.__qualname__ = command.name.replace(" ", "_")
     build.__doc__ = "\n".join(
         [command.summary, "", "Args:", *(f"  {name}: {document(name)}" for name in command.settings)]
     )

@@ -17,7 +17,9 @@ GROUP_TITLES = {
     "model": "Model",
     "training": "Training",
     "evaluation": "Evaluation",
-    "export": "Export",
+    "export": "Export and promotion",
+    "detection": "Detection on pictures",
+    "zoo": "Model zoo",
     "services": "Services and output",
 }
 
@@ -46,7 +48,8 @@ def overview() -> str:
 
 def of_command(command: Command) -> str:
     """What `detbox COMMAND --help` shows: its flags by group, each with its meaning and default."""
-    lines = [f"usage: detbox {command.name} --flag=value ...", "", _paragraph(f"{command.summary}.")]
+    words = f" {command.words.upper()} ..." if command.words else ""
+    lines = [f"usage: detbox {command.name}{words} --flag=value ...", "", _paragraph(f"{command.summary}.")]
     if command.more:
         lines += [_paragraph(command.more)]
     for group, title in GROUP_TITLES.items():

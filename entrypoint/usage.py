@@ -14,20 +14,38 @@ from entrypoint.commands import COMMANDS, Command
 _NUMBER = re.compile(r"-\.?\d")
 
 
-def check(arguments: Sequence[str]) -> None:
-    """Raises UsageError with the nearest known name unless every word is known, in Fire's own syntax."""
+def find(arguments: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command that the line names, in one word or two, and what follows. Raises UsageError."""
     name, words = arguments[0], list(arguments[1:])
+    group = [known.split()[1] for known in COMMANDS if known.split()[0] == name and " " in known]
+    if group:
+        if not words or words[0] not in group:
+            raise UsageError(f"{name} needs one of {', '.join(group)}", remedy=f"detbox {name} {group[0]}")
+        name = f"{name} {words.pop(0)}"
     if name not in COMMANDS:
         raise UsageError(f"command {name} is unknown", remedy=_nearest(name, COMMANDS, "detbox --help"))
-    command = COMMANDS[name]
+    return COMMANDS[name], words
+
+
+def check(arguments: Sequence[str]) -> list[str]:
+    """The line with words that stand alone made the flag that the command takes them for, in Fire's own syntax.
+
+    Raises UsageError with the nearest known name unless every word is known.
+    """
+    command, words = find(arguments)
+    name, alone, kept = command.name, [], command.name.split()
     while words:
         word = words.pop(0)
         if not _is_flag(word):
-            raise UsageError(
-                f"{word!r} is not a flag",
-                where=name,
-                remedy=f"flags look like --name=value: {_help(command)}",
-            )
+            if not command.words:
+                raise UsageError(
+                    f"{word!r} is not a flag",
+                    where=name,
+                    remedy=f"flags look like --name=value: {_help(command)}",
+                )
+            alone.append(word)
+            continue
+        kept.append(word)
         key, equals, _ = word.lstrip("-").partition("=")
         key = key.replace("-", "_")
         _check_flag(command, key, word)
@@ -35,7 +53,8 @@ def check(arguments: Sequence[str]) -> None:
             continue
         if not words or _is_flag(words[0]):
             raise UsageError(f"flag --{key} has no value", where=name, remedy=f"write --{key}=VALUE")
-        words.pop(0)
+        kept.append(words.pop(0))
+    return kept + ([f"--{command.words}={command.joint.join(alone)}"] if alone else [])
 
 
 def _check_flag(command: Command, key: str, word: str) -> None:

@@ -85,14 +85,63 @@ def evaluate(settings: Settings) -> None:
         evaluating.evaluate(settings)
 
 
-def export(settings: Settings):
-    """The best checkpoint as a SavedModel, made on the CPU. Returns an `exporting.Exported`."""
-    from app.jobs import exporting
-    from app.odapi import runtime
+def inspect(settings: Settings):
+    """What is in a data set or in records. Returns an `inspecting.Inspected`."""
+    from app.jobs import inspecting
 
-    run = runfolder.find(settings)
-    runtime.start(use_gpu=False)
-    return exporting.export(run, settings.input_type)
+    return inspecting.inspect(settings)
+
+
+def export(settings: Settings):
+    """A checkpoint in other forms, made on the CPU. Returns an `exporting.Exported`."""
+    from app.jobs import exporting
+
+    with _ended_by_signal():
+        return exporting.export(settings)
+
+
+def promote(settings: Settings):
+    """A checkpoint becomes what serves, or the version before it again. Returns a `promoting.Promoted`."""
+    from app.jobs import promoting
+
+    with _ended_by_signal():
+        return promoting.promote(settings)
+
+
+def detect(settings: Settings):
+    """Detections on pictures. Returns a `detecting.Detected`."""
+    from app.jobs import detecting
+
+    with _ended_by_signal():
+        return detecting.detect(settings)
+
+
+def report(settings: Settings):
+    """A page of one run or several. Returns a `reporting.Reported`."""
+    from app.jobs import reporting
+
+    return reporting.report(settings)
+
+
+def zoo_list(settings: Settings):
+    """The models of the TF2 model zoo. Returns a `zoo.Listing`."""
+    from app.jobs import zoo
+
+    return zoo.listing(settings)
+
+
+def zoo_fetch(settings: Settings):
+    """A model of the zoo on this machine. Returns a `zoo.Fetched`."""
+    from app.jobs import zoo
+
+    return zoo.fetch(settings)
+
+
+def migrate(settings: Settings):
+    """A TF1-era pipeline.config as TF2's. Returns a `migrating.Migrated`."""
+    from app.jobs import migrating
+
+    return migrating.migrate(settings)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from app import runs
 from app.errors import DatasetError, SettingsError
 from app.jobs import runfolder
-from app.jobs.exporting import export
+from app.jobs.exporting import export_forms
 from app.jobs.pictures import draw
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
@@ -123,7 +123,7 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
         runs.beat(
             run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="exporting the best checkpoint"
         )
-        export(run, settings.input_type)
+        export_forms(run, settings.export_forms)
     last = last_step(run)
     runs.beat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
 

@@ -14,6 +14,8 @@ from app import runs
 from app.dataset import card as cards
 from app.dataset import records
 from app.errors import DetboxError, GateError
+from app.jobs import runfolder
+from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,16 @@ class Exported:
         return f"{self.folder}/saved_model: step {self.step}, input {self.input_type}, {same}"
 
 
-def export(run: runs.Run, input_type: str) -> Exported:
+def export(settings: Settings) -> Exported:
+    """What `export` does."""
+    from app.odapi import runtime
+
+    run = runfolder.find(settings)
+    runtime.start(use_gpu=False)
+    return export_forms(run, settings.export_forms)
+
+
+def export_forms(run: runs.Run, input_type: str) -> Exported:
     """Exports the best checkpoint to `exports/<input_type>/`, in the model zoo's layout with label map and card.
 
     TensorFlow must have been started. Raises DetboxError if nothing was evaluated yet, GateError if the SavedModel
