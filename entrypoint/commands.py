@@ -80,8 +80,8 @@ COMMANDS: Mapping[str, Command] = {
             "export",
             "a checkpoint as SavedModel, frozen graph, TFLite or ONNX, compared with the checkpoint",
             *PLACE, *_FORMS, "checkpoint",
-            more="Forms: image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example (SavedModels by "
-            "what they take), frozen_graph, frozen_graph_text, tflite, tflite_dynamic, tflite_float16, tflite_int8, onnx.",
+            more="Forms: the SavedModels image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example; "
+            "frozen_graph, frozen_graph_text; tflite, tflite_dynamic, tflite_float16, tflite_int8; onnx.",
         ),
         _command(
             "promote",
