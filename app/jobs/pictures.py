@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app import runs
+from app import drawing, runs
 from app.dataset import card as cards
 from app.dataset import records
 from app.errors import DetboxError
-from app.export import drawing
 
 DRAWN_SCORE = 0.4
 """Detections below this score are not drawn."""

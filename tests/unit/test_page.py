@@ -1,0 +1,118 @@
+"""The frame of detbox's HTML pages and their charts."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from app import charts, page
+
+HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=y>\x00\u202egpj.exe\ud800"
+VOID = {"meta", "img", "br"}
+
+
+class Reader(HTMLParser):
+    """What a browser would see: tags in order, all attributes, text; fails on tags that don't nest."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def everything(text: str) -> str:
+    """A page that shows `text` in every way that a page can."""
+    parts = [
+        page.paragraph(text),
+        page.facts([(text, text)]),
+        page.notices([text]),
+        page.table([text, "n"], [[text, 1], [page.meter(0.5, text), 2.5]], total=[text, 3]),
+        page.details(text, [page.listing([text]), page.code(text)]),
+        page.columns([page.picture(b"\xff\xd8", text)]),
+        charts.bars(text, [text, "b"], {text: [1, 2], "other": [0, 3]}, x=text, y=text, note=text),
+        charts.lines(text, {text: [(0, 1), (5, 2)]}, x=text, y=text, marks=[(2, text)], note=text),
+        text,
+    ]
+    return page.page(text, [page.Section(text, parts, note=text), page.Section("two", [])], subtitle=text, head=[text])
+
+
+def test_no_text_becomes_markup():
+    """A hostile name adds no element and no attribute to those of a tame one, and is UTF-8 on disk."""
+    tame, hostile = Reader(everything("t" * len(HOSTILE))), Reader(everything(HOSTILE))
+    assert hostile.tags == tame.tags
+    assert [name for name, _ in hostile.attributes] == [name for name, _ in tame.attributes]
+    assert "alert(1)" in hostile.text
+    assert not set("\x00\u202e\ud800") & set(everything(HOSTILE))
+    everything(HOSTILE).encode("utf-8")
+
+
+def test_a_page_needs_nothing_from_outside():
+    """No address, script or style sheet but what is in the page; its policy forbids the rest."""
+    text = everything("tame")
+    assert not re.search(r"https?://|<script|<link|@import|url\(", text)
+    assert "default-src 'none'" in text
+    assert all(value.startswith("data:") for name, value in Reader(text).attributes if name == "src")
+
+
+def test_numbers_stand_right_and_bare():
+    """A number's cell is aligned right; thousands are set apart; None is an empty cell."""
+    text = page.table(["name", "count"], [["a", 12345], ["b", None]])
+    assert '<td class="n">12&#8239;345</td>' in text
+    assert "<td></td>" in text
+    assert '<th class="n">count</th>' in text
+
+
+def test_a_line_breaks_where_a_value_is_not_finite():
+    """NaN lifts the pen: two strokes, and no `nan` in the drawing."""
+    text = charts.lines("loss", {"loss": [(0, 1.0), (1, math.nan), (2, 2.0), (3, 1.0)]})
+    assert text.count("M") == 2
+    assert "nan" not in text.lower()
+
+
+def test_a_long_line_is_thinned_and_keeps_its_ends():
+    """A million points would make a page of many megabytes."""
+    text = charts.lines("loss", {"loss": [(step, step % 7) for step in range(20_001)]})
+    assert len(text) < 12_000
+    assert f"{charts.WIDTH - 8:.1f} " in text
+
+
+@pytest.mark.parametrize("points", [[], [(3, math.nan)], [(3, 2.0)], [(0, 5.0), (1, 5.0)], [(0, 0.0), (1, 0.0)]])
+def test_a_chart_of_little_is_a_chart(points):
+    """Nothing, one point, or the same value all along is no reason to fail."""
+    Reader(charts.lines("loss", {"loss": points}, marks=[(3, "best")]))
+
+
+def test_columns_stand_on_one_another():
+    """The second series begins where the first ends, and the axis holds the sum."""
+    text = charts.bars("sizes", ["a"], {"one": [3], "two": [4]})
+    low, high = re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', text)
+    assert float(high[0]) + float(high[1]) == pytest.approx(float(low[0]), abs=0.11)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 7), (-3, 12_345), (0.001, 0.0023), (5, 5), (0, 0), (1e-12, 1e9)])
+def test_ticks_hold_the_range(low, high):
+    """They are few, rise evenly, and reach from below the least to above the greatest value."""
+    ticks = charts.nice_ticks(low, high)
+    assert ticks[0] <= low and ticks[-1] >= high
+    assert 2 <= len(ticks) <= 8
