@@ -2,14 +2,18 @@
 
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from app.dataset import faults
 from app.dataset.faults import Fault
+
+_Result = TypeVar("_Result")
 
 QUALITY = 95
 _ORIENTATION = 0x0112
@@ -47,12 +51,22 @@ def store(path: Path, name: str, max_side: int = 0) -> Stored:
     JPEG. Every picture is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is
     found here and not by the trainer. Raises UnusablePicture.
     """
+    return _open(path, name, lambda image, data: _stored(image, data, max_side))
+
+
+def pixels(path: Path, name: str) -> np.ndarray:
+    """The picture at `path` as uint8, height x width x 3, the way up that viewers show it. Raises UnusablePicture."""
+    return _open(path, name, lambda image, _: _pixels(image))
+
+
+def _open(path: Path, name: str, work: Callable[[Image.Image, bytes], _Result]) -> _Result:
+    """What `work` makes of the picture at `path` and its bytes. Raises UnusablePicture."""
     try:
         data = path.read_bytes()
         with warnings.catch_warnings():  # Between its limit and twice that Pillow only warns.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as image:
-                return _stored(image, data, max_side)
+                return work(image, data)
     except FileNotFoundError:
         raise UnusablePicture(Fault(faults.PICTURE_MISSING, name)) from None
     except Image.DecompressionBombError:
@@ -64,6 +78,12 @@ def store(path: Path, name: str, max_side: int = 0) -> Stored:
         # Pillow's decoders raise nearly anything on hostile bytes: SyntaxError, struct.error, IndexError ...
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, reason)) from None
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    orientation = _orientation(image)
+    image.load()
+    return np.asarray(_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image))
 
 
 def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:

@@ -115,3 +115,15 @@ def test_decompression_bombs_are_refused(tmp_path, monkeypatch, picture):
     with pytest.raises(image.UnusablePicture) as caught:
         image.store(path, "a.png")
     assert caught.value.fault.kind == faults.PICTURE_TOO_LARGE
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_pixels_are_those_that_viewers_show(tmp_path, picture, orientation):
+    """All of them, as RGB, the EXIF rotation applied; a file cut short is unusable."""
+    path = picture(tmp_path / "a.jpg", mode="L", size=(80, 48), orientation=orientation)
+    raw = np.asarray(Image.open(path).convert("RGB"))
+    turned = np.rot90(raw, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
+    assert np.array_equal(image.pixels(path, "a.jpg"), turned)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(image.UnusablePicture):
+        image.pixels(path, "a.jpg")
