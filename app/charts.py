@@ -11,7 +11,7 @@ from app.page import Html, escape
 WIDTH, HEIGHT = 360, 200
 """Of the drawing, in its own units: about the pixels of a phone, so that its letters keep their size there."""
 COLOURS = 7
-POINTS_MAX = 240
+POINTS_MAX = 480
 """Points drawn of one line; the eye sees no more on so many pixels."""
 DOTS_MAX = 40
 """Up to so many points a line has a dot, with its value to hover over, at each."""
@@ -63,13 +63,18 @@ def lines(
     y: str = "",
     y_range: tuple[float, float] | None = None,
     marks: Sequence[tuple[float, str]] = (),
+    spots: Mapping[str, Point] | None = None,
+    behind: Mapping[str, Sequence[Point]] | None = None,
     note: str = "",
 ) -> Html:
     """Lines through points (x, y), in order of x. A y that is not finite breaks its line.
 
-    `y_range` None: from the values; a dashed upright with its words stands at the x of each of `marks`.
+    `y_range` None: from the values; a dashed upright with its words stands at the x of each of `marks`. `spots`: a
+    ring on the line of that name. `behind`: a paler line behind the one of that name, such as the raw values.
     """
-    finite = [(a, b) for points in series.values() for a, b in points if math.isfinite(a) and math.isfinite(b)]
+    spots, behind = spots or {}, behind or {}
+    drawn = [*series.values(), *behind.values()]
+    finite = [(a, b) for points in drawn for a, b in points if math.isfinite(a) and math.isfinite(b)]
     if not finite:
         return _chart(title, [_text(WIDTH / 2, HEIGHT / 2, "nothing yet", "middle")], [], x=x, y=y, note=note)
     low, high = min(a for a, _ in finite), max(a for a, _ in finite)
@@ -86,8 +91,14 @@ def lines(
             body.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
             side = "end" if at > WIDTH / 2 else "start"
             body.append(_text(at + (-4 if side == "end" else 4), _TOP + 9, words, side))
+    scale = (low, high), (ticks[0], ticks[-1])
+    for number, name in enumerate(series):
+        if name in behind:
+            body.append(f'<g class="pale">{_line(name, _thinned(behind[name]), number, *scale, dots=False)}</g>')
     for number, (name, points) in enumerate(series.items()):
-        body.append(_line(name, _thinned(points), number, (low, high), (ticks[0], ticks[-1])))
+        body.append(_line(name, _thinned(points), number, *scale))
+        if name in spots:
+            body.append(_spot(name, spots[name], number, *scale))
     return _chart(title, body, list(series), x=x, y=y, note=note)
 
 
@@ -102,8 +113,8 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [step * index for index in range(first, last + 1)]
 
 
-def _line(name: str, points: Sequence[Point], number: int, xs: Point, ys: Point) -> str:
-    path, pen_down, dots = [], False, []
+def _line(name: str, points: Sequence[Point], number: int, xs: Point, ys: Point, *, dots: bool = True) -> str:
+    path, pen_down, circles = [], False, []
     for a, b in points:
         if not (math.isfinite(a) and math.isfinite(b)):
             pen_down = False
@@ -111,19 +122,39 @@ def _line(name: str, points: Sequence[Point], number: int, xs: Point, ys: Point)
         px, py = _x(a, *xs), _y(min(max(b, ys[0]), ys[1]), *ys)
         path.append(f"{'L' if pen_down else 'M'}{px:.1f} {py:.1f}")
         pen_down = True
-        if len(points) <= DOTS_MAX:
+        if dots and len(points) <= DOTS_MAX:
             words = f"{name}: {_figure(b)} at {_figure(a)}"
-            dots.append(
+            circles.append(
                 f'<circle class="fill" cx="{px:.1f}" cy="{py:.1f}" r="2.5"><title>{escape(words)}</title></circle>'
             )
     drawn = f'<path class="stroke" d="{" ".join(path)}"><title>{escape(name)}</title></path>' if path else ""
-    return f'<g class="{_colour(number)}">{drawn}{"".join(dots)}</g>'
+    return f'<g class="{_colour(number)}">{drawn}{"".join(circles)}</g>'
+
+
+def _spot(name: str, point: Point, number: int, xs: Point, ys: Point) -> str:
+    words = f"{name}: {_figure(point[1])} at {_figure(point[0])}"
+    place = f'cx="{_x(point[0], *xs):.1f}" cy="{_y(point[1], *ys):.1f}"'
+    return (
+        f'<g class="{_colour(number)}"><circle class="spot" {place} r="4.5"><title>{escape(words)}</title></circle></g>'
+    )
 
 
 def _thinned(points: Sequence[Point]) -> Sequence[Point]:
-    """Every n-th point, and the last one."""
-    every = math.ceil(len(points) / POINTS_MAX) or 1
-    return [*points[::every], *([points[-1]] if len(points) % every != 1 and every > 1 else [])]
+    """The ends, and of each stretch between them the lowest and the highest point, so that a spike stays.
+
+    A stretch with a y that is not finite gives that as well: the line breaks there.
+    """
+    if len(points) <= POINTS_MAX:
+        return points
+    inner, stretches = points[1:-1], POINTS_MAX // 2 - 1
+    found = [points[0]]
+    for number in range(stretches):
+        part = inner[number * len(inner) // stretches : (number + 1) * len(inner) // stretches]
+        finite = [at for at, (_, b) in enumerate(part) if math.isfinite(b)]
+        chosen = {min(finite, key=lambda at: part[at][1]), max(finite, key=lambda at: part[at][1])} if finite else set()
+        broken = next((at for at, (_, b) in enumerate(part) if not math.isfinite(b)), None)
+        found += [part[at] for at in sorted(chosen | ({broken} if broken is not None else set()))]
+    return [*found, points[-1]]
 
 
 def _grid(ticks: Sequence[float], low: float, high: float) -> str:

@@ -6,7 +6,7 @@ Text that is given as `str` is escaped wherever it goes; what is markup already 
 import base64
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -103,6 +103,34 @@ def table(heads: Sequence[object], rows: Iterable[Sequence[object]], *, total: S
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     foot = f"<tfoot><tr>{_cells(total)}</tr></tfoot>" if total is not None else ""
     return Html(f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody>{foot}</table></div>')
+
+
+def heat_table(
+    corner: object,
+    heads: Sequence[object],
+    rows: Sequence[tuple[object, Sequence[int]]],
+    *,
+    shades: Sequence[Sequence[float]],
+    is_right: Callable[[int, int], bool],
+) -> Html:
+    """A table of counts, each with the name of its row before it and a ground as strong as its shade (0 to 1).
+
+    `corner` names the rows and the columns; `is_right(row, column)` says which cells are good to be full.
+    """
+    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    body = []
+    for i, (name, counts) in enumerate(rows):
+        cells = [
+            f'<td class="n {"right" if is_right(i, j) else "wrong"}" '
+            f'style="--share:{min(max(shades[i][j], 0), 1):.2f}" '
+            f'title="{escape(name)} / {escape(heads[j])}">{number(count)}</td>'
+            for j, count in enumerate(counts)
+        ]
+        body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+    return Html(
+        f'<div class="wide"><table class="heat"><thead><tr><th>{escape(corner)}</th>{top}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
 
 
 def _is_number(value: object) -> bool:

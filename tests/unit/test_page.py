@@ -52,6 +52,8 @@ def everything(text: str) -> str:
         page.columns([page.picture(b"\xff\xd8", text)]),
         charts.bars(text, [text, "b"], {text: [1, 2], "other": [0, 3]}, x=text, y=text, note=text),
         charts.lines(text, {text: [(0, 1), (5, 2)]}, x=text, y=text, marks=[(2, text)], note=text),
+        charts.lines(text, {text: [(0, 1)]}, spots={text: (0, 1)}, behind={text: [(0, 3)]}),
+        page.heat_table(text, [text], [(text, [3])], shades=[[0.5]], is_right=lambda i, j: True),
         text,
     ]
     return page.page(text, [page.Section(text, parts, note=text), page.Section("two", [])], subtitle=text, head=[text])
@@ -95,6 +97,24 @@ def test_a_long_line_is_thinned_and_keeps_its_ends():
     text = charts.lines("loss", {"loss": [(step, step % 7) for step in range(20_001)]})
     assert len(text) < 12_000
     assert f"{charts.WIDTH - 8:.1f} " in text
+
+
+def test_a_thinned_line_keeps_its_spikes_and_breaks():
+    """One high value of 20,000 is what the reader looks for; so is the place where there was none."""
+    points = [(step, 99.0 if step == 7_777 else float(step % 7)) for step in range(20_000)]
+    points[12_345] = (12_345, math.nan)
+    text = charts.lines("loss", {"loss": points}, y_range=(0, 100))
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", text)]
+    assert min(heights) == pytest.approx(charts._y(99, 0, 100), abs=0.06)
+    assert len(re.findall(r"M[\d.]", text)) == 2
+
+
+def test_raw_values_stand_behind_and_widen_the_axis():
+    """The paler line is drawn first, has no dots, and does not leave the drawing."""
+    text = charts.lines("loss", {"loss": [(0, 1.0), (1, 2.0)]}, behind={"loss": [(0, 0.0), (1, 9.0)]})
+    assert text.index('class="pale"') < text.index("<circle")
+    assert text.count("<circle") == 2
+    assert ">10</text>" in text
 
 
 @pytest.mark.parametrize("points", [[], [(3, math.nan)], [(3, 2.0)], [(0, 5.0), (1, 5.0)], [(0, 0.0), (1, 0.0)]])
