@@ -1,34 +1,23 @@
-"""Pictures put together with others of their size, for models that take several at once."""
+"""Pictures of any sizes through a model that takes stacks of one size."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Key = TypeVar("Key")
-
-WAITING_FACTOR = 4
-"""At most so many batches' worth of pictures wait for others of their size, which bounds the memory."""
+from app.export.detections import Detections
 
 
-def of_equal_size(
-    pictures: Iterable[tuple[Key, np.ndarray]], size: int
-) -> Iterator[tuple[list[Key], list[np.ndarray]]]:
-    """Batches of up to `size` pictures (uint8, height x width x 3) of the same shape, with their keys.
+def by_size(
+    pictures: Sequence[np.ndarray], run: Callable[[np.ndarray], list[Detections]], *, whole_batches: bool
+) -> list[Detections]:
+    """What `run` finds on each of `pictures` (uint8, height x width x 3), in their order.
 
-    The order is nearly that of `pictures`: one of a rare size waits until its batch is full or too many wait.
+    `run` gets a stack [n, height, width, 3]: all pictures of one size, or one at a time without `whole_batches`.
     """
-    waiting: dict[tuple[int, ...], list[tuple[Key, np.ndarray]]] = {}
-    for key, picture in pictures:
-        group = waiting.setdefault(picture.shape, [])
-        group.append((key, picture))
-        if len(group) >= size:
-            yield _columns(waiting.pop(picture.shape))
-        elif sum(map(len, waiting.values())) >= WAITING_FACTOR * size:
-            yield _columns(waiting.pop(next(iter(waiting))))
-    for group in waiting.values():
-        yield _columns(group)
-
-
-def _columns(group: list[tuple[Key, np.ndarray]]) -> tuple[list[Key], list[np.ndarray]]:
-    return [key for key, _ in group], [picture for _, picture in group]
+    groups: dict[object, list[int]] = {}
+    for number, picture in enumerate(pictures):
+        groups.setdefault(picture.shape if whole_batches else number, []).append(number)
+    found: dict[int, Detections] = {}
+    for numbers in groups.values():
+        found.update(zip(numbers, run(np.stack([pictures[number] for number in numbers])), strict=True))
+    return [found[number] for number in range(len(pictures))]

@@ -1,0 +1,32 @@
+"""Pictures put together with others of their size, for models that take several at once."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+Key = TypeVar("Key")
+
+WAITING_FACTOR = 4
+"""At most so many batches' worth of pictures wait for others of their size, which bounds the memory."""
+
+
+def batches(pictures: Iterable[tuple[Key, np.ndarray]], size: int) -> Iterator[tuple[list[Key], list[np.ndarray]]]:
+    """Batches of up to `size` pictures (uint8, height x width x 3) of the same shape, with their keys.
+
+    The order is nearly that of `pictures`: one of a rare size waits until its batch is full or too many wait.
+    """
+    waiting: dict[tuple[int, ...], list[tuple[Key, np.ndarray]]] = {}
+    for key, picture in pictures:
+        group = waiting.setdefault(picture.shape, [])
+        group.append((key, picture))
+        if len(group) >= size:
+            yield _columns(waiting.pop(picture.shape))
+        elif sum(map(len, waiting.values())) >= WAITING_FACTOR * size:
+            yield _columns(waiting.pop(next(iter(waiting))))
+    for group in waiting.values():
+        yield _columns(group)
+
+
+def _columns(group: list[tuple[Key, np.ndarray]]) -> tuple[list[Key], list[np.ndarray]]:
+    return [key for key, _ in group], [picture for _, picture in group]
