@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, TextIO
 
 from app.standing import Heartbeat, Standing
+from app.words import in_bytes, in_time, short
 
 
 class View(Protocol):
@@ -124,30 +125,6 @@ def describe(beat: Heartbeat, now: float) -> str:
     if beat.state == "waiting" and beat.since:
         text += f" ({in_time(now - beat.since)})"
     return text
-
-
-def short(metric: str) -> str:
-    """`DetectionBoxes_Precision/mAP` -> `mAP`."""
-    return metric.rpartition("/")[2]
-
-
-def in_bytes(size: float) -> str:
-    """`2.1 MB`, with steps of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def in_time(seconds: float) -> str:
-    """`42 s`, `1:49` minutes, `2:01:49` hours."""
-    whole = max(int(seconds), 0)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
 def _figures(standing: Standing) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app import dashboard, runs, standing
 from app.errors import SettingsError
+from app.words import in_bytes, in_time, short
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ def _detail(status: RunStatus) -> str:
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
         ("trainer", _with_age(status.trainer, status.trainer_heartbeat_age)),
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
-        (dashboard.short(status.metric), f"newest {_score(status.newest)}, best {_score(status.best)}"),
+        (short(status.metric), f"newest {_score(status.newest)}, best {_score(status.best)}"),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
-        ("on disk", f"{dashboard.in_bytes(status.bytes)}, events {dashboard.in_bytes(status.event_bytes)}"),
+        ("on disk", f"{in_bytes(status.bytes)}, events {in_bytes(status.event_bytes)}"),
     ]
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)
 
@@ -106,7 +107,7 @@ def _table(statuses: Sequence[RunStatus]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    metric = dashboard.short(statuses[0].metric)
+    metric = short(statuses[0].metric)
     heads = ("run", "step", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for status in statuses:
@@ -118,7 +119,7 @@ def _table(statuses: Sequence[RunStatus]) -> str:
             _score(status.newest),
             _score(status.best),
             str(len(status.checkpoints)),
-            dashboard.in_bytes(status.bytes),
+            in_bytes(status.bytes),
         )
         table.add_row(*map(Text, cells))
     page = io.StringIO()
@@ -131,4 +132,4 @@ def _score(score: standing.Score | None) -> str:
 
 
 def _with_age(text: str, age: float | None) -> str:
-    return text if age is None else f"{text} (heartbeat {dashboard.in_time(age)} ago)"
+    return text if age is None else f"{text} (heartbeat {in_time(age)} ago)"

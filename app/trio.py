@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app import dashboard, runs, standing, tensorboard
 from app.errors import Stopped
 from app.supervisor import Service, Supervisor, command, import_path
+from app.words import in_time, short
 
 LOOK_SECONDS = 1.0
 
@@ -28,9 +29,9 @@ class Outcome:
     seconds: float | None
 
     def __str__(self) -> str:
-        name = dashboard.short(self.metric)
+        name = short(self.metric)
         best = f"{name} {self.best.value:.3f} at step {self.best.step}" if self.best else "no evaluation"
-        took = "" if self.seconds is None else f" after {dashboard.in_time(self.seconds)}"
+        took = "" if self.seconds is None else f" after {in_time(self.seconds)}"
         rows = [
             ("run", f"{self.folder}: {self.reason} at step {self.step}{took}"),
             ("best", best),

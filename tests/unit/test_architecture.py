@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEAVES = {"settings", "errors", "log", "runs", "page", "charts", "drawing"}
+LEAVES = {"settings", "errors", "log", "runs", "page", "charts", "drawing", "words"}
 PARTS = {"dataset", "pipeline", "training", "evaluation", "export", "events"}
 """Packages that don't know of each other; `odapi` is the one way to the OD API for all of them."""
 TENSORFLOW = {"tensorflow", "tf_keras", "keras", "tf_slim"}

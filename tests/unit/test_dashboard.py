@@ -121,17 +121,3 @@ def test_a_score_that_is_no_number_is_no_score(run):
     runs.append_line(run.evaluations, {"step": 160, "metrics": {}})
     now = standing.read(run, METRIC)
     assert (now.newest.step, now.best.step) == (100, 50)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (42.9, "42 s"), (109, "1:49"), (7309, "2:01:49"), (-3, "0 s")]
-)
-def test_time_is_short(seconds, text):
-    """Seconds, minutes, hours."""
-    assert dashboard.in_time(seconds) == text
-
-
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (2_100_000, "2.1 MB"), (8e10, "80.0 GB")])
-def test_sizes_are_short(size, text):
-    """Steps of 1000, as disks are sold."""
-    assert dashboard.in_bytes(size) == text

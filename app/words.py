@@ -1,0 +1,36 @@
+"""Figures in words: sizes, times and metrics as a reader takes them in."""
+
+
+def short(metric: str) -> str:
+    """`DetectionBoxes_Precision/mAP` -> `mAP`."""
+    return metric.rpartition("/")[2]
+
+
+def in_bytes(size: float) -> str:
+    """`2.1 MB`, with steps of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def in_time(seconds: float) -> str:
+    """`42 s`, `1:49` minutes, `2:01:49` hours."""
+    whole = max(int(seconds), 0)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def spoken_time(seconds: float) -> str:
+    """`42 s`, `3 min 12 s`, `2 h 5 min`."""
+    whole = max(round(seconds), 0)
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    # Rounded to minutes first, or 59.6 minutes would not become an hour.
+    hours, minutes = divmod(round(whole / 60), 60)
+    return f"{hours:,} h {minutes} min"
