@@ -17,6 +17,12 @@ class Html(str):
     __slots__ = ()
 
 
+class Figure(Html):
+    """A number in the form that it is shown in; it stands where numbers stand in a table."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page with its heading; `note` is one line below the heading."""
@@ -134,7 +140,7 @@ def heat_table(
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | Figure) and not isinstance(value, bool)
 
 
 def _right(right: bool) -> str:
@@ -152,6 +158,11 @@ def number(value: object) -> Html:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return escape(value)
     return Html(f"{value:,}".replace(",", "&#8239;") if isinstance(value, int) else f"{value:.4g}")
+
+
+def fixed(value: float | None, digits: int = 3) -> Figure | None:
+    """A number with so many digits behind the point, so that a column of them can be compared at a glance."""
+    return None if value is None else Figure(f"{value:.{digits}f}")
 
 
 def meter(share: float, text: object = "") -> Html:
@@ -176,9 +187,21 @@ def code(text: object) -> Html:
     return Html(f"<pre>{escape(text)}</pre>")
 
 
-def columns(parts: Iterable[object]) -> Html:
-    """Parts side by side where there is room, else one below the other."""
-    return Html(f'<div class="columns">{join(parts)}</div>')
+def diff(text: str, *, lines_max: int = 3000) -> Html:
+    """A unified diff, its lines coloured."""
+    rows, kinds = text.splitlines(), {"+": "add", "-": "del", "@": "at"}
+    shown = [
+        f'<span class="{kinds[row[0]]}">{escape(row)}</span>' if row[:1] in kinds else escape(row)
+        for row in rows[:lines_max]
+    ]
+    if len(rows) > lines_max:
+        shown.append(f"... {len(rows) - lines_max} more lines")
+    return Html(f'<pre class="diff">{chr(10).join(shown)}</pre>')
+
+
+def columns(parts: Iterable[object], *, narrow: bool = False) -> Html:
+    """Parts side by side where there is room, else one below the other; `narrow`: as many as fit, small."""
+    return Html(f'<div class="columns{" narrow" if narrow else ""}">{join(parts)}</div>')
 
 
 def picture(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Html:

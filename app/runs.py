@@ -81,6 +81,10 @@ class Run:
         return self.root / "detections"
 
     @property
+    def detections_index(self) -> Path:
+        return self.detections / "index.json"
+
+    @property
     def best(self) -> Path:
         return self.root / "best"
 
@@ -154,6 +158,11 @@ def find(models_dir: Path, name: str) -> Run:
 def serving(models_dir: Path, name: str) -> Path:
     """TensorFlow Serving's folder of versions for the model `name`."""
     return models_dir / "serving" / name
+
+
+def comparison(models_dir: Path) -> Path:
+    """The page that compares several runs."""
+    return models_dir / "comparison.html"
 
 
 @contextmanager

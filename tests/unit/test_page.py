@@ -50,6 +50,7 @@ def everything(text: str) -> str:
         page.table([text, "n"], [[text, 1], [page.meter(0.5, text), 2.5]], total=[text, 3]),
         page.details(text, [page.listing([text]), page.code(text)]),
         page.columns([page.picture(b"\xff\xd8", text)]),
+        page.columns([page.diff(f"+{text}\n-{text}")], narrow=True),
         charts.bars(text, [text, "b"], {text: [1, 2], "other": [0, 3]}, x=text, y=text, note=text),
         charts.lines(text, {text: [(0, 1), (5, 2)]}, x=text, y=text, marks=[(2, text)], note=text),
         charts.lines(text, {text: [(0, 1)]}, spots={text: (0, 1)}, behind={text: [(0, 3)]}),
@@ -83,6 +84,21 @@ def test_numbers_stand_right_and_bare():
     assert '<td class="n">12&#8239;345</td>' in text
     assert "<td></td>" in text
     assert '<th class="n">count</th>' in text
+
+
+def test_a_figure_stands_where_numbers_do():
+    """It keeps its digits, and an empty cell below it does not turn the column."""
+    text = page.table(["AP"], [[page.fixed(0.5)], [page.fixed(None)]])
+    assert '<td class="n">0.500</td>' in text
+    assert '<th class="n">AP</th>' in text
+
+
+def test_a_diff_of_any_length_stays_short():
+    """Its lines are told by their first letter; what is left out is counted."""
+    text = page.diff("+a\n-b\n\n c\n" * 10, lines_max=6)
+    assert text.count('class="add"') == 2
+    assert text.count('class="del"') == 2
+    assert "34 more lines" in text
 
 
 def test_a_line_breaks_where_a_value_is_not_finite():
