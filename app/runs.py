@@ -85,6 +85,15 @@ class Run:
         return self.detections / "index.json"
 
     @property
+    def detected(self) -> Path:
+        """What `detect` wrote."""
+        return self.root / "detected"
+
+    def promoted(self, name: str, version: int) -> Path:
+        """The checkpoint that was promoted as that version of the model `name`."""
+        return self.root / "promoted" / name / str(version)
+
+    @property
     def best(self) -> Path:
         return self.root / "best"
 

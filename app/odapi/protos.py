@@ -69,6 +69,17 @@ def parse_label_map(text: str, *, where: str) -> dict[int, str]:
     return names
 
 
+def parse_shown_names(text: str, *, where: str) -> dict[int, str]:
+    """Class ids to the names that people read, of any label map that upstream has: `display_name` before `name`.
+
+    Lenient, since nothing is trained by it: gaps, an id of 0 and doubles are no fault. SettingsError if it does not
+    parse.
+    """
+    remedy = 'write items as: item { id: 1 name: "cat" }'
+    message = _parse(text, string_int_label_map_pb2.StringIntLabelMap(), where=where, remedy=remedy)
+    return {item.id: item.display_name or item.name or f"class {item.id}" for item in message.item}
+
+
 def print_label_map(names: Mapping[int, str]) -> str:
     """The proto text of a label map: `names` maps class ids (1 and up) to names."""
     message = string_int_label_map_pb2.StringIntLabelMap()
