@@ -77,7 +77,7 @@ def _compare(run: runs.Run, checkpoint: str, folder: Path) -> dict:
     from app.odapi import detection, exporting
 
     picture = _probe(run)
-    ours = detection.Detector(run.best / run.pipeline_config.name, run.best / checkpoint).detect(picture)
+    ours = detection.Detector(run.best / run.pipeline_config.name, run.best / checkpoint).detect([picture])[0]
     found = exporting.difference(folder, picture, ours.boxes, ours.scores, ours.classes)
     if not found.same_classes or found.score > SCORE_TOLERANCE or found.pixels > PIXEL_TOLERANCE:
         raise GateError(

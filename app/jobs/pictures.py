@@ -31,7 +31,7 @@ def draw(run: runs.Run, count: int) -> None:
         rows = records.read(sorted(run.records.glob(card.eval.records)))
         for number, row in zip(range(count), rows, strict=False):
             picture = np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
-            found = detector.detect(picture)
+            (found,) = detector.detect([picture])
             shown = [
                 drawing.Labelled(tuple(box), int(label), f"{card.classes[label - 1]} {score:.0%}")
                 for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)

@@ -1,6 +1,6 @@
-"""A trained detector, restored from a checkpoint, run on single pictures."""
+"""A trained detector, restored from a checkpoint, run on pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +9,8 @@ import tensorflow as tf
 from object_detection.builders import model_builder
 from object_detection.utils import config_util
 
-
-@dataclass(frozen=True)
-class Detections:
-    """What was found on one picture, best score first.
-
-    `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n];
-    `classes`: int [n], from 1.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
+from app.export.batches import by_size
+from app.export.detections import Detections
 
 
 class Detector:
@@ -33,16 +23,21 @@ class Detector:
         one_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
         self._detect = tf.function(self._run, autograph=False, input_signature=one_picture)
 
-    def detect(self, picture: np.ndarray) -> Detections:
-        """Detections on `picture` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
-        found = self._detect(tf.constant(picture[None], tf.float32))
+    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
+        """Detections on each of `pictures` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
+        return by_size(pictures, self._detect_one, whole_batches=False)
+
+    def _detect_one(self, stack: np.ndarray) -> list[Detections]:
+        found = self._detect(tf.constant(stack, tf.float32))
         self._status.assert_existing_objects_matched()
         count = int(found["num_detections"][0])
-        return Detections(
-            found["detection_boxes"][0].numpy()[:count],
-            found["detection_scores"][0].numpy()[:count],
-            found["detection_classes"][0].numpy()[:count].astype(int) + 1,
-        )
+        return [
+            Detections(
+                found["detection_boxes"][0].numpy()[:count],
+                found["detection_scores"][0].numpy()[:count],
+                found["detection_classes"][0].numpy()[:count].astype(int) + 1,
+            )
+        ]
 
     def _run(self, pictures):
         prepared, shapes = self._model.preprocess(pictures)

@@ -1,0 +1,44 @@
+"""What a detector found on a picture, whatever form the detector has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NEEDED = ("detection_boxes", "detection_scores", "detection_classes")
+"""What the OD API calls the outputs that make detections; `num_detections` beside them is not always there."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found on one picture, best score first.
+
+    `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n];
+    `classes`: int [n], from 1.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+
+def best_first(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, count: int | None = None) -> Detections:
+    """The `Detections` of a model's output for one picture: the first `count` (None: all), sorted by score.
+
+    `boxes`: [n, 4], clipped to the picture here; `scores`: [n]; `classes`: [n] of any number type, from 1.
+    """
+    boxes, scores, classes = (np.asarray(part)[:count] for part in (boxes, scores, classes))
+    order = np.argsort(-scores, kind="stable")
+    return Detections(
+        np.clip(boxes[order].astype(np.float32), 0.0, 1.0),
+        scores[order].astype(np.float32),
+        np.rint(classes[order]).astype(int),
+    )
+
+
+def of_batch(found: dict[str, np.ndarray]) -> list[Detections]:
+    """The detections of each picture of a batch, from arrays under the OD API's names with the batch in front."""
+    count = found.get("num_detections", np.full(len(found["detection_scores"]), found["detection_scores"].shape[1]))
+    return [
+        best_first(*(found[key][row] for key in NEEDED), int(number))
+        for row, number in enumerate(np.reshape(count, [-1]))
+    ]
