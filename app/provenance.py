@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+import re
 import socket
 import subprocess
 import time
@@ -12,22 +13,39 @@ from typing import Any
 
 from app.settings import Settings
 
+USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+"""User and password in an address, such as a mirror's: they belong in no file that is passed on."""
+
 PACKAGES = ("detbox", "object-detection", "tensorflow", "tf-keras", "numpy", "protobuf", "pycocotools")
 
 
-def collect(settings: Settings, build_record: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
-    """The content of `run.json`. `build_record` is the installed OD API's, `fingerprint` the data set's."""
+def collect(
+    settings: Settings,
+    build_record: dict[str, Any],
+    fingerprint: str | None,
+    zoo_model: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of `run.json`.
+
+    `build_record` is the installed OD API's, `fingerprint` the data set's, `zoo_model` what was recorded when the
+    model that training starts from was fetched.
+    """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "settings": {
-            key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(settings).items()
-        },
+        "settings": {key: _plain(value) for key, value in dataclasses.asdict(settings).items()},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "patches": build_record,
         "dataset_fingerprint": fingerprint,
+        "zoo_model": zoo_model,
         "host": {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()},
         "revision": os.environ.get("DETBOX_REVISION") or _git_revision(),
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return USERINFO.sub("", value) if isinstance(value, str) else value
 
 
 def _version(package: str) -> str | None:

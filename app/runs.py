@@ -19,7 +19,7 @@ from typing import Any
 from app.errors import SettingsError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-RESERVED = {"serving"}
+RESERVED = {"serving", "zoo"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def find(models_dir: Path, name: str) -> Run:
     if not is_run_name(name):
         raise SettingsError(
             f"{name!r} is no name for a run",
-            remedy="letters, digits, '.', '_' and '-', not 'serving': --run / DETBOX_RUN",
+            remedy="letters, digits, '.', '_' and '-', not 'serving' or 'zoo': --run / DETBOX_RUN",
         )
     return Run(models_dir / name)
 

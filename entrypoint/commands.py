@@ -101,7 +101,7 @@ COMMANDS: Mapping[str, Command] = {
             *PLACE, "best_metric", "best_metric_direction", "compare", "output", words="compare", joint=",",
             more="Writes report.html into the run, or what --output names. Several RUNs are compared.",
         ),
-        _command("zoo list", "the models of the TF2 model zoo"),
+        _command("zoo list", "the models of the TF2 model zoo", "models_dir", "zoo_dir"),
         _command(
             "zoo fetch",
             "a model of the TF2 model zoo, checked and unpacked",

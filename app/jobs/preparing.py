@@ -8,7 +8,7 @@ from typing import Any
 
 from app import runs
 from app.errors import SettingsError
-from app.jobs import runfolder
+from app.jobs import runfolder, zoo
 from app.settings import FIELDS, Settings
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def prepare(settings: Settings) -> "Prepared":
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
     run = runfolder.find(settings)
     with runfolder.claimed(run):
-        return _prepare(run, settings)
+        return _prepare(run, zoo.resolved(settings))
 
 
 def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
@@ -116,7 +116,7 @@ def reconfigured(run: runs.Run, settings: Settings) -> Any:
     made = card.read(run.records)
     model = [name for name, field in FIELDS.items() if field.metadata["group"] == "model"]
     if made is not None and any(runfolder.is_given(settings, name) for name in model):
-        configure(run, settings, made)
+        configure(run, zoo.resolved(settings), made)
     return protos.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
 
 

@@ -71,7 +71,7 @@ def _train(run: runs.Run, settings: Settings, config: Any, stop: StopFlag) -> No
         replicas=strategy.num_replicas_in_sync,
         shapes=checkpoints.shapes(fine_tune) if fine_tune and not run.checkpoint_steps() else None,
     )
-    _write_provenance(run, settings)
+    _write_provenance(run, settings, fine_tune)
     names = [name for name in Policy.__dataclass_fields__ if name != "checkpoint_every_n"]
     every_n = settings.checkpoint_every_n or checkpoint_every_n(config.train_config.num_steps)
     policy = Policy(checkpoint_every_n=every_n, **{name: getattr(settings, name) for name in names})
@@ -100,12 +100,18 @@ def _train(run: runs.Run, settings: Settings, config: Any, stop: StopFlag) -> No
         )
 
 
-def _write_provenance(run: runs.Run, settings: Settings) -> None:
+def _write_provenance(run: runs.Run, settings: Settings, fine_tune_checkpoint: str) -> None:
     from app import patches, provenance
     from app.dataset import card as cards
+    from app.pipeline.zoo import store
 
     card = cards.read(run.records)
     runs.write_json(
         run.provenance,
-        provenance.collect(settings, patches.verify(), card.fingerprint if card else None),
+        provenance.collect(
+            settings,
+            patches.verify(),
+            card.fingerprint if card else None,
+            zoo_model=store.record_of(fine_tune_checkpoint),
+        ),
     )

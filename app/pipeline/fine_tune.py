@@ -4,7 +4,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.odapi import protos
-from app.pipeline.origin import checkpoint_prefix
+from app.pipeline.origin import RANDOM_WEIGHTS, checkpoint_prefix
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 """What the model zoo's configs hold in place of paths."""
@@ -19,8 +19,14 @@ TYPES = {
 
 
 def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
-    """Points `train_config` at `checkpoint`; without one, takes out the zoo's placeholder. Returns notes."""
+    """Points `train_config` at `checkpoint`; without one, takes out the zoo's placeholder. Returns notes.
+
+    `none` takes out any checkpoint.
+    """
     train = config.train_config
+    if checkpoint == RANDOM_WEIGHTS:
+        checkpoint = ""
+        train.ClearField("fine_tune_checkpoint")
     if checkpoint:
         train.fine_tune_checkpoint = checkpoint_prefix(checkpoint)
         train.fine_tune_checkpoint_type = checkpoint_type or DEFAULT_TYPE

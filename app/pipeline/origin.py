@@ -9,9 +9,12 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.odapi import protos
+from app.pipeline.zoo import catalogue
 
 DEFAULT_PRESET = "tiny"
 CONFIG_NAME = "pipeline.config"
+RANDOM_WEIGHTS = "none"
+"""The `fine_tune_checkpoint` that stands for no checkpoint, whatever the model has."""
 NUMBERED = re.compile(r"(?P<prefix>.*-(?P<number>\d+))\.index")
 
 
@@ -37,9 +40,10 @@ def preset_text(name: str) -> str:
 def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
     """The config that `model` names; if empty, the one beside the checkpoint; if that is empty too, `tiny`.
 
-    Raises SettingsError if there is none, or it does not parse.
+    A model of the zoo is given as the folder that it was fetched to. Raises SettingsError if there is none, or it
+    does not parse.
     """
-    if not model and fine_tune_checkpoint:
+    if not model and fine_tune_checkpoint not in ("", RANDOM_WEIGHTS):
         path = config_beside(fine_tune_checkpoint)
         if path is None:
             raise SettingsError(
@@ -55,10 +59,10 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
     if path.is_dir():
         path = path / CONFIG_NAME
     if not path.is_file():
-        near = difflib.get_close_matches(name, presets(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"presets: {', '.join(presets())}"
+        near = [*difflib.get_close_matches(name, presets(), n=1), *filter(None, [catalogue.nearest(name)])]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"presets: {', '.join(presets())}; or detbox zoo list"
         raise SettingsError(
-            f"model {name!r} is neither a preset nor a pipeline.config",
+            f"model {name!r} is neither a preset nor a name in the zoo nor a pipeline.config",
             remedy=f"{hint} (--model / DETBOX_MODEL)",
         )
     return _read(path)

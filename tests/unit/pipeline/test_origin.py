@@ -110,3 +110,11 @@ def test_unknown_meta_architecture(make, tmp_path):
     (tmp_path / "a.config").write_text("train_config { batch_size: 2 }")
     with pytest.raises(SettingsError, match="model is missing"):
         make(model=str(tmp_path / "a.config"))
+
+
+def test_no_weights_on_request(make, hands, write_model):
+    """`none` takes a model's own checkpoint away, and no pipeline.config is looked for beside it."""
+    model = write_model("tiny", f'train_config {{ fine_tune_checkpoint: "{hands}/checkpoint/ckpt-0" }}')
+    assert make(model=model).fine_tune_checkpoint == f"{hands}/checkpoint/ckpt-0"
+    assert make(model=model, fine_tune_checkpoint="none").fine_tune_checkpoint == ""
+    assert make(fine_tune_checkpoint="none").origin == "preset tiny"
