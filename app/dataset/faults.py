@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class FaultCount:
-    """How often a kind of fault was met, what was done, and up to ten examples (`file: particulars`)."""
+    """How often a kind of fault was met, what was done, and examples (`file: particulars`) of it."""
 
     kind: str
     action: str
@@ -57,8 +57,9 @@ class FaultCount:
 
 @dataclass
 class Tally:
-    """Faults counted by kind and action. Holds examples, never all of them, so that it stays small."""
+    """Faults counted by kind and action, with up to `examples_max` examples of each, so that it stays small."""
 
+    examples_max: int = EXAMPLES_MAX
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class Tally:
         key = (fault.kind, fault.action)
         self.counts[key] = self.counts.get(key, 0) + 1
         examples = self.examples.setdefault(key, [])
-        if len(examples) < EXAMPLES_MAX:
+        if len(examples) < self.examples_max:
             examples.append(fault.example)
 
     def extend(self, faults: Iterable[Fault]) -> None:
@@ -77,7 +78,7 @@ class Tally:
         for key, count in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
             examples = self.examples.setdefault(key, [])
-            examples.extend(other.examples[key][: EXAMPLES_MAX - len(examples)])
+            examples.extend(other.examples[key][: self.examples_max - len(examples)])
 
     def rows(self) -> tuple[FaultCount, ...]:
         """The counts, the most frequent first."""

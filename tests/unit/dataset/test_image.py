@@ -127,3 +127,17 @@ def test_pixels_are_those_that_viewers_show(tmp_path, picture, orientation):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(image.UnusablePicture):
         image.pixels(path, "a.jpg")
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "L"}, {"orientation": 6}, {"size": (900, 600)}, {"mode": "CMYK"}])
+def test_a_glance_shows_the_picture_in_small(tmp_path, picture, options):
+    """The miniature is the picture as viewers show it, in grey; size and orientation are the file's."""
+    path = picture(tmp_path / "a.jpg", **{"size": (320, 240), **options})
+    seen = image.glance(path, "a.jpg")
+    assert (seen.raw, seen.orientation) == (options.get("size", (320, 240)), options.get("orientation", 1))
+    shown = Image.fromarray(image.pixels(path, "a.jpg")).convert("L").resize(image.MINIATURE, Image.Resampling.BOX)
+    assert np.abs(np.asarray(shown, float) - seen.miniature).mean() < 6
+    assert image.glance(path.read_bytes(), "a.jpg").digest == seen.digest
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(image.UnusablePicture):
+        image.glance(path, "a.jpg")
