@@ -1,7 +1,7 @@
 """The pictures of the chosen splits, read once, each picture once, with sound boxes and known classes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def collect(source: Path, reader: Reader, choice: Choice, fraction: float, seed:
     the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    parts = {TRAIN: _read(source, reader, choice.train, declared, tally)}
+    parts = {TRAIN: read(source, reader, choice.train, declared, tally)}
     if choice.eval:
-        parts[EVAL] = _read(source, reader, choice.eval, declared, tally)
+        parts[EVAL] = read(source, reader, choice.eval, declared, tally)
         _separate(parts, choice, str(source), tally)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     else:
@@ -51,9 +51,17 @@ def collect(source: Path, reader: Reader, choice: Choice, fraction: float, seed:
         raise DatasetError(
             "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
         )
+    classes = in_order(declared, used)
+    return Collection({part: list(pictures.values()) for part, pictures in parts.items()}, classes, names)
+
+
+def in_order(declared: Mapping[str, bool], used: Set[str]) -> tuple[str, ...]:
+    """The classes in the order of their ids: as declared (name: whether it only groups others), then the rest.
+
+    A super-category that no box uses is left out.
+    """
     classes = [name for name, group in declared.items() if name in used or not group]
-    classes += sorted(used - set(classes))
-    return Collection({part: list(pictures.values()) for part, pictures in parts.items()}, tuple(classes), names)
+    return (*classes, *sorted(used - set(classes)))
 
 
 def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:
@@ -71,8 +79,11 @@ def _most_frequent(tally: Tally) -> str:
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
-def _read(source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally) -> dict[str, Picture]:
-    """The pictures of a split by name, each once: the boxes of one listed twice are joined."""
+def read(source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally) -> dict[str, Picture]:
+    """The pictures of a split by name, each once: the boxes of one listed twice are joined.
+
+    Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `tally`.
+    """
     pictures: dict[str, Picture] = {}
     for item in reader.read(source, split):
         if isinstance(item, Fault):

@@ -61,19 +61,22 @@ class UnusablePicture(Exception):
         self.fault = fault
 
 
-def store(path: Path, name: str, max_side: int = 0) -> Stored:
-    """The picture at `path`, its longer side at most `max_side` pixels (0: as it is).
+def store(source: Path | bytes, name: str, max_side: int = 0) -> Stored:
+    """The picture in `source`, a file or its bytes, its longer side at most `max_side` pixels (0: as it is).
 
     Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes
     JPEG. Every picture is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is
     found here and not by the trainer. Raises UnusablePicture.
     """
-    return _open(path, name, lambda image, data: _stored(image, data, max_side))
+    return _open(source, name, lambda image, data: _stored(image, data, max_side))
 
 
-def pixels(path: Path, name: str) -> np.ndarray:
-    """The picture at `path` as uint8, height x width x 3, the way up that viewers show it. Raises UnusablePicture."""
-    return _open(path, name, lambda image, _: _pixels(image))
+def pixels(source: Path | bytes, name: str) -> np.ndarray:
+    """A picture, a file or its bytes, as uint8, height x width x 3, the way up that viewers show it.
+
+    Raises UnusablePicture.
+    """
+    return _open(source, name, lambda image, _: _pixels(image))
 
 
 def glance(source: Path | bytes, name: str) -> Glance:
