@@ -52,11 +52,11 @@ def draw(picture: np.ndarray, detections: Sequence[Labelled], groundtruth: Seque
     # The first, which has the best score, is drawn last.
     for item, box in reversed(list(zip(detections, boxes, strict=True))):
         _outline(pen, box, _colour(item), width)
-    font = _font(_letters(image, boxes))
+    letters = font(_letters(image, boxes))
     taken: list[Rectangle] = []
     for item, box in zip(detections, boxes, strict=True):
         if item.label:
-            taken.append(_write(pen, item.label, box, _colour(item), font, taken, image.size))
+            taken.append(_write(pen, item.label, box, _colour(item), letters, taken, image.size))
     return image
 
 
@@ -133,7 +133,7 @@ def _colour(item: Labelled) -> str:
 
 
 @functools.lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """DejaVu Sans of matplotlib's wheel, which has more alphabets than Pillow's own font."""
     found = importlib.util.find_spec("matplotlib")
     folders = found.submodule_search_locations if found and found.submodule_search_locations else []
