@@ -112,7 +112,7 @@ def test_a_long_line_is_thinned_and_keeps_its_ends():
     """A million points would make a page of many megabytes."""
     text = charts.lines("loss", {"loss": [(step, step % 7) for step in range(20_001)]})
     assert len(text) < 12_000
-    assert f"{charts.WIDTH - 8:.1f} " in text
+    assert f"{charts.WIDTH - charts._RIGHT:.1f} " in text
 
 
 def test_a_thinned_line_keeps_its_spikes_and_breaks():
