@@ -57,6 +57,9 @@ class Settings:
         "pixels of a stored picture's longer side at most; empty: twice what the model sees; 0: as they are",
         group="data",
     )
+    masks: bool | None = setting(
+        None, "store instance masks where the set has them; empty: where the model reads them", group="data"
+    )
     seed: Count = setting(0, "seed of splits, the sample, initial weights and shuffling", group="data")
     sample_pictures: Positive = setting(400, "pictures in the built-in sample", group="data")
 

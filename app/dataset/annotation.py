@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.dataset.masks import Mask
+
+Point = tuple[float, float, int]
+"""x and y in the unit of the box's corners; 0: not annotated, 1: hidden, 2: visible, as in COCO."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -10,7 +15,7 @@ class Box:
 
     Corners are in pixels of the annotated picture, or in fractions of it where `Picture.fractions` says so; x
     runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture,
-    None: the box's.
+    None: the box's. `keypoints` come in the order of the class's skeleton.
     """
 
     label: str
@@ -22,6 +27,9 @@ class Box:
     difficult: bool = False
     truncated: bool = False
     area: float | None = None
+    group_of: bool = False
+    mask: Mask | None = None
+    keypoints: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,8 @@ class Picture:
     """One picture of a data set with its boxes.
 
     `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the
-    annotation states them, 0 where it does not.
+    annotation states them, 0 where it does not. `path` is the picture's file, or with an `offset` the record file that
+    holds it in the record at that byte.
     """
 
     path: Path
@@ -38,6 +47,7 @@ class Picture:
     width: int = 0
     height: int = 0
     fractions: bool = False
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

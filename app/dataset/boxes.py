@@ -4,8 +4,10 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from app.dataset import faults
-from app.dataset.annotation import Box, Picture
+import numpy as np
+
+from app.dataset import faults, masks
+from app.dataset.annotation import Box, Picture, Point
 from app.dataset.faults import MENDED, Fault
 
 ASPECT_TOLERANCE = 0.01
@@ -44,7 +46,7 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
     view = raw[::-1] if orientation >= 5 else raw
     said = (picture.width, picture.height)
     if picture.fractions:
-        return 1.0, 1.0, False, []
+        return 1.0, 1.0, said == raw and said != view, []
     if not all(said) or said == view:
         return *map(float, view), False, []
     if said == raw:
@@ -68,11 +70,30 @@ def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
     }[orientation]  # fmt: skip
 
 
+def _moved(box: Box, width: float, height: float, orientation: int) -> Box:
+    """The box with its mask and its keypoints in fractions of the picture, turned by `orientation`."""
+    scale = np.array([width, height])
+
+    def move(points: np.ndarray) -> np.ndarray:
+        xs, ys = turned(*(points / scale).T, orientation)
+        return np.stack([xs, ys], 1)
+
+    def point(x: float, y: float, seen: int) -> Point:
+        x, y = turned(x / width, y / height, orientation)
+        return (x, y, seen) if seen and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0)
+
+    return dataclasses.replace(
+        box,
+        mask=box.mask and masks.moved(box.mask, move, orientation),
+        keypoints=tuple(point(*values) for values in box.keypoints),
+    )
+
+
 def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
     """The picture's boxes in fractions of the picture as viewers show it, and what had to be mended.
 
     Corners are clipped to the picture. `area` becomes a fraction of the picture's area. A box that lies
-    wholly outside is dropped.
+    wholly outside is dropped; a keypoint that does counts as not annotated.
     """
     width, height, rotate, found = frame(picture, raw, orientation)
     slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if picture.fractions else
@@ -95,5 +116,7 @@ def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[lis
             continue
         whole = (xmax - xmin) * (ymax - ymin)
         area = min(box.area / (width * height), whole) if box.area else whole
+        if box.mask or box.keypoints:
+            box = _moved(box, width, height, orientation if rotate else 1)
         kept.append(dataclasses.replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, area=area))
     return kept, found

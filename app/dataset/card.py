@@ -36,7 +36,7 @@ class Card:
     """What `prepare` made. `classes[i]` has the id `i + 1`. `splits` has `train` and `eval`.
 
     `fingerprint` stands for the contents of the set and the arguments, wherever it lies; `state` for the very
-    files on this disk, times included.
+    files on this disk, times included. `masks`: boxes have instance masks. `keypoints`: how many a box has.
     """
 
     source: str
@@ -48,6 +48,8 @@ class Card:
     arguments: dict[str, Any]
     fingerprint: str
     state: str
+    masks: bool = False
+    keypoints: int = 0
 
     @property
     def train(self) -> SplitCard:

@@ -8,7 +8,7 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".
 
 
 def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
-    """Files under `root`, sorted; without hidden ones, archives' leftovers and VOC's segmentation masks.
+    """Files under `root`, sorted; without hidden ones, archives' leftovers, VOC's and the pets' segmentation masks.
 
     Links to folders are followed, each folder once: large sets are often linked together.
     """
@@ -20,7 +20,7 @@ def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX", "Segmentation")))
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX", "Segmentation", "trimaps")))
         found += [
             Path(folder, file)
             for file in sorted(files)

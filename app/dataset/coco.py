@@ -1,13 +1,14 @@
 """Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split."""
 
 import json
+import math
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.dataset import faults
-from app.dataset.annotation import Box, Category, Picture
+from app.dataset import faults, masks, text
+from app.dataset.annotation import Box, Category, Picture, Point
 from app.dataset.catalogue import AmbiguousPicture, Catalogue
 from app.dataset.faults import MENDED, Fault
 from app.dataset.splits import SPLIT_NAME, named_in
@@ -30,13 +31,14 @@ def splits(source: Path) -> tuple[str, ...]:
     return tuple(name for name in _files(source) if name)
 
 
-def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
     """The pictures of one split, or without a name of all, in the order of the JSON's `images`."""
     root = _root(source)
     catalogue = Catalogue(root)
     for name, file in _files(source).items():
         if not split or name == split:
-            yield from _Document(file, file.relative_to(root).as_posix(), catalogue, name).items()
+            where = file.relative_to(root).as_posix()
+            yield from _Document(file, where, catalogue, name, masked).items()
 
 
 def _root(source: Path) -> Path:
@@ -67,8 +69,9 @@ def _is_coco(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            return text.find(b'"images"') >= 0 and text.find(b'"annotations"') >= 0
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            encoding = "utf-8" if data[:200].count(0) < 50 else "utf-16-le" if data[:2] != b"\xfe\xff" else "utf-16-be"
+            return all(data.find(key.encode(encoding)) >= 0 for key in ('"images"', '"annotations"'))
     except (OSError, ValueError):  # ValueError: an empty file can't be mapped.
         return False
 
@@ -79,15 +82,26 @@ def _without_outlines(node: dict) -> dict:
     return node
 
 
+def _packed_outlines(node: dict) -> dict:
+    """Packs outlines while the JSON is parsed, for the same reason; text says why one can't be read."""
+    if node.get("segmentation"):
+        try:
+            node["segmentation"] = masks.of_coco(node["segmentation"])
+        except ValueError as error:
+            node["segmentation"] = str(error)
+    return node
+
+
 class _Document:
     """One COCO file, taken apart."""
 
-    def __init__(self, file: Path, where: str, catalogue: Catalogue, split: str):
-        self.file, self.where, self.catalogue, self.split = file, where, catalogue, split
+    def __init__(self, file: Path, where: str, catalogue: Catalogue, split: str, masked: bool):
+        self.file, self.where, self.catalogue, self.split, self.masked = file, where, catalogue, split, masked
 
     def items(self) -> Iterator[Picture | Category | Fault]:
         try:
-            content = json.loads(self.file.read_bytes(), object_hook=_without_outlines)
+            hook = _packed_outlines if self.masked else _without_outlines
+            content = json.loads(text.decode(self.file.read_bytes()), object_hook=hook)
         except (OSError, ValueError, RecursionError) as error:
             yield Fault(faults.ANNOTATION_UNREADABLE, self.where, " ".join(str(error).split()))
             return
@@ -99,8 +113,13 @@ class _Document:
             box = self._box(row, labels, boxes)
             if isinstance(box, Fault):
                 yield box
-            else:
-                boxes[_key(row.get("image_id"))].append(box)
+                continue
+            boxes[_key(row.get("image_id"))].append(box)
+            where = f"{self.where} annotation {row.get('id')}"
+            if isinstance(row.get("segmentation"), str):
+                yield Fault(faults.MASK_UNREADABLE, where, row["segmentation"][:120], MENDED)
+            if row.get("keypoints") and not box.keypoints:
+                yield from _keypoint_fault(row["keypoints"], where)
         for image in images:
             yield from self._picture(image, boxes)
 
@@ -131,11 +150,12 @@ class _Document:
             x, y, width, height = (float(value) for value in row["bbox"])
         except (KeyError, TypeError, ValueError, OverflowError):
             return Fault(faults.BOX_UNREADABLE, where, f"bbox {str(row.get('bbox'))[:60]}")
-        area = row.get("area")
+        area, mask = row.get("area"), row.get("segmentation")
         return Box(
             label, x, y, x + width, y + height,
             is_crowd=row.get("iscrowd") in (1, True),
             area=float(area) if isinstance(area, int | float) and 0 < area < 1e12 else None,
+            mask=mask if isinstance(mask, masks.Mask) else None, keypoints=_keypoints(row.get("keypoints")),
         )  # fmt: skip
 
     def _picture(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[Picture | Fault]:
@@ -156,6 +176,23 @@ class _Document:
             yield Fault(faults.SIZE_MISSING, name, "taken from the picture", MENDED)
             width = height = 0
         yield Picture(found, name, tuple(boxes[_key(image.get("id"))]), round(width), round(height))
+
+
+def _keypoints(said: Any) -> tuple[Point, ...]:
+    """`x, y, v, x, y, v ...`; nothing where it is no such list or no point is annotated."""
+    if not isinstance(said, list) or len(said) % 3:
+        return ()
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in said):
+        return ()
+    points = zip(said[0::3], said[1::3], said[2::3], strict=True)
+    found = tuple((float(x), float(y), min(max(int(seen), 0), 2)) for x, y, seen in points)
+    return found if any(seen for _, _, seen in found) else ()
+
+
+def _keypoint_fault(said: Any, where: str) -> Iterator[Fault]:
+    """The fault of keypoints that could not be read; a list of points that are not annotated has none."""
+    if not (isinstance(said, list) and len(said) % 3 == 0 and not any(said[2::3])):
+        yield Fault(faults.KEYPOINTS_UNREADABLE, where, str(said)[:60], MENDED)
 
 
 def _key(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.dataset import boxes, faults, splits
 from app.dataset.annotation import Box, Category, Picture
-from app.dataset.faults import MENDED, Fault, Tally
+from app.dataset.faults import KEPT, MENDED, Fault, Tally
 from app.dataset.formats import Reader
 from app.dataset.splits import EVAL, TRAIN, Choice
 from app.errors import DatasetError
@@ -15,26 +15,38 @@ from app.errors import DatasetError
 
 @dataclass(frozen=True)
 class Collection:
-    """The pictures of both splits, the classes in the order of their ids, and the splits' names."""
+    """The pictures of both splits, the classes in the order of their ids, and the splits' names.
+
+    `masked`: some box has a mask. `keypoints`: how many the box with the most has.
+    """
 
     pictures: Mapping[str, list[Picture]]
     classes: tuple[str, ...]
     names: Mapping[str, str]
+    masked: bool = False
+    keypoints: int = 0
 
 
-def collect(source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally) -> Collection:
+def collect(
+    source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally, masked: bool = False
+) -> Collection:
     """Reads the chosen splits and adds what was wrong to `tally`.
 
-    Without a split for evaluation a `fraction` is held out. Pictures in both splits are taken out of
-    training, unless the splits were named by the user: that is refused. Raises DatasetError where a split or
-    the whole set turns out empty.
+    Without a split for evaluation a `fraction` is held out; an only picture is trained and evaluated on. Pictures in
+    both splits are taken out of training, unless the splits were named by the user: that is refused. Raises
+    DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    parts = {TRAIN: read(source, reader, choice.train, declared, tally)}
+    parts = {TRAIN: read(source, reader, choice.train, declared, tally, masked)}
     if choice.eval:
-        parts[EVAL] = read(source, reader, choice.eval, declared, tally)
+        parts[EVAL] = read(source, reader, choice.eval, declared, tally, masked)
         _separate(parts, choice, str(source), tally)
         names = {TRAIN: choice.train, EVAL: choice.eval}
+    elif len(parts[TRAIN]) == 1:
+        # Enough to see whether a model can learn it at all, which is what a set of one picture is for.
+        tally.add(Fault(faults.ONLY_PICTURE, next(iter(parts[TRAIN])), "its metrics say nothing", KEPT))
+        parts[EVAL] = parts[TRAIN]
+        names = dict.fromkeys(parts, choice.train or "the whole set")
     else:
         chosen = splits.hold_out({n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed)
         parts = {
@@ -46,13 +58,17 @@ def collect(source: Path, reader: Reader, choice: Choice, fraction: float, seed:
     for part, pictures in parts.items():
         if not pictures:
             raise nothing_left(part, names[part], str(source), tally)
-    used = {box.label for pictures in parts.values() for picture in pictures.values() for box in picture.boxes}
+    kept = [box for pictures in parts.values() for picture in pictures.values() for box in picture.boxes]
+    used = {box.label for box in kept}
     if not used:
         raise DatasetError(
             "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
         )
     classes = in_order(declared, used)
-    return Collection({part: list(pictures.values()) for part, pictures in parts.items()}, classes, names)
+    return Collection(
+        {part: list(pictures.values()) for part, pictures in parts.items()}, classes, names,
+        masked=any(box.mask for box in kept), keypoints=max((len(box.keypoints) for box in kept), default=0),
+    )  # fmt: skip
 
 
 def in_order(declared: Mapping[str, bool], used: Set[str]) -> tuple[str, ...]:
@@ -79,13 +95,15 @@ def _most_frequent(tally: Tally) -> str:
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
-def read(source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally) -> dict[str, Picture]:
+def read(
+    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally, masked: bool = False
+) -> dict[str, Picture]:
     """The pictures of a split by name, each once: the boxes of one listed twice are joined.
 
     Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `tally`.
     """
     pictures: dict[str, Picture] = {}
-    for item in reader.read(source, split):
+    for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
             tally.add(item)
         elif isinstance(item, Category):

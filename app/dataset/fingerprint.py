@@ -9,7 +9,7 @@ from typing import Any
 
 from app.dataset.catalogue import SUFFIXES, walk
 
-LAYOUT = 1
+LAYOUT = 2
 """To be raised when the same data set makes other records than before."""
 
 

@@ -1,10 +1,11 @@
 """The formats of data sets that can be read, in one table."""
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from app.dataset import coco, label_table, voc, yolo
+from app.dataset import coco, foreign, label_table, pet, tfrecord, voc, yolo
 from app.dataset.annotation import Category, Picture
 from app.dataset.faults import Fault
 from app.errors import DatasetError
@@ -21,42 +22,81 @@ class Reader(Protocol):
     def splits(self, source: Path) -> tuple[str, ...]:
         """The names of the set's own splits."""
 
-    def read(self, source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
-        """The pictures of a split, or without a name of the whole set; declared classes; and every fault."""
+    def read(self, source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
+        """The pictures of a split, or without a name of the whole set; declared classes; and every fault.
+
+        `masked`: with instance masks, where the set has them.
+        """
 
 
-READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, label_table)}
+READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, label_table, pet, tfrecord)}
+"""Those that detbox reads itself; the rest is left to Datumaro (`foreign`)."""
 
 
 def choose(source: Path, name: str = "auto") -> tuple[Reader, str]:
     """The reader for `source` and why.
 
-    Raises DatasetError where there is nothing, the format is unknown, or several fit: it never guesses.
+    Datumaro is asked only where its format is named, or no reader of our own fits. Raises DatasetError where there is
+    nothing, the format is unknown, or several fit: it never guesses.
     """
     where = str(source)
     if not source.exists():
         raise DatasetError("no such file or folder", where=where, remedy="--dataset / DETBOX_DATASET")
-    if name != "auto" and name not in READERS:
-        raise DatasetError(
-            f"format {name!r} is unknown", where=where, remedy=f"one of auto, {', '.join(READERS)}: --format"
-        )
-    reasons = {reader.NAME: reader.recognise(source) for reader in READERS.values()}
-    fitting = {known: reason for known, reason in reasons.items() if reason}
+    if name not in ("auto", *READERS):
+        return _foreign(source, name)
+    fitting = {known: reason for known, reader in READERS.items() if (reason := reader.recognise(source))}
     if name != "auto":
         if name not in fitting:
             others = f"; it looks like {', '.join(fitting)}" if fitting else ""
             raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy="--format / DETBOX_FORMAT")
         return READERS[name], f"named; {fitting[name]}"
-    if len(fitting) == 1:
-        known, reason = next(iter(fitting.items()))
-        return READERS[known], reason
-    if fitting:
+    for known in list(fitting):
+        fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
+    if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
         raise DatasetError(f"several formats fit ({found})", where=where, remedy="name one: --format / DETBOX_FORMAT")
-    raise DatasetError(
-        f"no known format{_contents(source)}", where=where,
-        remedy=f"one of {', '.join(READERS)}; see docs/datasets.md",
-    )  # fmt: skip
+    if fitting:
+        known, reason = next(iter(fitting.items()))
+        return READERS[known], reason
+    return _recognised_by_datumaro(source)
+
+
+def _foreign(source: Path, name: str) -> tuple[Reader, str]:
+    """The reader of a format by its name in Datumaro."""
+    known = foreign.names() if foreign.is_installed() else ()
+    if foreign.is_installed() and name not in known:
+        near = difflib.get_close_matches(name, [*READERS, *known], n=1)
+        raise DatasetError(
+            f"format {name!r} is unknown",
+            where=str(source),
+            remedy=f"did you mean --format={near[0]}?"
+            if near
+            else f"one of auto, {', '.join((*READERS, *known))}: --format / DETBOX_FORMAT",
+        )
+    if not known:
+        near = difflib.get_close_matches(name, READERS, n=1)
+        hint = f"did you mean --format={near[0]}? Else: " if near else f"one of auto, {', '.join(READERS)}, or "
+        raise DatasetError(
+            f"format {name!r} is unknown without Datumaro", where=str(source), remedy=hint + foreign.INSTALL
+        )
+    return foreign.Foreign(name), f"named, read by Datumaro {foreign.version()}"
+
+
+def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
+    where, ours = str(source), f"one of {', '.join(READERS)}; see docs/datasets.md"
+    nothing = f"no known format{_contents(source)}"
+    if not foreign.is_installed():
+        raise DatasetError(nothing, where=where, remedy=f"{ours}; for CVAT, LabelMe, KITTI and more {foreign.INSTALL}")
+    found = foreign.recognise(source)
+    if len(found) > 1:
+        raise DatasetError(
+            f"several formats fit, says Datumaro ({', '.join(found)})",
+            where=where,
+            remedy="name one: --format / DETBOX_FORMAT",
+        )
+    if not found:
+        raise DatasetError(nothing, where=where, remedy=ours)
+    return foreign.Foreign(found[0]), f"recognised and read by Datumaro {foreign.version()}"
 
 
 def _contents(source: Path) -> str:

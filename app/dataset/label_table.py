@@ -2,16 +2,19 @@
 ymax."""
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.dataset import faults
+from app.dataset import faults, text
 from app.dataset.annotation import Box, Picture
 from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
 from app.dataset.faults import MENDED, Fault
 from app.dataset.splits import SPLIT_NAME, named_in
 
 NAME = "csv"
+DELIMITERS = (",", ";", "\t")
+_NUMBERS = {"width", "height", "xmin", "ymin", "xmax", "ymax"}
 COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -26,7 +29,7 @@ def splits(source: Path) -> tuple[str, ...]:
     return tuple(name for name in _files(source) if name)
 
 
-def read(source: Path, split: str = "") -> Iterator[Picture | Fault]:
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Fault]:
     """The pictures of one split, or without a name all, in the order of their first rows."""
     root = _root(source)
     catalogue = Catalogue(root)
@@ -60,20 +63,33 @@ def _files(source: Path) -> dict[str, list[Path]]:
 
 
 def _header(path: Path) -> list[str]:
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        return [name.strip().lower() for name in file.readline(4096).strip().split(",")]
+    with open(path, "rb") as file:
+        line = next(iter(text.decode(file.read(4096)).splitlines()), "")
+    return [name.strip(' "').lower() for name in line.split(_delimiter(line))]
+
+
+def _delimiter(header: str) -> str:
+    """What parts the columns: a comma, or what spreadsheets of many countries write for it."""
+    return max(DELIMITERS, key=header.count)
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = csv.reader(line.replace("\0", "") for line in file)
-        try:
-            header = [name.strip().lower() for name in next(lines, [])]
-            for line in lines:
-                if any(line):
-                    yield {key: value.strip() for key, value in zip(header, line, strict=False)}
-        except csv.Error:  # A field of absurd length: what comes after it can't be trusted.
-            return
+    content = text.read(path).replace("\0", "")
+    delimiter = _delimiter(content.split("\n", 1)[0])
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    try:
+        header = [name.strip().lower() for name in next(lines, [])]
+        for line in lines:
+            if any(line):
+                row = {key: value.strip() for key, value in zip(header, line, strict=False)}
+                yield {k: _point(v) if k in _NUMBERS else v for k, v in row.items()} if delimiter != "," else row
+    except csv.Error:  # A field of absurd length: what comes after it can't be trusted.
+        return
+
+
+def _point(number: str) -> str:
+    """A number with a decimal comma, which goes with semicolons, with a point."""
+    return number.replace(",", ".")
 
 
 def _picture(
@@ -104,8 +120,8 @@ def _picture(
     yield Picture(found, catalogue.name(found), tuple(boxes), round(width), round(height))
 
 
-def _number(text: str | None) -> float | None:
+def _number(said: str | None) -> float | None:
     try:
-        return float(text)
+        return float(said)
     except (TypeError, ValueError):
         return None

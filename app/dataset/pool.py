@@ -49,7 +49,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
 
 
 def _size(plan: list[Shard]) -> int:
-    paths = (picture.path for shard in plan for picture in shard.pictures)
+    paths = {picture.path for shard in plan for picture in shard.pictures}
     return sum(path.stat().st_size for path in paths if path.exists())
 
 

@@ -39,21 +39,23 @@ def prepare(
     num_shards: int = 0,
     seed: int = 0,
     max_side: int = 0,
+    masked: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Card:
     """Writes the records of the data set `source` and its card into the folder `target`, whole or not at all.
 
-    `format` is `auto` or a name in `formats.READERS`. Splits: see `splits.choose`; without own ones
+    `format` is `auto`, a name in `formats.READERS` or one of Datumaro's. Splits: see `splits.choose`; without own ones
     `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of pictures. `max_side`: pixels that
-    a stored picture's longer side has at most, 0: no limit. `workers` None: a process for each CPU.
+    a stored picture's longer side has at most, 0: no limit. `masked`:
+    instance masks are stored too, where the set has them. `workers` None: a process for each CPU.
     `progress(done, of)` counts pictures. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
     try:
         return _prepare(
             source.resolve(), target.resolve(), format, train_split, eval_split, eval_fraction,
-            num_shards, seed, max_side, workers, progress,
+            num_shards, seed, max_side, masked, workers, progress,
         )  # fmt: skip
     except OSError as error:
         raise DatasetError(
@@ -63,7 +65,7 @@ def prepare(
 
 def _prepare(
     source: Path, target: Path, format: str, train_split: str, eval_split: str, eval_fraction: float,
-    num_shards: int, seed: int, max_side: int, workers: int | None, progress: Progress | None,
+    num_shards: int, seed: int, max_side: int, masked: bool, workers: int | None, progress: Progress | None,
 ) -> Card:  # fmt: skip
     started = time.monotonic()
     reader, reason = formats.choose(source, format)
@@ -76,6 +78,7 @@ def _prepare(
         "num_shards": num_shards,
         "seed": seed,
         "max_side": max_side,
+        "masked": masked,
     }
     print_, state = fingerprint.take(source, arguments, without=target)
     present = cards.read(target)
@@ -87,7 +90,7 @@ def _prepare(
     log.info("prepare: format %s, because of %s", reader.NAME, reason)
 
     tally = Tally()
-    found = collection.collect(source, reader, choice, eval_fraction, seed, tally)
+    found = collection.collect(source, reader, choice, eval_fraction, seed, tally, masked)
     with runs.replacing(target) as folder:
         folder.mkdir()
         plan = list(_plan(found, folder, num_shards, seed, max_side))
@@ -106,6 +109,8 @@ def _prepare(
             arguments=arguments,
             fingerprint=print_,
             state=state,
+            masks=found.masked,
+            keypoints=found.keypoints,
         )
         runs.write_json(folder / cards.FILE_NAME, made.to_json())
     _tell(made, time.monotonic() - started)
@@ -138,7 +143,10 @@ def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side:
             random.Random(seed).shuffle(pictures)
         count = min(num_shards or _shard_count(len(pictures), part), len(pictures))
         for index, some in enumerate(_dealt(pictures, count)):
-            yield Shard(folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side)
+            yield Shard(
+                folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side,
+                masked=found.masked, keypoints=found.keypoints,
+            )  # fmt: skip
 
 
 def _shard_count(pictures: int, part: str) -> int:
@@ -158,7 +166,7 @@ def _copies(written: list[Written], tally: Tally) -> None:
     for result in written:
         if result.split == EVAL:
             for digest, name in result.digests.items():
-                if digest in known:
+                if known.get(digest, name) != name:
                     tally.add(Fault(faults.PICTURE_COPIED, name, f"also {known[digest]}", faults.KEPT))
 
 

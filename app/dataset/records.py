@@ -34,12 +34,23 @@ def append(file: BinaryIO, data: bytes) -> None:
 
 
 def read_raw(path: Path) -> Iterator[bytes]:
-    """The records of one file, each checked against its checksums.
+    """The records of one file, each checked. Raises DatasetError, as `scan` does."""
+    return (data for _, data in scan(path))
+
+
+def read_at(path: Path, offset: int) -> bytes:
+    """The record that begins at byte `offset` of a file. Raises DatasetError, as `scan` does."""
+    return next(scan(path, offset))[1]
+
+
+def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The records of one file from byte `start` on, each with its offset and checked against its checksums.
 
     Raises DatasetError that names the file and the byte offset where it is cut short or damaged.
     """
     try:
         with open(path, "rb") as file:
+            file.seek(start)
             while True:
                 offset = file.tell()
                 header = file.read(_HEADER.size)
@@ -56,7 +67,7 @@ def read_raw(path: Path) -> Iterator[bytes]:
                     raise _damaged(path, offset, "cut short")
                 if _FOOTER.unpack(footer)[0] != _masked_crc(data):
                     raise _damaged(path, offset, "damaged: the checksum differs")
-                yield data
+                yield offset, data
     except OSError as error:
         raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
 

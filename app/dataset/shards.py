@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.dataset import boxes, example, faults, image, records
+from app.dataset import boxes, example, faults, image, masks, records
 from app.dataset.annotation import Box, Picture
 from app.dataset.faults import MENDED, Fault, Tally
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A record file to be written. `ids` gives the id (from 1) of each class."""
+    """A record file to be written.
+
+    `ids` gives the id (from 1) of each class. `masked`: boxes have masks. `keypoints`: how many a box has, 0: none.
+    """
 
     path: Path
     split: str
     pictures: tuple[Picture, ...]
     ids: Mapping[str, int]
     max_side: int
+    masked: bool = False
+    keypoints: int = 0
 
 
 @dataclass
@@ -41,7 +46,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
     with open(shard.path, "wb") as file:
         for picture in shard.pictures:
             try:
-                stored = image.store(picture.path, picture.name, shard.max_side)
+                stored = image.store(source(picture), picture.name, shard.max_side)
             except image.UnusablePicture as unusable:
                 result.faults.add(unusable.fault)
                 done()
@@ -53,7 +58,12 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             kept, found = boxes.place(picture, stored.raw, stored.orientation)
             result.faults.extend(found)
             digest = hashlib.sha256(stored.data)
-            records.append(file, example.encode(features(picture.name, stored, digest.hexdigest(), kept, shard.ids)))
+            values = features(picture.name, stored, digest.hexdigest(), kept, shard.ids)
+            if shard.masked:
+                values.update(mask_features(stored, kept))
+            if shard.keypoints:
+                values.update(keypoint_features(kept, shard.keypoints))
+            records.append(file, example.encode(values))
             result.pictures += 1
             result.pictures_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
@@ -61,6 +71,13 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.digests[digest.digest()] = picture.name
             done()
     return result
+
+
+def source(picture: Picture) -> Path | bytes:
+    """Where the picture's pixels are: its file, or the bytes in the record that holds it. Raises DatasetError."""
+    if picture.offset is None:
+        return picture.path
+    return example.decode(records.read_at(picture.path, picture.offset))["image/encoded"][0]
 
 
 def features(
@@ -86,4 +103,22 @@ def features(
         "image/object/area": ("float_list", [box.area * pixels for box in kept]),
         "image/object/difficult": ("int64_list", [int(box.difficult) for box in kept]),
         "image/object/truncated": ("int64_list", [int(box.truncated) for box in kept]),
+        "image/object/group_of": ("int64_list", [int(box.group_of) for box in kept]),
+    }
+
+
+def mask_features(stored: image.Stored, kept: list[Box]) -> dict[str, tuple[str, example.Values]]:
+    """A PNG of 0 and 1 in the size of the stored picture for each box; empty where the set has none for it."""
+    return {"image/object/mask": ("bytes_list", [masks.draw(box.mask, stored.width, stored.height) for box in kept])}
+
+
+def keypoint_features(kept: list[Box], count: int) -> dict[str, tuple[str, example.Values]]:
+    """`count` keypoints a box, in fractions, those that are not annotated at 0, 0; as create_coco_tf_record has it."""
+    padded = [(*box.keypoints, *[(0.0, 0.0, 0)] * count)[:count] for box in kept]
+    points = [point for some in padded for point in some]
+    return {
+        "image/object/keypoint/x": ("float_list", [x for x, _, _ in points]),
+        "image/object/keypoint/y": ("float_list", [y for _, y, _ in points]),
+        "image/object/keypoint/visibility": ("int64_list", [seen for _, _, seen in points]),
+        "image/object/keypoint/num": ("int64_list", [sum(seen > 0 for _, _, seen in some) for some in padded]),
     }

@@ -11,7 +11,7 @@ from app.errors import DatasetError
 TRAIN, EVAL = "train", "eval"
 SPLIT_NAME = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
 """What sets call their splits, as names of folders and in names of files; with a year in COCO's."""
-_TRAIN_NAMES = (r"train\d*", r"training\d*")
+_TRAIN_NAMES = (r"train\d*", r"training\d*", r"trainval\d*")
 _EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
 
 
@@ -37,8 +37,9 @@ def named_in(text: str) -> str:
 def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> Choice:
     """The names of the splits to train and to evaluate on, out of the set's `own`.
 
-    Named ones win; else `train`, and the first there is of `val`, `valid`, `validation`, `eval`, `test` (each
-    also with a year, as COCO's `val2017`). Raises DatasetError for a name that the set does not have.
+    Named ones win; else `train` (or `trainval` where there is none), and the first there is of `val`,
+    `valid`, `validation`, `eval`, `test` (each also with a year, as COCO's `val2017`). Raises DatasetError for a
+    name that the set does not have.
     """
     there = f"it has {', '.join(own)}" if own else "it has no splits of its own"
     for flag, name in (("train_split", train_split), ("eval_split", eval_split)):

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
 
-from app.dataset import faults
+from app.dataset import faults, text
 from app.dataset.annotation import Box, Category, Picture
 from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
 from app.dataset.faults import MENDED, Fault
@@ -40,7 +40,7 @@ def splits(source: Path) -> tuple[str, ...]:
     return tuple(sorted(set(named))) if named and all(named) else ()
 
 
-def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
     """The pictures of one split in the order of its list, or without a name all of them."""
     catalogue = Catalogue(source)
     used = set()
@@ -48,7 +48,7 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
         if missing:
             yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
             continue
-        for item in _picture(path, catalogue, split):
+        for item in picture(path, catalogue, split):
             if isinstance(item, Picture):
                 used.add(item.path)
             yield item
@@ -60,7 +60,7 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
 def _image_sets(source: Path) -> list[Path]:
     """The lists of whole splits. Those of a class (`dog_train.txt`) have a second column of 1 or -1."""
     lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
-    return [path for path in lists if len(_raw(path).split(b"\n", 1)[0].split()) <= 1]
+    return [path for path in lists if len(text.read(path).split("\n", 1)[0].split()) <= 1]
 
 
 def _folder_split(path: Path, source: Path) -> str:
@@ -73,10 +73,7 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
     lists = [path for path in _image_sets(source) if path.stem == split] if split else []
     for path in lists:
         folder = path.parent.parent.parent / "Annotations"
-        for line in _raw(path).decode("utf-8-sig", errors="replace").splitlines():
-            name = line.strip()
-            if not name:
-                continue
+        for name in text.lines(path):
             file = folder / f"{name}.xml"
             if not file.is_file():  # Some tools write file names where VOC has stems.
                 file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
@@ -85,7 +82,8 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
         yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
 
 
-def _picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | Fault]:
+def picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | Fault]:
+    """The picture that an XML file annotates, and what was wrong with the file."""
     where = catalogue.name(path)
     try:
         root = parse(_raw(path))
@@ -170,9 +168,9 @@ def _decoded(data: bytes) -> str:
     raise ValueError("text in no known encoding")
 
 
-def _number(text: str | None) -> float | None:
+def _number(said: str | None) -> float | None:
     try:
-        return float(text)
+        return float(said)
     except (TypeError, ValueError):
         return None
 

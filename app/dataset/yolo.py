@@ -1,11 +1,12 @@
 """Reader of YOLO: a text file of normalized boxes for each picture, with `data.yaml` or a list of names."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
 
-from app.dataset import faults
+from app.dataset import faults, masks, text
 from app.dataset.annotation import Box, Category, Picture
 from app.dataset.catalogue import SUFFIXES, Catalogue, walk
 from app.dataset.faults import Fault
@@ -33,7 +34,7 @@ def splits(source: Path) -> tuple[str, ...]:
     return tuple(_splits(source))
 
 
-def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
     """The pictures of one split, or without a name all. One without a text file is one without objects."""
     root = _root(source)
     names = _names(source)
@@ -43,8 +44,8 @@ def read(source: Path, split: str = "") -> Iterator[Picture | Category | Fault]:
         file = _label_file(path)
         where = catalogue.name(file) if file.is_relative_to(root) else file.name
         boxes = []
-        for line in _lines(file):
-            box = _box(line, names, where)
+        for line in text.lines(file):
+            box = _box(line, names, where, masked)
             if isinstance(box, Fault):
                 yield box
             else:
@@ -69,8 +70,8 @@ def _table(path: Path) -> dict:
     if path.suffix not in (".yaml", ".yml"):
         return {}
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        table = yaml.safe_load(text.read(path))
+    except (ValueError, yaml.YAMLError, RecursionError):
         return {}
     fits = isinstance(table, dict) and "names" in table and any(key in table for key in _SPLIT_KEYS)
     return table if fits else {}
@@ -81,7 +82,7 @@ def _names(source: Path) -> dict[int, str]:
     path = _names_file(source)
     if path is None:
         return {}
-    said = _table(path).get("names") or _lines(path)
+    said = _table(path).get("names") or text.lines(path)
     pairs = said.items() if isinstance(said, dict) else enumerate(said if isinstance(said, list) else [])
     texts = {str(key): " ".join(str(name).split()) for key, name in pairs}
     return dict(sorted((int(key), name) for key, name in texts.items() if key.isdecimal() and name))
@@ -115,7 +116,7 @@ def _listed(said: object, table: dict, root: Path) -> list[Path]:
         if place.is_dir() and place != root:
             pictures += walk(place, SUFFIXES)
         elif place.is_file():
-            pictures += [path for path in (_below(root, line) for line in _lines(place)) if path.is_file()]
+            pictures += [path for path in (_below(root, line) for line in text.lines(place)) if path.is_file()]
     return pictures
 
 
@@ -137,28 +138,20 @@ def _label_file(picture: Path) -> Path:
     return picture.with_suffix(".txt")
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError:
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def _is_label(path: Path) -> bool:
-    lines = _lines(path)[:3]
+    lines = text.lines(path)[:3]
     return bool(lines) and all(isinstance(_values(line), list) for line in lines)
 
 
 def _values(line: str) -> list[float] | None:
     try:
-        values = [float(text) for text in line.split()]
+        values = [float(word) for word in line.split()]
     except ValueError:
         return None
     return values if len(values) >= 5 and values[0] == values[0] // 1 >= 0 else None
 
 
-def _box(line: str, names: dict[int, str], where: str) -> Box | Fault:
+def _box(line: str, names: dict[int, str], where: str, masked: bool) -> Box | Fault:
     """A box of `class x_centre y_centre width height`, or around the outline `class x y x y x y ...`."""
     values = _values(line)
     if values is None:
@@ -167,6 +160,7 @@ def _box(line: str, names: dict[int, str], where: str) -> Box | Fault:
     if label is None:
         return Fault(faults.LABEL_UNKNOWN, where, f"class {values[0]:g}")
     if len(values) >= 7 and len(values) % 2:
-        return Box(label, min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2]))
+        mask = masks.of_outlines([values[1:]]) if masked and all(map(math.isfinite, values)) else None
+        return Box(label, min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2]), mask=mask)
     x, y, width, height = values[1:5]
     return Box(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2)

@@ -35,7 +35,14 @@ def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
         num_shards=settings.num_shards,
         seed=settings.seed,
         max_side=_max_side(settings),
+        masked=_reads_masks(settings) if settings.masks is None else settings.masks,
     )
+    if not card.masks and _reads_masks(settings):
+        raise SettingsError(
+            "the model learns instance masks, and no box of the data set has one",
+            where=settings.dataset or "the built-in sample",
+            remedy="choose a model of boxes: --model / DETBOX_MODEL; or see --masks / DETBOX_MASKS",
+        )
     text = label_map_text(card)
     if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
         raise SettingsError(
@@ -97,6 +104,14 @@ def _max_side(settings: Settings) -> int:
         return settings.max_side
     seen = architecture.picture_size(origin.find_origin(settings.model, settings.fine_tune_checkpoint).config)
     return STORED_PER_SEEN * max(seen) if seen else 0
+
+
+def _reads_masks(settings: Settings) -> bool:
+    """Whether the model's input has instance masks, as Mask R-CNN's has."""
+    from app.pipeline import origin
+
+    config = origin.find_origin(settings.model, settings.fine_tune_checkpoint).config
+    return config.train_input_reader.load_instance_masks
 
 
 def _builtin_sample(run: runs.Run, settings: Settings) -> Path:

@@ -310,9 +310,15 @@ def test_sets_with_nothing_in_them_are_refused(voc, voc_xml, tmp_path):
     (root / "JPEGImages" / "a.jpg").write_bytes(b"\xff\xd8")
     assert "no usable picture for training" in refused(root, target)
     assert "picture not readable" in refused(root, target)
-    assert "no usable picture for evaluation" in refused(voc({"a": [DOG]}, folder="4"), target)
     outside = voc({"a": [("dog", 90, 90, 99, 99)], "b": [DOG]}, {"train": ["a"], "val": ["b"]}, folder="5")
     assert "no training picture has a usable box" in refused(outside, target)
+
+
+def test_an_only_picture_is_trained_and_evaluated_on(voc, tmp_path):
+    """A set of one picture is enough to see whether a model can learn it; the card says that its metrics are void."""
+    card = prepare(voc({"a": [DOG]}), tmp_path / "records")
+    assert (card.train.pictures, card.eval.pictures, card.eval.source) == (1, 1, "the whole set")
+    assert kinds(card) == {faults.ONLY_PICTURE: ("kept", 1)}
 
 
 def test_a_full_disk_is_one_line(animals, tmp_path, monkeypatch):

@@ -1,0 +1,146 @@
+"""Instance masks: outlines or bitmaps of an annotation, drawn for the stored picture.
+
+A mask travels packed: outlines as float32, bitmaps in COCO's run-length code. Drawn, it is a one-channel PNG of 0 and
+1, which upstream's decoder reads as `image/object/mask` with `mask_type: PNG_MASKS`.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_masks
+
+POINTS_MAX = 100_000
+"""Numbers of an outline above which it is no outline."""
+PIXELS_MAX = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """One object's mask.
+
+    Either `outlines`: each x, y, x, y ... as float32 in the unit of the box's corners; or `runs`, a run-length code of
+    COCO, of a bitmap of `size` (height, width), turned by the EXIF `orientation` before it is drawn.
+    """
+
+    outlines: tuple[bytes, ...] = ()
+    runs: bytes = b""
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+
+
+def of_outlines(outlines: Sequence[Sequence[float]]) -> Mask:
+    """The mask of outlines `[x, y, x, y ...]`. Raises ValueError for what is no outline."""
+    packed = []
+    for outline in outlines:
+        values = np.asarray(outline, np.float32)
+        if values.ndim != 1 or values.size < 6 or values.size % 2 or values.size > POINTS_MAX:
+            raise ValueError("an outline needs three points at least, of two numbers each")
+        if not np.isfinite(values).all():
+            raise ValueError("an outline with numbers that are none")
+        packed.append(values.tobytes())
+    if not packed:
+        raise ValueError("no outline")
+    return Mask(outlines=tuple(packed))
+
+
+def of_bitmap(bitmap: np.ndarray) -> Mask:
+    """The mask of a bitmap [height, width], of anything that is zero outside."""
+    runs = coco_masks.encode(np.asfortranarray(bitmap != 0, np.uint8))
+    return Mask(runs=runs["counts"], size=tuple(map(int, runs["size"])))
+
+
+def of_png(data: bytes) -> Mask:
+    """The mask of an encoded picture. Raises ValueError where it is none."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return of_bitmap(np.asarray(image.convert("L") if image.mode not in ("L", "1", "P") else image))
+    except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes.
+        raise ValueError(" ".join(str(error).split())[:120]) from None
+
+
+def of_coco(said: Any) -> Mask:
+    """The mask of a COCO `segmentation`: outlines, or run lengths as numbers or packed. Raises ValueError."""
+    try:
+        if isinstance(said, dict):
+            height, width = (int(side) for side in said["size"])
+            if height < 1 or width < 1 or height * width > PIXELS_MAX:
+                raise ValueError(f"a bitmap of {width}x{height}")
+            return _of_runs(said["counts"], height, width)
+        return of_outlines(said)
+    except (TypeError, KeyError, OverflowError) as error:
+        raise ValueError(f"no segmentation: {' '.join(str(error).split())[:80]}") from None
+
+
+def _of_runs(counts: Any, height: int, width: int) -> Mask:
+    """Runs of the bitmap's columns, 0 first. Those packed by COCO are unpacked by COCO's own code."""
+    if isinstance(counts, list):
+        lengths = np.asarray(counts, np.int64)
+        if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+            raise ValueError("run lengths that do not fill the bitmap")
+        values = np.arange(lengths.size) % 2
+        return of_bitmap(np.repeat(values, lengths).reshape((height, width), order="F"))
+    packed = counts.encode() if isinstance(counts, str) else bytes(counts)
+    if sum(_unpacked(packed)) != height * width:  # COCO's C code does not look where it writes.
+        raise ValueError("run lengths that do not fill the bitmap")
+    return Mask(runs=packed, size=(height, width))
+
+
+def _unpacked(packed: bytes) -> list[int]:
+    """The run lengths of COCO's packed string (rleFrString of cocoapi): 5 bits a character, differences from the
+    last but one. Raises ValueError for one that is cut short or has a negative run."""
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in packed:
+        digit = byte - 48
+        if not 0 <= digit < 64 or shift > 30:
+            raise ValueError("run lengths in no known code")
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
+        value = shift = 0
+    if shift or any(length < 0 for length in lengths):
+        raise ValueError("run lengths in no known code")
+    return lengths
+
+
+def moved(mask: Mask, move: Callable[[np.ndarray], np.ndarray], orientation: int) -> Mask:
+    """The mask with `move` applied to its points ([n, 2] of x, y); a bitmap is to be turned by `orientation`."""
+    points = (np.frombuffer(outline, np.float32).reshape(-1, 2) for outline in mask.outlines)
+    packed = tuple(np.asarray(move(some), np.float32).tobytes() for some in points)
+    return Mask(packed, mask.runs, mask.size, orientation)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""As in Pillow's ImageOps.exif_transpose."""
+
+
+def draw(mask: Mask | None, width: int, height: int) -> bytes:
+    """The mask as PNG of `width` x `height` pixels, 1 inside. Outlines are in fractions. None: nothing inside."""
+    if mask is None:
+        image = Image.new("L", (width, height))
+    elif mask.outlines:
+        scale = np.array([width, height], np.float64)
+        outlines = [(np.frombuffer(o, np.float32).reshape(-1, 2).clip(0, 1) * scale).ravel() for o in mask.outlines]
+        runs = coco_masks.merge(coco_masks.frPyObjects([o.tolist() for o in outlines], height, width))
+        image = Image.fromarray(coco_masks.decode(runs))
+    else:
+        image = Image.fromarray(coco_masks.decode({"counts": mask.runs, "size": list(mask.size)}))
+        if mask.orientation != 1:
+            image = image.transpose(_TURNS[mask.orientation])
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
