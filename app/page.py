@@ -127,7 +127,7 @@ def heat_table(
     body = []
     for i, (name, counts) in enumerate(rows):
         cells = [
-            f'<td class="n {"right" if is_right(i, j) else "wrong"}" '
+            f'<td class="n {("right" if is_right(i, j) else "wrong") if count else "none"}" '
             f'style="--share:{min(max(shades[i][j], 0), 1):.2f}" '
             f'title="{escape(name)} / {escape(heads[j])}">{number(count)}</td>'
             for j, count in enumerate(counts)

@@ -25,6 +25,7 @@ class Outcome:
     metric: str
     best: standing.Score | None
     detections: str | None
+    report: str | None
     tensorboard: str
     seconds: float | None
 
@@ -36,6 +37,7 @@ class Outcome:
             ("run", f"{self.folder}: {self.reason} at step {self.step}{took}"),
             ("best", best),
             ("pictures", self.detections or "none drawn"),
+            ("report", self.report or "none written"),
             ("look again", self.tensorboard),
         ]
         return "\n".join(f"{name:<11} {text}" for name, text in rows)
@@ -86,8 +88,8 @@ def train(run: runs.Run, trio: list[Service], *, metric: str, host: str, port: i
         view.close()
 
 
-def outcome(run: runs.Run, *, metric: str, seconds: float | None = None) -> Outcome:
-    """What there is to say of `run` when its services have ended, after `seconds` of this call."""
+def outcome(run: runs.Run, *, metric: str, seconds: float | None = None, report: str | None = None) -> Outcome:
+    """What there is to say of `run` when its services have ended, after `seconds` of this call; `report`: its page."""
     end = standing.read(run, metric)
     pictures = len(list(run.detections.glob("*.jpg"))) if run.detections.is_dir() else 0
     return Outcome(
@@ -98,6 +100,7 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None) -> Outc
         metric=metric,
         best=end.best,
         detections=str(run.detections) if pictures else None,
+        report=report,
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,
     )

@@ -13,7 +13,9 @@ from app.evaluation.report_cost import Cost
 from app.evaluation.report_details import Details
 from app.settings import FIELDS
 
-NOT_TOLD = {"models_dir", "run", "json", "debug", "output", "compare", "service", "once", "input"}
+NOT_TOLD = {"models_dir", "run", "once", "input"} | {
+    name for name, known in FIELDS.items() if known.metadata["group"] == "services"
+}
 """Settings that say where a run is or how a command speaks, not how it was trained."""
 
 

@@ -9,6 +9,8 @@ from app.page import Html, Section
 
 IN_ORDER = 12
 """Up to so many classes stand in the label map's order, more by AP, the lowest first."""
+WHOLE_MAX = 25
+"""More classes than this are folded away but for the weakest."""
 LABELS_MAX = 25
 """The labels of the largest matrix that is shown whole."""
 TOGETHER = 5
@@ -25,7 +27,7 @@ def sections(report: Report) -> list[Section]:
         return []
     found = []
     if details.classes:
-        found.append(Section("Classes", [_table(details.classes)], note=_note(details)))
+        found.append(_classes(details))
     if details.confusion:
         found.append(_confusion(details.confusion, details))
     if any(row.curve for row in details.classes):
@@ -36,6 +38,14 @@ def sections(report: Report) -> list[Section]:
 def weakest_first(classes: Sequence[ClassFigures]) -> list[ClassFigures]:
     """By AP, the lowest first; classes without one last."""
     return sorted(classes, key=lambda row: (row.ap is None, row.ap))
+
+
+def _classes(details: Details) -> Section:
+    if len(details.classes) <= WHOLE_MAX:
+        return Section("Classes", [_table(details.classes)], note=_note(details))
+    weakest = weakest_first(details.classes)[:IN_ORDER]
+    everything = page.details(f"All {len(details.classes)} classes", [_table(details.classes)])
+    return Section("Classes", [_table(weakest), everything], note=f"{_note(details)} The {IN_ORDER} weakest:")
 
 
 def _note(details: Details) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app import charts, page
-from app.evaluation.curves import Points, smooth
+from app.evaluation.curves import Points, smooth, usual_range
 from app.evaluation.report import Report
+from app.evaluation.report_classes import WHOLE_MAX
 from app.evaluation.report_page import AP50, AR, MAP, moment, shown
 from app.page import Html, Section
 from app.words import in_bytes, short, spoken_time
@@ -60,7 +61,7 @@ def _figures(reports: Sequence[Report]) -> Html:
             for name, key in (("mAP", MAP), ("AP50", AP50), ("AR@100", AR))
             if key != metric
         ],
-        ("Last training loss", lambda run: page.fixed(_last(run.losses.get("total", ())))),
+        ("Training loss at the end", lambda run: page.fixed(_last(run.losses.get("total", ())))),
         ("Training", lambda run: _words(run.cost.training_seconds, spoken_time)),
         ("Steps/s", lambda run: page.fixed(run.cost.steps_per_sec, 2)),
         ("Pictures/s", lambda run: page.fixed(run.cost.examples_per_sec, 1)),
@@ -94,13 +95,14 @@ def _curves(reports: Sequence[Report]) -> Section | None:
         ("Training loss", lambda run: smooth(run.losses.get("total", ()))),
         ("Evaluation loss", lambda run: run.scores.get("Loss/total_loss", ())),
         ("Learning rate", lambda run: run.learning_rate),
-        ("Speed in steps/s", lambda run: run.speed),
+        ("Speed in steps/s", lambda run: smooth(run.speed)),
     ]
     parts = []
     for title, curve in wanted:
         series = {name: curve(report) for name, report in zip(names(reports), reports, strict=True)}
         if any(series.values()):
-            parts.append(charts.lines(title, series, x="step"))
+            limits = usual_range(*series.values()) if "loss" in title else None
+            parts.append(charts.lines(title, series, x="step", y_range=limits))
     return Section("Curves", [page.columns(parts)]) if parts else None
 
 
@@ -111,7 +113,9 @@ def _classes(reports: Sequence[Report]) -> Section | None:
     if not classes:
         return None
     rows = [[name, *(page.fixed(found[name].ap if name in found else None) for found in by_run)] for name in classes]
-    return Section("AP by class", [page.table(["Class", *names(reports)], rows)], note="Each at its best checkpoint.")
+    table = page.table(["Class", *names(reports)], rows)
+    whole = table if len(rows) <= WHOLE_MAX else page.details(f"All {len(rows)} classes", [table])
+    return Section("AP by class", [whole], note="Each at its best checkpoint.")
 
 
 def _settings(reports: Sequence[Report]) -> Section | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from app import charts, page
 from app.evaluation import report_classes, report_pictures
-from app.evaluation.curves import Points, number, smooth
+from app.evaluation.curves import Points, number, smooth, usual_range
 from app.evaluation.report import Report, Shipped
 from app.page import Html, Section
 from app.words import in_bytes, short, spoken_time
@@ -90,28 +90,37 @@ def _curves(report: Report) -> Section | None:
     # A loss that chose the best has another scale than mAP.
     apart = {} if "loss" in report.metric.lower() else curves
     parts = [charts.lines("mAP", apart, x="step", marks=marks(report))] if apart else []
-    total = report.losses.get("total", ())
-    evaluated = report.scores.get("Loss/total_loss", ())
-    drawn = {name: points for name, points in (("training", smooth(total)), ("evaluation", evaluated)) if points}
-    if drawn:
-        smoothed = drawn.get("training") != total
-        parts.append(
-            charts.lines(
-                "Loss",
-                drawn,
-                x="step",
-                marks=marks(report),
-                behind={"training": total} if smoothed else {},
-                note="Training loss as a moving average, the raw values paler." if smoothed else "",
-            )
-        )
-    pieces = {short(name): smooth(points) for name, points in report.losses.items() if name != "total"}
+    losses = _losses(report)
+    if losses:
+        parts.append(losses)
+    pieces = {short(name): points for name, points in report.losses.items() if name != "total"}
     if len(pieces) > 1:
-        parts.append(charts.lines("Parts of the training loss", pieces, x="step"))
-    for title, points, unit in (("Learning rate", report.learning_rate, ""), ("Speed", report.speed, "steps/s")):
-        if points:
-            parts.append(charts.lines(title, {title: points}, x="step", y=unit))
+        parts.append(_smoothed("Parts of the training loss", pieces))
+    if report.learning_rate:
+        parts.append(charts.lines("Learning rate", {"learning rate": report.learning_rate}, x="step"))
+    if report.speed:
+        parts.append(_smoothed("Speed", {"speed": report.speed}, y="steps/s"))
     return Section("Curves", [page.columns(parts)]) if parts else None
+
+
+def _losses(report: Report) -> Html | None:
+    """The training loss and, in the same chart, the evaluation's, which says when it learns by heart."""
+    curves = {"training": report.losses.get("total", ()), "evaluation": report.scores.get("Loss/total_loss", ())}
+    drawn = {name: points for name, points in curves.items() if points}
+    return _smoothed("Loss", drawn, marks=marks(report)) if drawn else None
+
+
+def _smoothed(title: str, curves: Mapping[str, Points], *, y: str = "", marks: Sequence[Any] = ()) -> Html:
+    """Long curves as moving averages with the raw values behind."""
+    averages = {name: smooth(points) for name, points in curves.items()}
+    raw = {name: points for name, points in curves.items() if averages[name] != points}
+    limits, notes = usual_range(*curves.values()), []
+    if raw:
+        notes.append("Moving averages, the raw values paler.")
+    if limits:
+        highest = max(value for points in curves.values() for _, value in points)
+        notes.append(f"What is higher than the chart is drawn at its edge; the highest is {highest:.4g}.")
+    return charts.lines(title, averages, x="step", y=y, y_range=limits, marks=marks, behind=raw, note=" ".join(notes))
 
 
 def _scores(report: Report) -> Section | None:
@@ -206,11 +215,11 @@ def _cost(report: Report) -> Section:
     rows = [
         ("Training", spoken_time(cost.training_seconds) + pauses if cost.training_seconds is not None else None),
         ("Evaluation", _evaluations(report)),
-        ("Speed, median", f"{cost.steps_per_sec:.4g} steps/s" if cost.steps_per_sec is not None else None),
+        ("Median speed", f"{cost.steps_per_sec:.4g} steps/s" if cost.steps_per_sec is not None else None),
         ("", f"{cost.examples_per_sec:.4g} pictures/s" if cost.examples_per_sec is not None else None),
         ("Memory of the trainer, highest", in_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
     ]
-    times = page.table(["", ""], [row for row in rows if row[1]])
+    times = page.table(["Time and memory", ""], [row for row in rows if row[1]])
     kinds = [[kind, page.Figure(in_bytes(size))] for kind, size in cost.bytes.items()]
     disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(in_bytes(cost.total_bytes))])
     return Section("Time and cost", [page.columns([times, disk])])
@@ -236,7 +245,7 @@ def _versions(provenance: Mapping[str, Any]) -> Section | None:
         ("CPUs", host.get("cpus")),
         ("started", provenance.get("time")),
     ]
-    return Section("Versions", [page.table(["", ""], [(what, str(value)) for what, value in rows if value])])
+    return Section("Versions", [page.table(["What", ""], [(what, str(value)) for what, value in rows if value])])
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ class Job:
 def up(settings: Settings):
     """Prepares, then runs the three services of the run to their end. Returns a `trio.Outcome`."""
     from app import standing, tensorboard, trio
+    from app.jobs import reporting
 
     run, started = runfolder.find(settings), time.time()
     metric, host = settings.best_metric, settings.tensorboard_host
@@ -42,7 +43,7 @@ def up(settings: Settings):
             "run %s is finished -> a larger --num_train_steps trains on, --run=NAME starts another",
             run.name,
         )
-        return trio.outcome(run, metric=metric)
+        return trio.outcome(run, metric=metric, report=reporting.report_at_end(run, settings))
     prepare(settings)
     port = tensorboard.free_port(host, settings.tensorboard_port)
     if settings.tensorboard_port not in (0, port):
@@ -50,7 +51,8 @@ def up(settings: Settings):
     pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
     services = trio.services(run, as_environment(pinned, os.environ))
     trio.train(run, services, metric=metric, host=host, port=port)
-    return trio.outcome(run, metric=metric, seconds=time.time() - started)
+    took, page = time.time() - started, reporting.report_at_end(run, settings)
+    return trio.outcome(run, metric=metric, seconds=took, report=page)
 
 
 def sample(settings: Settings) -> str:

@@ -1,5 +1,6 @@
 """`report`: the page of a run, or of several compared."""
 
+import dataclasses
 import logging
 import time
 from dataclasses import dataclass
@@ -70,8 +71,6 @@ def report(settings: Settings) -> Reported:
 
 def report_at_end(run: runs.Run, settings: Settings) -> str | None:
     """The page of a run that has ended, or None if it can't be made, which is told and is no failure of the run."""
-    import dataclasses
-
     try:
         return report(dataclasses.replace(settings, run=run.name, compare="", output="")).page
     except Exception as error:  # Whatever it is: hours of training must not end in the error of a page.

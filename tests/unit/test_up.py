@@ -46,9 +46,36 @@ def test_up_ends_with_what_matters(board, capsys, tmp_path):
         "models/r: completed at step 5 after",
         "mAP 0.310 at step 5",
         "models/r/detections",
+        "models/r/report.html",
         f"detbox tensorboard --models_dir={tmp_path}/models --run=r",
     ):
         assert words in out
+
+
+def test_up_writes_the_report(board, capsys, tmp_path):
+    """With the run's own figures, also for a run that is finished already."""
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    page = tmp_path / "models" / "r" / "report.html"
+    assert "0.310 at step 5" in page.read_text("utf-8")
+    page.unlink()
+    capsys.readouterr()
+    assert detbox(["up", "--run=r", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["report"] == str(page)
+    assert page.is_file()
+
+
+def test_a_report_that_fails_is_no_failure_of_the_run(board, capsys, monkeypatch, tmp_path):
+    """The run ends well; a warning says why there is no page, and how to learn more."""
+
+    def fail(*given, **named):
+        raise ValueError("no such figure\nmore of it")
+
+    monkeypatch.setattr("app.evaluation.report.read", fail)
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    out, err = capsys.readouterr()
+    assert "no report.html: ValueError: no such figure -> detbox report --run=r --debug" in err
+    assert "none written" in out
+    assert not (tmp_path / "models" / "r" / "report.html").exists()
 
 
 def test_services_get_the_settings_of_up(board):
