@@ -19,7 +19,7 @@ from app.dataset.catalogue import AmbiguousPicture, Catalogue
 from app.dataset.faults import MENDED, Fault
 from app.errors import DatasetError
 
-INSTALL = "install Datumaro: pip install 'detbox[datumaro]', or uv sync --extra datumaro"
+INSTALL = "install Datumaro: uv sync --extra datumaro, or for the image --build-arg EXTRAS=datumaro"
 WITHOUT_BOXES = frozenset(
     {"image_dir", "image_zip", "imagenet", "imagenet_with_subset_dirs", "tabular", "video_frames", "video_keyframes"}
 )
@@ -126,8 +126,8 @@ def _fault(kind: str, error: Exception, source: Path) -> Fault:
 
 def _line(error: Exception) -> str:
     """An error and what caused it, in a line."""
-    texts = [str(some) for some in (error, error.__cause__) if some and str(some)]
-    return " ".join(": ".join(texts).split())[:200] or type(error).__name__
+    texts = [str(some) or type(some).__name__ for some in (error, error.__cause__) if some is not None]
+    return " ".join(": ".join(texts).split())[:200]
 
 
 def _kind(name: str) -> Any:

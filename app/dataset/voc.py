@@ -22,13 +22,19 @@ def recognise(source: Path) -> str:
     if not source.is_dir():
         return ""
     files = walk(source, {".xml"})
-    found = next((f for f in files[:_LOOKED_AT] if b"annotation" in _raw(f)[:4096].replace(b"\0", b"")), None)
+    found = next((f for f in files[:_LOOKED_AT] if _is_annotation(_raw(f).replace(b"\0", b""))), None)
     if found is None:
         return ""
     lists = len(_image_sets(source))
     return f"{len(files)} XML files such as {found.relative_to(source)}" + (
         f" and {lists} lists in ImageSets" if lists else ""
     )
+
+
+def _is_annotation(content: bytes) -> bool:
+    """Whether XML is VOC's, and neither CVAT's (`<annotations>`) nor LabelMe's (outlines without boxes)."""
+    outlined = b"<polygon" in content and b"<bndbox" not in content
+    return re.search(rb"<annotation[\s>]", content[:4096]) is not None and not outlined
 
 
 def splits(source: Path) -> tuple[str, ...]:
