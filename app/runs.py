@@ -126,6 +126,10 @@ class Run:
         return self.root / "report.html"
 
     @property
+    def inspection(self) -> Path:
+        return self.root / "inspect"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

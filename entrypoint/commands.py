@@ -68,8 +68,10 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "inspect",
             "what is in a data set or in records: counts, sizes, faults, a sheet of drawn boxes",
-            *PLACE, *_group("data"), "sample_pictures", "model", "output",
-            more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records.",
+            *PLACE, *_group("data"), "sample_pictures", "output",
+            "model", "fine_tune_checkpoint", "image_size", "config_override",
+            more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records, or a "
+            "run's. The model's anchors are compared with the boxes.",
         ),
         _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, "seed"),
         _command(

@@ -26,7 +26,7 @@ def _prepare(run: runs.Run, settings: Settings) -> "Prepared":
     from app.dataset.card import label_map_text
 
     card = records.prepare(
-        Path(settings.dataset) if settings.dataset else _builtin_sample(run, settings),
+        Path(settings.dataset) if settings.dataset else builtin_sample(run, settings),
         run.records,
         format=settings.format,
         train_split=settings.train_split,
@@ -114,7 +114,8 @@ def _reads_masks(settings: Settings) -> bool:
     return config.train_input_reader.load_instance_masks
 
 
-def _builtin_sample(run: runs.Run, settings: Settings) -> Path:
+def builtin_sample(run: runs.Run, settings: Settings) -> Path:
+    """The folder of the built-in data set, written if it is not there."""
     from app.dataset import sample
 
     folder = run.sample(settings.sample_pictures, settings.seed)

@@ -12,9 +12,11 @@ from app.pipeline import anchors, architecture
 
 WORTH = 0.01
 """Share of the boxes that must match in addition before a change is worth a word."""
+ENOUGH = 0.95
+"""Share of boxes that match with which a cheap change is as good as any."""
 SAMPLE = 20_000
 """Boxes that changes are tried on at most, taken evenly."""
-_SCALES = (2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+_SCALES = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0)
 """In strides. Below 2 the anchors of neighbouring places hardly overlap, and a box between them has none."""
 _STEP = 128
 """Sides of pictures are multiples of it: EfficientDet needs that, and it does no other model harm."""
@@ -57,7 +59,9 @@ def remedies(config: Any, pictures: np.ndarray, boxes: np.ndarray) -> list[Remed
     single = []
     for changes in (_scales(config), _ratios(config, anchors.seen(config, pictures, boxes)), _sizes(config)):
         tried = [(share(change.config), change) for change in changes]
-        best = max(tried, key=lambda one: one[0], default=(0.0, None))
+        # The first that is enough: they come in order of what they cost.
+        enough = (one for one in tried if one[0] >= ENOUGH)
+        best = next(enough, max(tried, key=lambda one: one[0], default=(0.0, None)))
         if best[1] is not None and best[0] >= now + WORTH:
             found.append(best)
             single += [best[1]] if best[1].inner else []
@@ -116,7 +120,7 @@ def _ratios(config: Any, boxes: np.ndarray) -> Iterator[_Change]:
         return
     known = anchors.of(config).aspect_ratios
     logs = np.log2(boxes[:, 1] / boxes[:, 0])
-    for share in (0.02, 0.1):
+    for share in (0.1, 0.02):
         edges = (2.0 ** (round(float(np.quantile(logs, edge)) * 2) / 2) for edge in (share, 1 - share))
         more = [ratio for ratio in edges if ratio < known[0] * 0.8 or ratio > known[-1] * 1.25]
         if more:
@@ -133,7 +137,7 @@ def _sizes(config: Any) -> Iterator[_Change]:
     sides = architecture.body(config).image_resizer.fixed_shape_resizer
     if not architecture.body(config).image_resizer.HasField("fixed_shape_resizer"):
         return
-    for factor in (1.5, 2):
+    for factor in (1.5, 2, 3, 4):
         changed = _copy(config)
         larger = architecture.body(changed).image_resizer.fixed_shape_resizer
         larger.height, larger.width = (round(side * factor / _STEP) * _STEP for side in (sides.height, sides.width))
