@@ -81,8 +81,10 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "export",
             "a checkpoint as SavedModel, frozen graph, TFLite or ONNX, compared with the checkpoint",
-            *PLACE, *_FORMS, "checkpoint",
-            more="Forms: the SavedModels image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example; "
+            *PLACE, *_FORMS, "checkpoint", "input", "output",
+            more="Exports go to the run's exports/, or to --output. Pictures that --input names are compared on, and "
+            "tell int8 its ranges, in place of the run's records. "
+            "Forms: the SavedModels image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example; "
             "frozen_graph, frozen_graph_text; tflite, tflite_dynamic, tflite_float16, tflite_int8; onnx.",
         ),
         _command(

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from app.export.batches import by_size
 from app.export.detections import NEEDED, Detections, of_batch
 from app.export.loading import refusal
+from app.export.saved_model import tensor
 
 INPUT = "image_tensor"
 OUTPUTS = (*NEEDED, "num_detections")
+EXTRAS = ("detection_masks", "detection_keypoints", "detection_keypoint_scores")
+"""What TF1's graphs have besides where the model has it."""
 
 
 class FrozenGraph:
@@ -41,6 +46,14 @@ class FrozenGraph:
         """As `Loaded.detect`."""
         return by_size(pictures, self._run, whole_batches=self._takes_batches)
 
+    def signature(self) -> dict[str, Any]:
+        """As `LoadedExport.signature`, under the tensors' own names."""
+        outputs = self._detect.structured_outputs
+        return {
+            "inputs": {self._input.name: tensor(self._input)},
+            "outputs": {f"{name}:0": tensor(spec) for name, spec in sorted(outputs.items())},
+        }
+
     def _run(self, stack: np.ndarray) -> list[Detections]:
         found = self._detect(tf.cast(stack, self._input.dtype))
         return of_batch({key: part.numpy() for key, part in found.items()})
@@ -56,3 +69,35 @@ def _read(path: Path) -> tf.compat.v1.GraphDef:
     except (DecodeError, text_format.ParseError, UnicodeDecodeError):
         raise refusal(path, "is no GraphDef") from None
     return graph
+
+
+def freeze(concrete: Any) -> tf.compat.v1.GraphDef:
+    """The traced function `concrete` as one graph without variables, under the tensor names of TF1's exporter.
+
+    `concrete`: uint8 pictures [batch, height, width, 3] in, a dictionary of the OD API's detections out.
+    """
+    frozen = convert_variables_to_constants_v2(concrete)
+    # A dictionary's values are flattened in the order of its sorted keys.
+    names = dict(zip(sorted(concrete.structured_outputs), (tensor.name for tensor in frozen.outputs), strict=True))
+    kept = [name for name in sorted(names) if name in OUTPUTS or name in EXTRAS]
+    with tf.Graph().as_default() as graph:
+        pictures = tf.compat.v1.placeholder(tf.uint8, frozen.inputs[0].shape, name=INPUT)
+        outputs = tf.compat.v1.import_graph_def(
+            frozen.graph.as_graph_def(),
+            input_map={frozen.inputs[0].name: pictures},
+            return_elements=[names[name] for name in kept],
+            name="detector",
+        )
+        for name, tensor in zip(kept, outputs, strict=True):
+            tf.identity(tensor, name=name)
+        # Attributes at their default may be unknown to an older runtime.
+        stripped = tf.compat.v1.train.export_meta_graph(graph=graph, strip_default_attrs=True).graph_def
+    return tf.compat.v1.graph_util.extract_sub_graph(stripped, [INPUT, *kept])
+
+
+def write(graph: tf.compat.v1.GraphDef, path: Path) -> None:
+    """Writes the graph as text to a `.pbtxt`, else in binary."""
+    if path.suffix == ".pbtxt":
+        path.write_text(text_format.MessageToString(graph), encoding="utf-8")
+    else:
+        path.write_bytes(graph.SerializeToString(deterministic=True))

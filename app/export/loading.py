@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,7 +26,14 @@ class Loaded(Protocol):
         """What is on each of `pictures` (uint8, height x width x 3, RGB; they may differ in size)."""
 
 
-def load(path: Path) -> Loaded:
+class LoadedExport(Loaded, Protocol):
+    """One that tells what goes in and what comes out."""
+
+    def signature(self) -> dict[str, Any]:
+        """`inputs` and `outputs`: name to `shape` (None where it varies) and `dtype`, as the model itself has them."""
+
+
+def load(path: Path) -> LoadedExport:
     """The detector in `path`: an export of ours or of upstream's, or a TF1 frozen graph.
 
     TensorFlow's devices must have been chosen (`odapi.runtime.start`). Raises SettingsError for what is none of

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from app.errors import SettingsError
 from app.export.batches import by_size
 from app.export.detections import NEEDED, Detections, of_batch
 from app.export.loading import refusal
 
-MISSING = SettingsError("ONNX needs onnx, tf2onnx and onnxruntime", remedy="pip install 'detbox[onnx]'")
 DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
@@ -20,11 +19,10 @@ class OnnxModel:
     form = "onnx"
 
     def __init__(self, path: Path):
-        """Raises SettingsError if the file is no ONNX model of a detector, or onnxruntime is not installed."""
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MISSING from None
+        """Raises SettingsError if the file is no ONNX model of a detector."""
+        # Slow to import, and no other form needs it.
+        import onnxruntime
+
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common class of their own
@@ -37,6 +35,16 @@ class OnnxModel:
     def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
         """As `Loaded.detect`."""
         return by_size(pictures, self._run, whole_batches=self._input.shape[0] != 1)
+
+    def signature(self) -> dict[str, Any]:
+        """As `LoadedExport.signature`; a size that varies is None."""
+        return {
+            side: {
+                arg.name: {"shape": [size if isinstance(size, int) else None for size in arg.shape], "dtype": arg.type}
+                for arg in args
+            }
+            for side, args in (("inputs", [self._input]), ("outputs", self._session.get_outputs()))
+        }
 
     def _run(self, stack: np.ndarray) -> list[Detections]:
         found = self._session.run(self._outputs, {self._input.name: stack.astype(DTYPES[self._input.type])})

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +33,14 @@ class SavedModel:
         """As `Loaded.detect`; pictures of one size go through in one call, unless the model takes one at a time."""
         return by_size(pictures, self._run, whole_batches=self._takes_batches)
 
+    def signature(self) -> dict[str, Any]:
+        """As `LoadedExport.signature`."""
+        outputs = self._signature.structured_outputs
+        return {
+            "inputs": {self._input.name: tensor(self._input)},
+            "outputs": {name: tensor(spec) for name, spec in sorted(outputs.items())},
+        }
+
     def _run(self, stack: np.ndarray) -> list[Detections]:
         if self._input.dtype == tf.string:
             encode = _example if self.form == "tf_example" else _png
@@ -39,6 +48,11 @@ class SavedModel:
         else:
             value = tf.cast(stack, self._input.dtype)
         return of_batch({key: part.numpy() for key, part in self._signature(**{self._input.name: value}).items()})
+
+
+def tensor(spec: Any) -> dict[str, Any]:
+    """`shape` and `dtype` of a tensor or its TensorSpec, for a card."""
+    return {"shape": None if spec.shape.rank is None else spec.shape.as_list(), "dtype": spec.dtype.name}
 
 
 def _signature(signatures, folder: Path):

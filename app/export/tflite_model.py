@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -38,24 +39,49 @@ class TFLiteModel:
         (self._input,), self._outputs = inputs, inside.outputs
         self._mean = np.array(inside.note.get("mean", DEFAULT_MEAN), np.float32)
         self._std = np.array(inside.note.get("std", DEFAULT_STD), np.float32)
-        self._method = inside.note.get("resize", "bilinear")
+        self._method = inside.note.get("method", "bilinear")
+        self._keeps_aspect = inside.note.get("keeps_aspect", False)
 
     def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
         """As `Loaded.detect`: resized as the checkpoint's model does, then normalized, one picture at a time."""
         return [self._run(picture) for picture in pictures]
 
+    def signature(self) -> dict[str, Any]:
+        """As `LoadedExport.signature`; `quantization` is scale and zero point, where there are any."""
+        details = {detail["index"]: detail for detail in self._interpreter.get_output_details()}
+        return {
+            "inputs": {self._input["name"]: _tensor(self._input)},
+            "outputs": {name: _tensor(details[index]) for name, index in self._outputs.items()},
+        }
+
     def _run(self, picture: np.ndarray) -> Detections:
-        size = self._input["shape"][1:3]
-        resized = tf.compat.v1.image.resize(picture[None].astype(np.float32), size, self._method).numpy()
-        self._interpreter.set_tensor(self._input["index"], self._quantized((resized - self._mean) / self._std))
+        prepared, part = self._prepared(picture)
+        self._interpreter.set_tensor(self._input["index"], self._quantized(prepared))
         self._interpreter.invoke()
         found = {key: self._interpreter.get_tensor(index)[0] for key, index in self._outputs.items()}
+        count = int(found["num_detections"])
+        boxes = np.clip(found["detection_boxes"][:count] / np.tile(part, 2), 0.0, 1.0)
+        # The checkpoint's suppression drops what lies off the picture; this one knows no picture.
+        inside = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
         return best_first(
-            found["detection_boxes"],
-            found["detection_scores"],
-            found["detection_classes"] + 1,
-            int(found["num_detections"]),
+            boxes[inside],
+            found["detection_scores"][:count][inside],
+            found["detection_classes"][:count][inside] + 1,
         )
+
+    def _prepared(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the network sees, [1, height, width, 3], and the part of its height and width that is picture.
+
+        The resizing is object_detection/core/preprocessor.py's, by the same function of TensorFlow 1.
+        """
+        height, width = (int(side) for side in self._input["shape"][1:3])
+        normalized = (picture.astype(np.float32) - self._mean) / self._std
+        resized = tf.compat.v1.image.resize(
+            normalized, [height, width], self._method, preserve_aspect_ratio=self._keeps_aspect
+        ).numpy()
+        seen = np.array(resized.shape[:2])
+        padded = np.pad(resized, [(0, height - seen[0]), (0, width - seen[1]), (0, 0)])
+        return padded[None], seen / (height, width)
 
     def _quantized(self, values: np.ndarray) -> np.ndarray:
         """`values` as the input's number type; an integer is value / scale + zero point."""
@@ -65,3 +91,9 @@ class TFLiteModel:
         scale, zero = self._input["quantization"]
         limits = np.iinfo(dtype)
         return np.clip(np.rint(values / scale + zero), limits.min, limits.max).astype(dtype)
+
+
+def _tensor(detail: dict[str, Any]) -> dict[str, Any]:
+    scale, zero = detail["quantization"]
+    found = {"shape": [int(size) for size in detail["shape"]], "dtype": np.dtype(detail["dtype"]).name}
+    return found | ({"quantization": [float(scale), int(zero)]} if scale else {})

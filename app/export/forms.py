@@ -1,0 +1,92 @@
+"""The forms that a checkpoint can be exported in, with the models that some of them are not for."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from app.errors import SettingsError
+
+SAVED_MODELS = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
+FROZEN = ("frozen_graph", "frozen_graph_text")
+INT8 = "tflite_int8"
+"""The one form that needs pictures: what passes through the network tells the range of its integers."""
+TFLITE = ("tflite", "tflite_dynamic", "tflite_float16", INT8)
+FORMS = (*SAVED_MODELS, *FROZEN, *TFLITE, "onnx")
+ALL = "all"
+FILES = {
+    "frozen_graph": "frozen_inference_graph.pb",
+    "frozen_graph_text": "frozen_inference_graph.pbtxt",
+    **dict.fromkeys(TFLITE, "model.tflite"),
+    "onnx": "model.onnx",
+}
+"""Name of the one file of the forms that are one; a SavedModel is the folder `saved_model`."""
+
+REMEDY = f"{ALL}, or any of {', '.join(FORMS)}: --export_forms / DETBOX_EXPORT_FORMS"
+OTHER = "SavedModel, frozen graph and ONNX take this model: --export_forms / DETBOX_EXPORT_FORMS"
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """The forms in `text` (comma-separated, or `all`), each once, in the order of `FORMS`; SettingsError if unknown."""
+    asked = {part.strip() for part in text.split(",")} - {""}
+    unknown = sorted(asked - {*FORMS, ALL})
+    if unknown or not asked:
+        near = difflib.get_close_matches(unknown[0], FORMS, n=1) if unknown else []
+        raise SettingsError(
+            f"export form {unknown[0]} is unknown" if unknown else "no form to export is given",
+            remedy=f"did you mean {near[0]}?" if near else REMEDY,
+        )
+    return FORMS if ALL in asked else tuple(form for form in FORMS if form in asked)
+
+
+def refusals(forms: Iterable[str], model: Any) -> dict[str, SettingsError]:
+    """Why those of `forms` can't be made that the architecture rules out; empty if all can.
+
+    `model`: the DetectionModel message of a pipeline.config. Nothing is built for it.
+    """
+    reason = _against_tflite(model)
+    if not reason:
+        return {}
+    return {form: SettingsError(f"{form}: {reason}", remedy=OTHER) for form in forms if form in TFLITE}
+
+
+def _against_tflite(model: Any) -> str:
+    """Why TensorFlow Lite can't run the model as trained; empty if it can.
+
+    The rules are those of upstream's export_tflite_graph_lib_tf2.SSDModule and of the operator
+    TFLite_Detection_PostProcess that it ends in (tensorflow/lite/kernels/detection_postprocess.cc).
+    """
+    kind = model.WhichOneof("model")
+    if kind == "faster_rcnn":
+        return "is for one-stage models, and Faster R-CNN is two-stage: its crops have no TensorFlow Lite form"
+    if kind == "center_net":
+        return "CenterNet reads its detections from peaks, for which upstream's converter has models of its own only"
+    if kind != "ssd":
+        return f"is for SSD and EfficientDet, and this model is {kind}"
+    resizer = model.ssd.image_resizer
+    suppression = model.ssd.post_processing.batch_non_max_suppression
+    if not fixed_size(model):
+        return f"needs one size of input, and {resizer.WhichOneof('image_resizer_oneof')} gives many"
+    if getattr(resizer, resizer.WhichOneof("image_resizer_oneof")).convert_to_grayscale:
+        return "takes pictures of three channels, and this model converts them to grayscale"
+    if any(resizer.keep_aspect_ratio_resizer.per_channel_pad_value):
+        return "pads pictures with zeros, and this model with per_channel_pad_value"
+    if suppression.soft_nms_sigma > 0:
+        return "suppresses boxes wholly, and this model is set to soft NMS (soft_nms_sigma)"
+    if model.ssd.box_coder.WhichOneof("box_coder_oneof") != "faster_rcnn_box_coder":
+        return "decodes boxes as faster_rcnn_box_coder does, and this model has another coder"
+    return ""
+
+
+def fixed_size(model: Any) -> tuple[int, int] | None:
+    """Height and width that an SSD's network sees, if they are the same for all pictures; else None.
+
+    Upstream's own converter takes only `fixed_shape_resizer`; padded to a square, EfficientDet's is as good.
+    """
+    resizer = model.ssd.image_resizer
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind == "fixed_shape_resizer":
+        return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
+    padded = resizer.keep_aspect_ratio_resizer
+    if kind == "keep_aspect_ratio_resizer" and padded.pad_to_max_dimension:
+        return padded.max_dimension, padded.max_dimension
+    return None

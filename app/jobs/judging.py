@@ -1,0 +1,93 @@
+"""Whether an export finds what its checkpoint finds."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.evaluation import coco
+from app.evaluation.matching import Picture
+from app.export import parity
+from app.export.detections import Detections
+from app.export.loading import Loaded
+from app.jobs.probing import Example
+
+METRIC = "DetectionBoxes_Precision/mAP"
+MAP_TOLERANCE = 0.02
+"""Points of mAP that a model of 8-bit integers may lose."""
+INTEGER = ("tflite_dynamic", "tflite_int8")
+"""Forms whose single detections differ: they are held to their mAP."""
+TOLERANCES = {"tflite_float16": parity.HALF}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a form passes, the figures for its card, and both in words."""
+
+    passed: bool
+    figures: dict[str, Any]
+    words: str
+
+
+class Judge:
+    """Compares loaded exports with `detector`, the checkpoint, on `probes` (uint8, height x width x 3).
+
+    `examples`: gives the held-out pictures with groundtruth, none where there are no records. `source`: what the
+    probes are, in words. `names`: class ids to names.
+    """
+
+    def __init__(
+        self,
+        detector: Loaded,
+        probes: Sequence[np.ndarray],
+        examples: Callable[[], Iterable[Example]],
+        source: str,
+        names: Mapping[int, str],
+    ):
+        self._detector, self._probes, self._source, self._names = detector, probes, source, names
+        self._examples, self._ours, self._map = examples, detector.detect(probes), None
+
+    def judge(self, form: str, loaded: Loaded) -> Verdict:
+        """The verdict on `loaded`, which was made as `form`."""
+        tolerance = TOLERANCES.get(form, parity.EXACT)
+        difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
+        figures = dataclasses.asdict(difference) | {"pictures": len(self._probes), "source": self._source}
+        if form not in INTEGER:
+            figures["tolerance"] = dataclasses.asdict(tolerance)
+            return Verdict(difference.within(tolerance), figures, f"{difference} on {len(self._probes)} {self._source}")
+        ours, theirs, count = self._maps(loaded)
+        if not count:
+            words = "mAP unmeasured: the run's records are not here"
+            return Verdict(True, figures | {"mAP": None}, words)
+        figures["mAP"] = {"checkpoint": ours, "export": theirs, "pictures": count, "tolerance": MAP_TOLERANCE}
+        words = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out pictures"
+        return Verdict(theirs >= ours - MAP_TOLERANCE, figures, words)
+
+    def _maps(self, loaded: Loaded) -> tuple[float, float, int]:
+        """mAP of the checkpoint, of `loaded`, and the number of pictures; the checkpoint's is measured once."""
+        if self._map is None:
+            self._map = self._measured(self._detector)
+        (ours, count), (theirs, _) = self._map, self._measured(loaded)
+        return ours, theirs, count
+
+    def _measured(self, detector: Loaded) -> tuple[float, int]:
+        pictures = []
+        for number, example in enumerate(self._examples()):
+            (found,) = detector.detect([example.pixels])
+            pictures.append(_picture(number, example, found))
+        return (coco.measure(pictures, self._names).metrics[METRIC] if pictures else 0.0), len(pictures)
+
+
+def _picture(number: int, example: Example, found: Detections) -> Picture:
+    return Picture(
+        name=example.name,
+        key=number,
+        truth_boxes=example.boxes,
+        truth_classes=example.classes,
+        crowd=example.crowd,
+        boxes=(found.boxes * np.tile(example.pixels.shape[:2], 2)).astype(np.float32),
+        scores=found.scores,
+        classes=found.classes,
+    )
