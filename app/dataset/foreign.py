@@ -125,9 +125,9 @@ def _fault(kind: str, error: Exception, source: Path) -> Fault:
 
 
 def _line(error: Exception) -> str:
-    """An error and what caused it, in a line."""
-    texts = [str(some) or type(some).__name__ for some in (error, error.__cause__) if some is not None]
-    return " ".join(": ".join(texts).split())[:200]
+    """What is behind an error, in a line: Datumaro wraps each in one that says only which set it was."""
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split())[:200] or type(cause).__name__
 
 
 def _kind(name: str) -> Any:

@@ -32,7 +32,7 @@ def test_ambiguous_is_refused_until_named(voc, coco):
 def test_unknown_names_the_candidates(tmp_path):
     """The error lists what can be read and what was found instead."""
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DatasetError, match=r"notes\.txt.*voc, coco, yolo, csv"):
+    with pytest.raises(DatasetError, match=r"notes\.txt.*voc, coco, yolo, csv, pet, tfrecord"):
         formats.choose(tmp_path)
     with pytest.raises(DatasetError, match="no such file"):
         formats.choose(tmp_path / "nowhere")
