@@ -104,7 +104,7 @@ def _folder(settings: Settings, name: str) -> str:
 def _fetch(settings: Settings, model: Any) -> Any:
     from app.pipeline.zoo import store
 
-    with _shown(model.name) as progress:
+    with _shown("fetching", model.name) as progress:
         stored = store.fetch(model, zoo_dir(settings), settings.zoo_mirror, progress=progress)
     if stored.is_new:
         logger.info("zoo | %s is in %s, sha256 %s", model.name, stored.folder, stored.record["sha256"])
@@ -112,7 +112,7 @@ def _fetch(settings: Settings, model: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _shown(name: str) -> Iterator[Callable[[int, int], None]]:
+def _shown(title: str, name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and time left on a terminal, which appears with the first bytes; else a line an interval."""
     if not sys.stderr.isatty():
         yield _Lines(name)
@@ -122,7 +122,7 @@ def _shown(name: str) -> Iterator[Callable[[int, int], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, visible=False)
+        task = bar.add_task(title, visible=False)
         yield lambda done, of: bar.update(task, completed=done, total=of or None, visible=True)
 
 

@@ -1,6 +1,8 @@
 """TF1's configs brought to TF2."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from tf1_configs import FASTER_RCNN, SSD
 
 from app.errors import SettingsError
@@ -210,3 +212,22 @@ def test_no_config():
     for text, what in (("", "model is missing"), ("model {", "does not parse"), ("<html>", "does not parse")):
         with pytest.raises(SettingsError, match=f"old.config.*{what}"):
             made(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=some.sampled_from([SSD, FASTER_RCNN]),
+    start=some.integers(0, 5000),
+    length=some.integers(0, 60),
+    put=some.sampled_from(
+        ["", "{", "}", '"', "'", "#", "x: 1", "y {", "[", "\n", "\0", "é", ": :", "ssd", "-1", "<a: 2>"]
+    ),
+)
+def test_broken_texts(text, start, length, put):
+    """Whatever is cut out and put in, the outcome is a config that parses, or an error in one line."""
+    try:
+        migration = made(text[:start] + put + text[start + length :])
+    except SettingsError as error:
+        assert "\n" not in str(error) and str(error).startswith("old.config")
+    else:
+        assert protos.parse_pipeline(migration.text, where="new.config") == migration.config
