@@ -105,7 +105,8 @@ def lines(
 def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """About `wanted` round values from at most `low` to at least `high`."""
     if not high > low:
-        low, high = (low - 0.5, low + 0.5) if low else (0.0, 1.0)
+        reach = max(0.5, abs(low) * 1e-3)
+        low, high = (low - reach, low + reach) if low else (0.0, 1.0)
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)

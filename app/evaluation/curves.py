@@ -1,6 +1,5 @@
 """Curves over the steps of a run, made of rows that may be doubled, noisy or not finite."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,13 +9,6 @@ Points = tuple[tuple[float, float], ...]
 USUAL, ROOM, FAR = 0.95, 1.25, 5.0
 SMOOTHED_FROM = 20
 """Fewer points than this are drawn as they are."""
-
-
-def number(value: Any) -> float | None:
-    """A finite number, or None for anything else that a file may hold in its place."""
-    if isinstance(value, (int, float)) and math.isfinite(value):
-        return value
-    return None
 
 
 def superseded(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from app import runs
 from app.evaluation import report_cost, report_details
-from app.evaluation.curves import Points, number, superseded
+from app.evaluation.curves import Points, superseded
 from app.evaluation.report_cost import Cost
 from app.evaluation.report_details import Details
+from app.evaluation.tolerance import count, listed, mapping, number
 from app.settings import FIELDS
 
 NOT_TOLD = {"models_dir", "run", "once", "input"} | {
@@ -106,13 +107,17 @@ def read(
     rows = [row for row in runs.read_lines(run.metrics) if number(row.get("step")) is not None]
     kept = superseded(rows)
     evaluations = _evaluations(run)
-    card = _object(runs.read_json(run.best_card))
+    card = mapping(runs.read_json(run.best_card))
     metric = metric or str(card.get("metric") or FIELDS["best_metric"].default)
     scores = _scores(evaluations)
-    best = _best(scores, card, metric, ("loss" in metric.lower()) if lower is None else lower)
-    provenance = _object(runs.read_json(run.provenance))
-    all_settings = {name: value for name, value in _object(provenance.get("settings")).items() if name not in NOT_TOLD}
-    done, trainer = _object(runs.read_json(run.done)), _object(runs.read_json(run.status("trainer")))
+    if lower is None:
+        # The direction was told to the evaluator, and needn't be told again.
+        known = card.get("direction") if card.get("metric") == metric else None
+        lower = known == "lower" if known else "loss" in metric.lower()
+    best = _best(scores, card, metric, lower)
+    provenance = mapping(runs.read_json(run.provenance))
+    all_settings = {name: value for name, value in mapping(provenance.get("settings")).items() if name not in NOT_TOLD}
+    done, trainer = mapping(runs.read_json(run.done)), mapping(runs.read_json(run.status("trainer")))
     newest = [row.get("step") for row in kept[-1:]] + [trainer.get("step"), done.get("step")]
     return Report(
         run=run.name,
@@ -143,10 +148,6 @@ def read(
         exports=_exports(run),
         serving=_serving(run),
     )
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(path: Path) -> str:
@@ -182,7 +183,7 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """Every metric over the steps. COCO's -1, for which there is nothing to measure on, is left out."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in evaluations:
-        for name, raw in _object(row.get("metrics")).items():
+        for name, raw in mapping(row.get("metrics")).items():
             value = number(raw)
             if value is not None and not (value == -1 and name.startswith("DetectionBoxes_")):
                 found.setdefault(name, []).append((float(row["step"]), value))
@@ -203,11 +204,11 @@ def _best(scores: Mapping[str, Points], card: Mapping[str, Any], metric: str, lo
 
 def _losses(rows: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """The total first, then its parts by name."""
-    parts = sorted({name for row in rows for name in _object(row.get("losses"))})
+    parts = sorted({name for row in rows for name in mapping(row.get("losses"))})
     found = {"total": _column(rows, "loss")}
     for name in parts:
         if not name.endswith("total_loss"):
-            found[name] = _column([{**row, "": _object(row.get("losses")).get(name)} for row in rows], "")
+            found[name] = _column([{**row, "": mapping(row.get("losses")).get(name)} for row in rows], "")
     return {name: points for name, points in found.items() if points}
 
 
@@ -219,32 +220,32 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
 def _pictures(run: runs.Run) -> list[Drawn]:
     """The drawn held-out pictures as their index tells of them, else by name."""
     index = runs.read_json(run.detections_index)
-    if not isinstance(index, list):
+    if index is None:
         return [Drawn(path, path.stem, "first") for path in sorted(run.detections.glob("*.jpg"))]
-    found = []
-    for entry in filter(None, map(_object, index)):
-        # A name with a folder in it is none that detbox wrote.
-        path = run.detections / Path(str(entry.get("file", ""))).name
-        if path.is_file():
-            counts = [number(entry.get(name)) for name in ("missed", "invented")]
-            missed, invented = (None if count is None else int(count) for count in counts)
+    # A name that is not in the folder itself is none that detbox wrote.
+    there, found = {path.name: path for path in run.detections.iterdir()}, []
+    for entry in map(mapping, listed(index)):
+        path = there.get(str(entry.get("file")))
+        if path:
+            missed, invented = count(entry.get("missed")), count(entry.get("invented"))
             name, kind = str(entry.get("picture") or path.stem), str(entry.get("kind") or "first")
             found.append(Drawn(path, name, kind, missed, invented))
     return found
 
 
 def _exports(run: runs.Run) -> list[Shipped]:
-    cards = {path.parent.name: _object(runs.read_json(path)) for path in sorted(run.exports.glob("*/card.json"))}
+    cards = {path.parent.name: mapping(runs.read_json(path)) for path in sorted(run.exports.glob("*/card.json"))}
     return [_shipped(name, card) for name, card in cards.items()]
 
 
 def _serving(run: runs.Run) -> list[Shipped]:
     """The versions in serving that were made of this run, the newest first."""
     found = []
-    for path in runs.serving(run.root.parent, "").glob("*/*/card.json"):
-        card = _object(runs.read_json(path))
-        if card.get("run") == run.name and path.parent.name.isdigit():
-            found.append((int(path.parent.name), _shipped(f"{path.parent.parent.name}/{path.parent.name}", card)))
+    for version in runs.serving(run.root.parent, "").glob("*/*"):
+        cards = [mapping(runs.read_json(folder / "card.json")) for folder in (version, version / "assets.extra")]
+        card = next(filter(None, cards), {})
+        if card.get("run") == run.name and version.name.isdigit():
+            found.append((int(version.name), _shipped(f"{version.parent.name}/{version.name}", card)))
     return [shipped for _, shipped in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -253,12 +254,12 @@ COMPARED = ("difference", "differences", "parity", "comparison")
 
 
 def _shipped(name: str, card: Mapping[str, Any]) -> Shipped:
-    step, figures = number(card.get("step")), {}
+    figures: dict[str, str] = {}
     for key in COMPARED:
-        figures.update({part: _in_words(value) for part, value in _object(card.get(key)).items()})
-    return Shipped(name, None if step is None else int(step), figures)
+        figures.update({part: _in_words(value) for part, value in mapping(card.get(key)).items()})
+    return Shipped(name, count(card.get("step")), figures)
 
 
 def _in_words(value: Any) -> str:
     found = number(value)
-    return f"{found:.3g}" if found is not None and not isinstance(value, bool) else str(value)
+    return str(value) if found is None else f"{found:.3g}"

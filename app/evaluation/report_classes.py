@@ -17,6 +17,7 @@ TOGETHER = 5
 """Up to so many precision-recall curves share a chart."""
 CURVES_MAX = 24
 PAIRS = 10
+COUNTED = ("missed", "confused", "invented", "groundtruth")
 TALL = (0.0, 1.0)
 
 
@@ -56,15 +57,15 @@ def _note(details: Details) -> str:
 
 def _table(classes: Sequence[ClassFigures]) -> Html:
     heads = (
-        "Class", "AP", "AP50", "AR", "best F1", "at score", "precision", "recall", "missed", "invented", "groundtruth",
+        "Class", "AP", "AP50", "AR", "best F1", "at score", "precision", "recall", *COUNTED,
     )  # fmt: skip
     rows = []
     for row in weakest_first(classes) if len(classes) > IN_ORDER else classes:
         shares = (row.ap, row.ap50, row.ar, row.f1, row.f1_threshold, row.precision, row.recall)
-        rows.append([row.name, *map(page.fixed, shares), row.missed, row.invented, row.groundtruth])
+        rows.append([row.name, *map(page.fixed, shares), *(getattr(row, name) for name in COUNTED)])
     total = None
     if len(classes) > 1:
-        sums = [_sum(getattr(row, name) for row in classes) for name in ("missed", "invented", "groundtruth")]
+        sums = [_sum(getattr(row, name) for row in classes) for name in COUNTED]
         total = [f"{len(classes)} classes", *[""] * 7, *sums]
     return page.table(heads, rows, total=total)
 

@@ -9,6 +9,7 @@ from app.evaluation.curves import Points, smooth, usual_range
 from app.evaluation.report import Report
 from app.evaluation.report_classes import WHOLE_MAX
 from app.evaluation.report_page import AP50, AR, MAP, moment, shown
+from app.evaluation.tolerance import count, mapping
 from app.page import Html, Section
 from app.words import in_bytes, short, spoken_time
 
@@ -41,7 +42,7 @@ def names(reports: Sequence[Report]) -> list[str]:
 
 def _notices(reports: Sequence[Report]) -> list[str]:
     found = []
-    prints = {report.provenance.get("dataset_fingerprint") for report in reports} - {None}
+    prints = {str(report.provenance.get("dataset_fingerprint") or "") for report in reports} - {""}
     if len(prints) > 1:
         found.append("The runs were made from different data, so their metrics do not compare.")
     if len({report.metric for report in reports}) > 1:
@@ -84,8 +85,7 @@ def _words(value: float | None, say: Callable[[float], str]) -> Html | None:
 
 
 def _pictures(report: Report, split: str) -> int | None:
-    found = ((report.dataset or {}).get("splits") or {}).get(split) or {}
-    return found.get("pictures")
+    return count(mapping(mapping(mapping(report.dataset).get("splits")).get(split)).get("pictures"))
 
 
 def _curves(reports: Sequence[Report]) -> Section | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import runs
-from app.evaluation.curves import number
+from app.evaluation.tolerance import number
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ def _kind(run: runs.Run, relative: str) -> str:
         run.eval_events.name: "TensorBoard events",
         run.exports.name: "exports",
         run.detections.name: "pictures",
+        run.detected.name: "pictures",
+        run.promoted("", 0).parent.name: "promoted checkpoints",
         run.logs.name: "logs",
     }
     if top.startswith("ckpt-"):

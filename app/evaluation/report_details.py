@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.evaluation.curves import number
+from app.evaluation.tolerance import count, listed, mapping, number
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class. None is what could not be measured, such as the AP of a class without groundtruth.
+    """One class. `confused`: boxes taken for another class, which are not among the missed.
+
+    None is what could not be measured, such as the AP of a class without groundtruth.
 
     `precision` and `recall` are those at `f1_threshold`, the score with the highest F1. `curve` has the precision at
     recall 0, 0.01 .. 1.
@@ -26,6 +28,7 @@ class ClassFigures:
     recall: float | None
     missed: int | None
     invented: int | None
+    confused: int | None
     curve: tuple[float, ...]
 
 
@@ -52,8 +55,8 @@ def find(
     evaluations: Sequence[Mapping[str, Any]], best_card: Mapping[str, Any], best_step: int | None
 ) -> Details | None:
     """The details of the best checkpoint, else of the newest evaluation that has any."""
-    rows = [row for row in evaluations if isinstance(row.get("details"), dict)]
-    if isinstance(best_card.get("details"), dict) and number(best_card.get("step")) is not None:
+    rows = [row for row in evaluations if mapping(row.get("details"))]
+    if mapping(best_card.get("details")) and number(best_card.get("step")) is not None:
         rows.append(best_card)
     wanted = [row for row in rows if row["step"] == best_step]
     row = (wanted or rows or [None])[-1]
@@ -61,40 +64,36 @@ def find(
 
 
 def _details(step: int, found: Mapping[str, Any]) -> Details:
-    classes = found.get("classes")
     return Details(
         step=step,
         iou=number(found.get("iou")),
         score=number(found.get("score")),
-        classes=tuple(_class(row) for row in (classes if isinstance(classes, list) else []) if isinstance(row, dict)),
-        confusion=_confusion(found.get("confusion")),
+        classes=tuple(_class(row) for row in map(mapping, listed(found.get("classes"))) if row),
+        confusion=_confusion(mapping(found.get("confusion"))),
     )
 
 
 SHARES = ("ap", "ap50", "ar", "f1_threshold", "f1", "precision", "recall")
-COUNTS = ("groundtruth", "missed", "invented")
+COUNTS = ("groundtruth", "missed", "invented", "confused")
 
 
 def _class(row: Mapping[str, Any]) -> ClassFigures:
     shares = {name: number(row.get(name)) for name in SHARES}
-    counts = {name: number(row.get(name)) for name in COUNTS}
-    curve = row.get("curve") if isinstance(row.get("curve"), list) else []
-    values = [number(value) for value in curve]
+    values = [number(value) for value in listed(row.get("curve"))]
     return ClassFigures(
         name=str(row.get("name", "")),
         # COCO says -1 where there is nothing to measure on.
         **{name: None if value is None or value < 0 else value for name, value in shares.items()},
-        **{name: None if value is None else int(value) for name, value in counts.items()},
+        **{name: count(row.get(name)) for name in COUNTS},
         curve=tuple(values) if values and all(value is not None and value >= 0 for value in values) else (),
     )
 
 
-def _confusion(found: Any) -> Confusion | None:
-    """The matrix, if it is a square of numbers with a label to each row."""
-    try:
-        labels = tuple(str(label) for label in found["labels"])
-        matrix = tuple(tuple(int(value) for value in row) for row in found["matrix"])
-    except (TypeError, KeyError, ValueError):
-        return None
+def _confusion(found: Mapping[str, Any]) -> Confusion | None:
+    """The matrix, if it is a square of counts with a label to each row."""
+    labels = tuple(str(label) for label in listed(found.get("labels")))
+    matrix = tuple(tuple(count(value) for value in listed(row)) for row in listed(found.get("matrix")))
     is_square = labels and len(matrix) == len(labels) and all(len(row) == len(labels) for row in matrix)
-    return Confusion(labels, matrix) if is_square else None
+    if not is_square or any(value is None or value < 0 for row in matrix for value in row):
+        return None
+    return Confusion(labels, matrix)

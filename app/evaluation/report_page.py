@@ -6,12 +6,14 @@ from typing import Any
 
 from app import charts, page
 from app.evaluation import report_classes, report_pictures
-from app.evaluation.curves import Points, number, smooth, usual_range
+from app.evaluation.curves import Points, smooth, usual_range
 from app.evaluation.report import Report, Shipped
+from app.evaluation.tolerance import count, listed, mapping
 from app.page import Html, Section
 from app.words import in_bytes, short, spoken_time
 
 MAP, AP50, AR = "DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU", "DetectionBoxes_Recall/AR@100"
+SPLITS = {"train": "training", "eval": "evaluation"}
 FEW = 12
 """Up to so many classes are drawn as bars; more are a folded table."""
 
@@ -148,31 +150,29 @@ def _dataset(card: Mapping[str, Any] | None) -> Section | None:
     """The card of the records; a card of another detbox shows what it has in common with this one's."""
     if not card:
         return None
-    splits = {name: split for name, split in (card.get("splits") or {}).items() if isinstance(split, Mapping)}
+    splits = {str(name): mapping(split) for name, split in mapping(card.get("splits")).items()}
     facts = [("Format", card.get("format", "?"))]
     for name, split in splits.items():
-        counts = [f"{number(split.get(what)) or 0:,} {what}" for what in ("pictures", "boxes")]
-        facts.append(({"train": "Training", "eval": "Evaluation"}.get(name, name), ", ".join(counts)))
-    classes = [str(name) for name in card.get("classes") or ()]
+        counts = [f"{count(split.get(what)) or 0:,} {what}" for what in ("pictures", "boxes")]
+        facts.append((SPLITS.get(name, name).capitalize(), ", ".join(counts)))
+    classes = [str(name) for name in listed(card.get("classes"))]
     facts.append(("Classes", f"{len(classes):,}"))
     parts = [page.facts(facts), _boxes_by_class(classes, splits)]
-    faults = [fault for fault in card.get("faults") or () if isinstance(fault, Mapping)]
-    rows = [[str(fault.get("kind", "")), fault.get("count"), str(fault.get("action", ""))] for fault in faults]
+    faults = [mapping(fault) for fault in listed(card.get("faults"))]
+    rows = [[str(fault.get("kind", "")), count(fault.get("count")), str(fault.get("action", ""))] for fault in faults]
     if rows:
         parts.append(page.details(f"{len(rows)} kinds of fault", [page.table(["Fault", "times", "was"], rows)]))
     return Section("Data set", parts, note=str(card.get("source", "")))
 
 
 def _boxes_by_class(classes: Sequence[str], splits: Mapping[str, Mapping[str, Any]]) -> Html:
-    boxes = {name: split.get("boxes_per_class") or {} for name, split in splits.items()}
-    counts = {name: [int(number(counted.get(label)) or 0) for label in classes] for name, counted in boxes.items()}
-    words = {"train": "training", "eval": "evaluation"}
-    heads = ["Class", *(f"{words.get(name, name)} boxes" for name in counts)]
+    boxes = {SPLITS.get(name, name): mapping(split.get("boxes_per_class")) for name, split in splits.items()}
+    counts = {name: [count(counted.get(label)) or 0 for label in classes] for name, counted in boxes.items()}
+    heads = ["Class", *(f"{name} boxes" for name in counts)]
     table = page.table(heads, zip(classes, *counts.values(), strict=True))
     if not counts or len(classes) > FEW:
         return page.details("Boxes by class", [table])
-    series = {words.get(name, name): values for name, values in counts.items()}
-    return page.columns([charts.bars("Boxes by class", classes, series), table])
+    return page.columns([charts.bars("Boxes by class", classes, counts), table])
 
 
 def _settings(report: Report) -> Section | None:
@@ -235,10 +235,10 @@ def _evaluations(report: Report) -> str | None:
 def _versions(provenance: Mapping[str, Any]) -> Section | None:
     if not provenance:
         return None
-    versions, host, patches = (_mapping(provenance.get(name)) for name in ("versions", "host", "patches"))
+    versions, host, patches = (mapping(provenance.get(name)) for name in ("versions", "host", "patches"))
     rows = [(name, version) for name, version in versions.items() if version]
     rows += [
-        ("patches of the OD API", len(patches.get("patches") or ()) or None),
+        ("patches of the OD API", len(listed(patches.get("patches"))) or None),
         ("revision of detbox", provenance.get("revision")),
         ("fingerprint of the data set", provenance.get("dataset_fingerprint")),
         ("machine", ", ".join(str(host[name]) for name in ("name", "platform") if host.get(name))),
@@ -246,7 +246,3 @@ def _versions(provenance: Mapping[str, Any]) -> Section | None:
         ("started", provenance.get("time")),
     ]
     return Section("Versions", [page.table(["What", ""], [(what, str(value)) for what, value in rows if value])])
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

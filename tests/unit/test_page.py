@@ -146,7 +146,9 @@ def test_columns_stand_on_one_another():
     assert float(high[0]) + float(high[1]) == pytest.approx(float(low[0]), abs=0.11)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 7), (-3, 12_345), (0.001, 0.0023), (5, 5), (0, 0), (1e-12, 1e9)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0, 7), (-3, 12_345), (0.001, 0.0023), (5, 5), (1e300, 1e300), (0, 0), (1e-12, 1e9)]
+)
 def test_ticks_hold_the_range(low, high):
     """They are few, rise evenly, and reach from below the least to above the greatest value."""
     ticks = charts.nice_ticks(low, high)

@@ -1,0 +1,184 @@
+"""What the report collects from a run's files."""
+
+import json
+import random
+
+import example_run
+import pytest
+from example_run import MAP
+
+from app import runs
+from app.evaluation import report, report_comparison, report_cost, report_page
+from app.evaluation.tolerance import mapping
+
+SPOILT = 15
+
+
+@pytest.fixture
+def run(tmp_path):
+    return example_run.write(tmp_path / "r")
+
+
+def test_the_figures_are_those_of_the_files(run):
+    """Curves, best, details and settings, each equal to what a service wrote."""
+    found = report.read(run)
+    rows, evaluations = runs.read_lines(run.metrics), runs.read_lines(run.evaluations)
+    assert found.losses["total"] == tuple((row["step"], row["loss"]) for row in rows)
+    assert found.learning_rate == tuple((row["step"], row["learning_rate"]) for row in rows)
+    assert found.scores[MAP] == tuple((row["step"], row["metrics"][MAP]) for row in evaluations)
+    best = runs.read_json(run.best_card)
+    assert (found.best.step, found.best.value) == (best["step"], best["value"])
+    assert [row.ap for row in found.details.classes] == [row["ap"] for row in best["details"]["classes"]]
+    assert found.details.step == best["step"]
+    assert [list(row) for row in found.details.confusion.matrix] == best["details"]["confusion"]["matrix"]
+    assert found.state == "completed"
+
+
+def test_what_coco_could_not_measure_is_left_out(run):
+    """Its -1 is no figure."""
+    assert "DetectionBoxes_Precision/mAP (small)" not in report.read(run).scores
+
+
+def test_settings_are_told_where_they_differ(tmp_path):
+    """Those that train otherwise than the default; where a run lies, or which port shows it, is none of them."""
+    run = example_run.write(tmp_path / "r", learning_rate=0.3, tensorboard_port=7007)
+    assert report.read(run).settings == {"learning_rate": (0.3, None)}
+
+
+def test_another_metric_chooses_another_best(run):
+    """By the rows, in the direction asked for; `best/` still holds the one that it was told to."""
+    rows = runs.read_lines(run.evaluations)
+    loss = "Loss/total_loss"
+    lowest = min(rows, key=lambda row: row["metrics"][loss])
+    highest = max(rows, key=lambda row: row["metrics"][loss])
+    assert report.read(run, metric=loss).best.step == lowest["step"]
+    assert report.read(run, metric=loss, lower=False).best.step == highest["step"]
+    assert report.read(run, metric="no such").best is None
+
+
+def test_the_direction_that_chose_is_remembered(run):
+    """`best.json` has it, for a metric whose name does not say it."""
+    example_run.rewrite(run.best_card, metric="odd", direction="lower", value=0.5)
+    assert report.read(run).metric == "odd"
+    assert report.read(run).best.value == 0.5
+
+
+def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
+    """The newest row of a step counts, and rows after it that were not reached again do not."""
+    lot = random.Random(5)
+    again = [example_run.row(lot, step, 200) for step in (160, 170)]
+    for row in again:
+        runs.append_line(run.metrics, row)
+    found = report.read(run)
+    steps = [step for step, _ in found.losses["total"]]
+    assert steps == [*range(10, 180, 10)]
+    assert found.losses["total"][-2:] == tuple((row["step"], row["loss"]) for row in again)
+
+
+def test_a_run_that_has_just_started(tmp_path):
+    """Nothing is there, and nothing is made up."""
+    (tmp_path / "r").mkdir()
+    found = report.read(runs.Run(tmp_path / "r"))
+    assert (found.step, found.best, found.details, found.dataset, found.state) == (0, None, None, None, "not started")
+    assert "No checkpoint was evaluated yet." in report_page.write(found)
+
+
+def test_a_run_of_an_older_detbox(run):
+    """Rows without details, cards without metric, pictures without index: what is there is told."""
+    rows = runs.read_lines(run.evaluations)
+    run.evaluations.write_text("".join(json.dumps({**row, "details": None}) + "\n" for row in rows))
+    run.best_card.write_text(json.dumps({"step": rows[0]["step"], "checkpoint": "ckpt"}))
+    run.detections_index.unlink()
+    found = report.read(run)
+    assert found.best.value == max(row["metrics"][MAP] for row in rows)
+    assert found.details is None
+    assert {picture.kind for picture in found.pictures} == {"first"}
+    assert "no figures by class" in report_page.write(found)
+
+
+def test_a_picture_outside_the_folder_is_not_taken(run, tmp_path):
+    """An index that names another file of the machine does not bring it into the page."""
+    (tmp_path / "secret.jpg").write_bytes(next(run.detections.glob("*.jpg")).read_bytes())
+    runs.write_json(run.detections_index, [{"file": "../../secret.jpg", "kind": "worst"}])
+    assert report.read(run).pictures == []
+
+
+def test_exports_and_what_serves(run):
+    """By their cards; a version of another run is not this one's."""
+    runs.write_json(run.exports / "image_tensor" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
+    serving = runs.serving(run.root.parent, "wheels")
+    runs.write_json(serving / "2" / "card.json", {"run": run.name, "step": 50})
+    runs.write_json(serving / "10" / "assets.extra" / "card.json", {"run": run.name, "step": 100})
+    runs.write_json(serving / "11" / "card.json", {"run": "another"})
+    found = report.read(run)
+    assert [(item.name, item.step, dict(item.figures)) for item in found.exports] == [
+        ("image_tensor", 50, {"score": "1.25e-07"})
+    ]
+    assert [item.name for item in found.serving] == ["wheels/10", "wheels/2"]
+
+
+def rows_at(*pairs: tuple[int, float]) -> list[dict]:
+    """Rows of steps at seconds, two steps a second."""
+    return [{"step": step, "time": seconds, "steps_per_sec": 2.0} for step, seconds in pairs]
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "pauses"),
+    [
+        ([], None, 0),
+        (rows_at((10, 100)), 5, 0),
+        (rows_at((10, 100), (20, 105), (30, 110)), 15, 0),
+        # Stopped for an hour; ten steps are worth five seconds whenever they ran.
+        (rows_at((10, 100), (20, 105), (30, 3700)), 15, 1),
+        # Killed at 30, from 10 again: the steps cost twice.
+        (rows_at((10, 100), (20, 105), (30, 110), (20, 200), (30, 205)), 25, 1),
+        # A clock that was put back takes nothing away.
+        (rows_at((10, 100), (20, 50), (30, 55)), 15, 0),
+    ],
+)
+def test_hours_are_those_of_training(rows, seconds, pauses):
+    """Without the time that the run lay still."""
+    assert report_cost.training_seconds(rows) == (seconds, pauses)
+
+
+def test_bytes_are_told_by_kind(run):
+    """And add up to all that is in the folder."""
+    (run.root / "ckpt-50.index").write_bytes(b"x" * 777)
+    found = report_cost.bytes_by_kind(run)
+    assert found["checkpoints"] == 777
+    assert found["pictures"] == sum(path.stat().st_size for path in run.detections.iterdir())
+    assert sum(found.values()) == sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def tame(tmp_path_factory):
+    """A run without pictures, whose files are read as text."""
+    run = example_run.write(tmp_path_factory.mktemp("tame") / "r", pictures=1, steps=100)
+    runs.write_json(run.exports / "f" / "card.json", {"step": 50, "difference": {"score": 0.1}})
+    return run
+
+
+RUBBISH = (None, True, -1, 0, 1e300, 10**400, float("nan"), float("inf"), "", "x", [], {}, [None], {"x": None}, [[1]])
+
+
+def spoil(lot: random.Random, value):
+    """`value` with some of its parts replaced by what does not belong there."""
+    if lot.random() < 0.06:
+        return lot.choice(RUBBISH)
+    if isinstance(value, dict):
+        return {key: spoil(lot, part) for key, part in value.items() if lot.random() > 0.03}
+    return [spoil(lot, part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(SPOILT))
+def test_whatever_the_files_hold_there_is_a_page(tame, tmp_path, seed):
+    """JSON of another shape in every file of the run, as another version or a hand may leave it."""
+    lot, run = random.Random(seed), runs.Run(tmp_path / "r")
+    for path in sorted(tame.root.rglob("*.json*")):
+        target = run.root / path.relative_to(tame.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
+        target.write_text("\n".join(json.dumps(spoil(lot, json.loads(line))) for line in lines))
+    found = report.read(run, dataset=mapping(runs.read_json(run.dataset_card)))
+    assert "</html>" in report_page.write(found)
+    assert "</html>" in report_comparison.write([found, found])
