@@ -1,0 +1,161 @@
+"""What one evaluation says of each class: curve, best threshold, and which boxes were missed, invented or confused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.evaluation.coco import ClassFigures
+from app.evaluation.matching import FREE, Errors, Matched, Picture, compare, match
+
+RECALLS = np.linspace(0.0, 1.0, 101)
+UNDECIDED_SCORE = 0.4
+"""From which a detection counts where no threshold is best, because nothing of the class was right."""
+LISTED = 12
+"""Pictures named as the worst, and as the best."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision at each of `RECALLS` as COCO draws it, to 4 digits; and the score with the highest F1.
+
+    Without groundtruth of the class, or nothing right, what can't be said is None or empty.
+    """
+
+    groundtruth: int
+    precision: list[float] | None
+    threshold: float | None
+    f1: float | None
+    precision_there: float | None
+    recall_there: float | None
+
+
+def describe(
+    pictures: Sequence[Picture],
+    classes: Mapping[int, str],
+    figures: Mapping[int, ClassFigures],
+    *,
+    iou: float,
+    score: float | None,
+) -> tuple[dict[str, Any], list[Errors]]:
+    """`details` of a line of `evaluations.jsonl` (docs/evaluation.md), and the errors on each of `pictures`.
+
+    `score` counts detections of all classes from there on; None: from the score of each class with the highest F1.
+    """
+    ordered = sorted(range(len(pictures)), key=lambda at: pictures[at].key)
+    matches = [{class_id: match(picture, class_id, iou) for class_id in classes} for picture in pictures]
+    curves = {class_id: _curve([(pictures[at], matches[at][class_id]) for at in ordered]) for class_id in classes}
+    thresholds = {class_id: _counted_from(curve, score) for class_id, curve in curves.items()}
+    errors = [compare(picture, found, thresholds, iou) for picture, found in zip(pictures, matches, strict=True)]
+    matrix = np.sum([error.matrix for error in errors], axis=0) if errors else np.zeros((len(classes) + 1,) * 2, int)
+    rows = [
+        _row(name, curves[class_id], figures[class_id], matrix, at)
+        for at, (class_id, name) in enumerate(classes.items())
+    ]
+    return {
+        "iou": iou,
+        "score": score,
+        "classes": rows,
+        "confusion": {"labels": [*classes.values(), "background"], "matrix": matrix.tolist()},
+        "pictures": {
+            "worst": _listed(pictures, errors, worst(pictures, errors)),
+            "best": _listed(pictures, errors, best(pictures, errors)),
+        },
+    }, errors
+
+
+def worst(pictures: Sequence[Picture], errors: Sequence[Errors]) -> list[int]:
+    """Indices of the pictures, those with the most errors first."""
+    return sorted(range(len(pictures)), key=lambda at: (-_count(errors[at]), pictures[at].name))
+
+
+def best(pictures: Sequence[Picture], errors: Sequence[Errors]) -> list[int]:
+    """Indices of the pictures, those with the fewest errors first, and of these those with the most boxes right."""
+    return sorted(range(len(pictures)), key=lambda at: (_count(errors[at]), -errors[at].right, pictures[at].name))
+
+
+def _count(errors: Errors) -> int:
+    return errors.missed + errors.invented + errors.confused
+
+
+def _listed(pictures: Sequence[Picture], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": pictures[at].name,
+            "missed": errors[at].missed,
+            "invented": errors[at].invented,
+            "confused": errors[at].confused,
+            "right": errors[at].right,
+        }
+        for at in order[:LISTED]
+    ]
+
+
+def _counted_from(curve: Curve, score: float | None) -> float:
+    if score is not None:
+        return score
+    return UNDECIDED_SCORE if curve.threshold is None else curve.threshold
+
+
+def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "groundtruth": curve.groundtruth,
+        "ap": figures.ap,
+        "ap50": figures.ap50,
+        "ar": figures.ar,
+        "f1_threshold": curve.threshold,
+        "f1": curve.f1,
+        "precision": curve.precision_there,
+        "recall": curve.recall_there,
+        "missed": int(matrix[at, -1]),
+        "invented": int(matrix[-1, at]),
+        "confused": int(matrix[at, :-1].sum() - matrix[at, at]),
+        "curve": curve.precision,
+    }
+
+
+def _curve(matches: Sequence[tuple[Picture, Matched]]) -> Curve:
+    """The curve of one class over all pictures, in their order."""
+    groundtruth = sum(len(matched.truth) for _, matched in matches)
+    if not groundtruth:
+        return Curve(0, None, None, None, None, None)
+    hits = np.concatenate([matched.hits for _, matched in matches])
+    scores = np.concatenate([picture.scores[matched.found] for picture, matched in matches]).astype(np.float64)
+    counts = hits >= FREE
+    hits, scores = hits[counts], scores[counts]
+    order = np.argsort(-scores, kind="stable")
+    scores = scores[order]
+    right = np.cumsum(hits[order] >= 0)
+    shown = np.arange(1, len(scores) + 1)
+    recall, precision = right / groundtruth, right / (shown + np.spacing(1))
+    return Curve(groundtruth, _drawn(recall, precision), *_best_cut(scores, right, shown, groundtruth))
+
+
+def _drawn(recall: np.ndarray, precision: np.ndarray) -> list[float]:
+    """At each of RECALLS the best precision with that recall or more, 0 beyond (COCOeval.accumulate)."""
+    falling = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(recall, RECALLS, side="left")
+    return [round(float(falling[i]), 4) if i < len(falling) else 0.0 for i in at]
+
+
+def _best_cut(
+    scores: np.ndarray, right: np.ndarray, shown: np.ndarray, groundtruth: int
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Threshold, F1, precision and recall where F1 is highest.
+
+    The threshold lies in the middle between the last score that counts and the next, so that the last digits of a
+    score, which differ between forms of a model, decide nothing.
+    """
+    if not len(scores) or not right[-1]:
+        return None, 0.0, None, 0.0
+    below = np.append(scores[1:], 0.0)
+    f1 = np.where(below < scores, 2 * right / (shown + groundtruth), -1.0)
+    at = int(np.argmax(f1))
+    return (
+        float((scores[at] + below[at]) / 2),
+        float(f1[at]),
+        float(right[at] / shown[at]),
+        float(right[at] / groundtruth),
+    )
