@@ -94,6 +94,11 @@ class Run:
         return self.root / "promoted" / name / str(version)
 
     @property
+    def claimed(self) -> Path:
+        """The evaluator's own links to the checkpoint that it is at."""
+        return self.root / ".evaluating"
+
+    @property
     def best(self) -> Path:
         return self.root / "best"
 
@@ -310,6 +315,32 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0][:300]
 
 
+_EVALUATION = re.compile(r'(\{.*?), "details": .*, "time": ([0-9.]+)\}')
+"""A line as the evaluator writes it, which nothing that was cut short matches: only a whole one has its time."""
+
+
+def read_evaluations(run: Run) -> list[dict[str, Any]]:
+    """The lines of `evaluations.jsonl` without their `details`, which are most of every line.
+
+    Services read the file every few seconds; this way it costs little with many classes too.
+    """
+    try:
+        text = run.evaluations.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    rows = []
+    for line in text.splitlines():
+        whole = _EVALUATION.fullmatch(line)
+        try:
+            row = json.loads(f'{whole[1]}, "time": {whole[2]}}}' if whole else line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and "step" in row:
+            row.pop("details", None)
+            rows.append(row)
+    return rows
+
+
 def evaluated_steps(run: Run) -> set[int]:
     """The steps whose checkpoint has been evaluated."""
-    return {int(row["step"]) for row in read_lines(run.evaluations) if "step" in row}
+    return {int(row["step"]) for row in read_evaluations(run)}
