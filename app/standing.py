@@ -1,12 +1,12 @@
 """Where a run stands, as read from its directory alone."""
 
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app import runs
+from app.evaluation import selection
 
 STALLED_SECONDS = 60.0
 """A heartbeat older than this is no sign of life."""
@@ -68,7 +68,7 @@ def read(run: runs.Run, metric: str, *, since: float = 0.0) -> Standing:
     trainer, evaluator = (_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
     rows = runs.read_lines(run.metrics, tail_bytes=16_384)
     row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
-    scores = _scores(runs.read_lines(run.evaluations), metric)
+    scores = [Score(*found) for found in selection.values(runs.read_evaluations(run), metric)]
     done = runs.read_json(run.done)
     return Standing(
         run=run.name,
@@ -76,7 +76,7 @@ def read(run: runs.Run, metric: str, *, since: float = 0.0) -> Standing:
         of=trainer.of or (done or {}).get("step", 0),
         row=row,
         newest=scores[-1] if scores else None,
-        best=best(scores, metric),
+        best=_kept(run, metric) or best(scores, metric),
         metric=metric,
         trainer=trainer,
         evaluator=evaluator,
@@ -89,8 +89,14 @@ def read(run: runs.Run, metric: str, *, since: float = 0.0) -> Standing:
 
 def best(scores: list[Score], metric: str) -> Score | None:
     """The best of `scores`, the earliest among equals; a loss is better when it is smaller."""
-    sign = -1 if "loss" in metric.lower() else 1
+    sign = -1 if selection.lower_is_better(metric) else 1
     return max(scores, key=lambda score: sign * score.value, default=None)
+
+
+def _kept(run: runs.Run, metric: str) -> Score | None:
+    """What the evaluator keeps in `best/`, if it goes by `metric`: it knows the direction and what is eligible."""
+    card = runs.read_json(run.best_card) or {}
+    return Score(int(card["step"]), float(card["value"])) if card.get("metric") == metric else None
 
 
 def is_finished(run: runs.Run, num_train_steps: int = 0) -> bool:
@@ -98,8 +104,7 @@ def is_finished(run: runs.Run, num_train_steps: int = 0) -> bool:
     done = runs.read_json(run.done)
     if done is None or (done.get("reason") == "completed" and num_train_steps > done.get("step", 0)):
         return False
-    evaluated = [row.get("step", -1) for row in runs.read_lines(run.evaluations)]
-    return max(evaluated, default=-1) >= done.get("step", 0)
+    return max(runs.evaluated_steps(run), default=-1) >= done.get("step", 0)
 
 
 def size(folder: Path) -> int:
@@ -119,12 +124,3 @@ def _heartbeat(run: runs.Run, service: str, since: float) -> Heartbeat:
         return Heartbeat(service, state="starting" if since else "not started")
     known = {name: found[name] for name in Heartbeat.__dataclass_fields__ if name in found}
     return Heartbeat(**{**known, "service": service})
-
-
-def _scores(rows: list[dict[str, Any]], metric: str) -> list[Score]:
-    scores = []
-    for row in rows:
-        value = (row.get("metrics") or {}).get(metric)
-        if isinstance(value, (int, float)) and math.isfinite(value):
-            scores.append(Score(int(row.get("step", 0)), float(value)))
-    return scores

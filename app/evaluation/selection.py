@@ -2,50 +2,104 @@
 
 import math
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from app import runs
 
-
-def is_better(value: float, than: float | None, metric: str) -> bool:
-    """Whether `value` of `metric` beats `than`: a loss by being lower, all else by being higher; NaN never."""
-    if not math.isfinite(value):
-        return False
-    if than is None:
-        return True
-    return value < than if lower_is_better(metric) else value > than
+TRAINING_LOSS = "Train/total_loss"
 
 
-def lower_is_better(metric: str) -> bool:
-    """Upstream names its losses `Loss/...`; every other metric is a precision or a recall."""
-    return metric.startswith("Loss/")
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What makes a checkpoint better than another; `metric` and `direction` as the settings of `best_metric`.
 
-
-def keep_best(run: runs.Run, step: int, metrics: dict[str, float], metric: str) -> bool:
-    """Copies the checkpoint of `step` to `best/` if `metrics[metric]` beats the best there is.
-
-    The folder is replaced as a whole. Raises KeyError if there is no such metric.
+    Checkpoints before `first_step` can't be the best.
     """
-    value = metrics[metric]
+
+    metric: str
+    direction: str = ""
+    first_step: int = 0
+
+    def is_better(self, value: float | None, than: float | None) -> bool:
+        """Whether `value` beats `than`; None and what is not finite never do, and any number beats None."""
+        if value is None or not math.isfinite(value):
+            return False
+        if than is None or not math.isfinite(than):
+            return True
+        return value < than if lower_is_better(self.metric, self.direction) else value > than
+
+
+def lower_is_better(metric: str, direction: str = "") -> bool:
+    """As `direction` says; without one, a loss is better when it is lower, all else (precision, recall) higher."""
+    return direction == "lower" if direction else "loss" in metric.lower()
+
+
+def first_step(epochs: float, *, batch_size: int, pictures: int) -> int:
+    """The first step at which `epochs` of training have passed: epochs = step * batch_size / pictures."""
+    return math.ceil(epochs * pictures / batch_size - 1e-9)
+
+
+def training_loss(run: runs.Run, step: int) -> float | None:
+    """The training loss at `step`: that of the newest line of `metrics.jsonl` at or before it."""
+    rows = [row for row in runs.read_lines(run.metrics) if row.get("step", math.inf) <= step]
+    newest = max(enumerate(rows), key=lambda at: (at[1]["step"], at[0]), default=None)
+    loss = newest[1].get("loss") if newest else None
+    return float(loss) if isinstance(loss, (int, float)) and math.isfinite(loss) else None
+
+
+def keep_best(
+    run: runs.Run, prefix: Path, step: int, metrics: dict[str, float], details: dict[str, Any], rule: Rule
+) -> bool:
+    """Copies the checkpoint `prefix` of `step` to `best/` if it beats the best there is by `rule`.
+
+    The folder is replaced as a whole. To do it again for the same step changes nothing.
+    """
+    value = metrics.get(rule.metric)
     before: dict[str, Any] = runs.read_json(run.best_card) or {}
-    if not is_better(value, before.get("value") if before.get("metric") == metric else None, metric):
+    bar = before.get("value") if before.get("metric") == rule.metric else None
+    if step < rule.first_step or not rule.is_better(value, bar):
         return False
     with runs.replacing(run.best) as folder:
         folder.mkdir()
-        for path in sorted(run.root.glob(f"ckpt-{step}.*")):
+        for path in sorted(prefix.parent.glob(f"{prefix.name}.*")):
             shutil.copy2(path, folder / path.name)
         for path in (run.pipeline_config, run.label_map):
             shutil.copy2(path, folder / path.name)
         # Upstream's exporter finds a checkpoint by this file.
-        runs.write_text(folder / "checkpoint", f'model_checkpoint_path: "ckpt-{step}"\n')
+        runs.write_text(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
+        # Last: a folder with a card is whole.
         runs.write_json(
             folder / run.best_card.name,
             {
                 "step": step,
-                "metric": metric,
+                "metric": rule.metric,
+                "direction": "lower" if lower_is_better(rule.metric, rule.direction) else "higher",
                 "value": value,
-                "checkpoint": f"ckpt-{step}",
+                "checkpoint": prefix.name,
                 "metrics": metrics,
+                "details": details,
             },
         )
     return True
+
+
+def mend(run: runs.Run) -> None:
+    """Puts `best/` back if its writer was killed between the two renames that replace it, and clears what it left."""
+    for staging in run.root.glob(f".{run.best.name}.*"):
+        for left in (staging / run.best.name, staging / "old"):
+            if not run.best.exists() and (left / run.best_card.name).is_file():
+                left.rename(run.best)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def values(rows: Sequence[dict[str, Any]], metric: str) -> list[tuple[int, float]]:
+    """`(step, value)` of the lines of `evaluations.jsonl` that have a finite value of `metric`, in their order."""
+    found = []
+    for row in rows:
+        value = (row.get("metrics") or {}).get(metric)
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            found.append((int(row.get("step", 0)), float(value)))
+    return found

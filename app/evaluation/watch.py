@@ -1,11 +1,13 @@
-"""Which checkpoint the evaluator takes next, and when there is none left to wait for."""
+"""Which checkpoint the evaluator takes next, or what it waits for."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from app import runs
+from app.evaluation import claim
 
 log = logging.getLogger(__name__)
 
@@ -18,17 +20,24 @@ def checkpoints(
     *,
     once: bool,
     wait_secs: float,
-    is_complete: Callable[[str], str | None],
+    fault: Callable[[Path], str | None],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
-) -> Iterator[str]:
-    """Yields the prefix of every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
+) -> Iterator[Path]:
+    """Yields a prefix for every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
 
-    Ends when the trainer is done and its last checkpoint has been yielded, or, if `once` or
-    the trainer has failed for good, when nothing is left.
-    `is_complete(prefix)` gives None for a whole checkpoint; broken ones are passed over.
-    While it waits, the heartbeat says for what and since when.
+    The files are the evaluator's own (`claim`), so that they stay whole until the next one is asked for; one that
+    retention deletes before is left out. Ends when the trainer is done and its last checkpoint has been yielded, or,
+    if `once` or the trainer has failed for good, when nothing is left. `fault(prefix)` gives None for a whole
+    checkpoint; broken ones are passed over. While it waits, the heartbeat says for what and since when.
     """
+    try:
+        yield from _each(run, once, wait_secs, fault, sleep, clock)
+    finally:
+        claim.release(run)
+
+
+def _each(run, once, wait_secs, fault, sleep, clock) -> Iterator[Path]:
     broken: set[int] = set()
     said = ""
     while True:
@@ -37,14 +46,14 @@ def checkpoints(
         seen = runs.evaluated_steps(run) | broken
         waiting = [step for step in run.checkpoint_steps() if step not in seen]
         if waiting:
-            prefix = str(run.checkpoint(waiting[0]))
-            fault = is_complete(prefix)
-            if fault is None:
+            prefix = claim.take(run, waiting[0])
+            what = fault(prefix) if prefix else None
+            if what is not None:
+                log.warning("evaluate | %s is broken and passed over: %s", run.checkpoint(waiting[0]), what)
+                broken.add(waiting[0])
+            elif prefix is not None:
                 said = ""
                 yield prefix
-            elif run.checkpoint(waiting[0]).with_name(f"ckpt-{waiting[0]}.index").exists():
-                log.warning("evaluate | %s is broken and passed over: %s", prefix, fault)
-                broken.add(waiting[0])
             continue
         if done or once:
             return

@@ -1,16 +1,19 @@
 """`evaluate`: the evaluator service."""
 
 import logging
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app import runs
 from app.errors import DatasetError, SettingsError
+from app.evaluation.matching import Errors, Picture
 from app.jobs import runfolder
 from app.jobs.exporting import export_forms
-from app.jobs.pictures import draw
+from app.jobs.pictures import draw, side_by_side, thresholds
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
 
@@ -49,70 +52,16 @@ EVALUATOR_NICENESS = 5
 
 
 def _evaluate(run: runs.Run, settings: Settings) -> None:
-    from app.dataset import card
     from app.evaluation import selection, watch
-    from app.odapi import checkpoints, evaluation, runtime
+    from app.odapi import checkpoints, runtime
 
     runtime.start(use_gpu=False, seed=settings.seed)
-    made = card.read(run.records)
-    expected = -(-made.eval.pictures // settings.sample_1_of_n_eval_examples) if made else None
-    started = time.monotonic()
-
-    def each() -> Iterator[str]:
-        nonlocal started
-        for prefix in watch.checkpoints(
-            run,
-            once=settings.once,
-            wait_secs=settings.eval_wait_secs,
-            is_complete=checkpoints.fault,
-        ):
-            step = int(prefix.rpartition("-")[2])
-            runs.beat(run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
-            started = time.monotonic()
-            yield prefix
-
-    def record(prefix: str, step: int, pictures: int, metrics: dict[str, float]) -> None:
-        if expected is not None and pictures != expected:
-            raise DatasetError(
-                f"evaluated {pictures} of {expected} pictures at step {step}",
-                where=str(run.records),
-                remedy="make the records again: detbox prepare",
-            )
-        if settings.best_metric not in metrics:
-            raise SettingsError(
-                f"best_metric {settings.best_metric} is not among {', '.join(sorted(metrics))}",
-                remedy="--best_metric / DETBOX_BEST_METRIC",
-            )
-        seconds = round(time.monotonic() - started, 2)
-        is_best = selection.keep_best(run, step, metrics, settings.best_metric)
-        row = {
-            "step": step,
-            "checkpoint": Path(prefix).name,
-            "pictures": pictures,
-            "expected": expected,
-            "seconds": seconds,
-            "time": round(time.time(), 3),
-            "metrics": metrics,
-        }
-        runs.append_line(run.evaluations, row)
-        logger.info(
-            "evaluate | step %d | %s %.4f%s | %d pictures in %.1f s",
-            step,
-            settings.best_metric,
-            metrics[settings.best_metric],
-            " (best)" if is_best else "",
-            pictures,
-            seconds,
-        )
-
-    evaluation.evaluate(
-        run.pipeline_config,
-        run.root,
-        each(),
-        record,
-        sample_1_of_n_eval_examples=settings.sample_1_of_n_eval_examples,
-        config_override=_eval_override(settings),
-    )
+    selection.mend(run)
+    service = Service(run, settings)
+    for prefix in watch.checkpoints(
+        run, once=settings.once, wait_secs=settings.eval_wait_secs, fault=checkpoints.fault
+    ):
+        service.evaluate(prefix)
     done = runs.read_json(run.done)
     if done:
         _prune(run, settings)
@@ -126,6 +75,152 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
         export_forms(run, settings.export_forms)
     last = last_step(run)
     runs.beat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
+
+
+class Service:
+    """Evaluates one checkpoint after the other, with the model and the pictures of the first."""
+
+    def __init__(self, run: runs.Run, settings: Settings):
+        from app.dataset import card
+        from app.evaluation.stopping import Patience
+
+        self.run, self.settings = run, settings
+        self._card = card.read(run.records)
+        self._expected = -(-self._card.eval.pictures // settings.sample_1_of_n_eval_examples) if self._card else None
+        self._rule = _rule(run, settings, self._card)
+        self._patience = Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
+        self._evaluator: Any = None
+        self._events: Any = None
+
+    def evaluate(self, prefix: Path) -> None:
+        """Evaluates the checkpoint `prefix`: events first, then `best/`, then its line, which says that all is done.
+
+        Killed in between, the next evaluator does it again from the start, to the same end.
+        """
+        from app.evaluation import details, selection, stopping
+
+        step = int(prefix.name.rpartition("-")[2])
+        runs.beat(self.run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
+        started = time.monotonic()
+        seen = self._built().evaluate(prefix)
+        self._check(seen)
+        described, errors = details.describe(
+            seen.pictures,
+            self._evaluator.classes,
+            seen.classes,
+            iou=self.settings.confusion_iou,
+            score=self.settings.confusion_score,
+        )
+        loss = selection.training_loss(self.run, step)
+        metrics = seen.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
+        self._check_metric(metrics)
+        self._show(step, seen, described, errors)
+        row = {
+            "step": step,
+            "checkpoint": prefix.name,
+            "pictures": len(seen.pictures),
+            "expected": self._expected,
+            "seconds": round(time.monotonic() - started, 2),
+            "metrics": metrics,
+            "details": described,
+            # Last: `runs.read_evaluations` knows a whole line by it.
+            "time": round(time.time(), 3),
+        }
+        is_best = selection.keep_best(self.run, prefix, step, metrics, described, self._rule)
+        runs.append_line(self.run.evaluations, row)
+        self._say(row, is_best)
+        reason = stopping.why(runs.read_evaluations(self.run), self._rule, self._patience)
+        if reason and not self.run.done.exists():
+            logger.info("evaluate | %s", reason)
+            stopping.ask(self.run, step, reason)
+
+    def _built(self) -> Any:
+        """The evaluator, built when there is something to evaluate."""
+        if self._evaluator is None:
+            from app.odapi import eval_events, evaluation
+
+            self._evaluator = evaluation.Evaluator(
+                self.run.pipeline_config,
+                sample_1_of_n_eval_examples=self.settings.sample_1_of_n_eval_examples,
+                config_override=_eval_override(self.settings),
+            )
+            self._events = eval_events.EvalEvents(self.run.eval_events)
+        return self._evaluator
+
+    def _check(self, seen: Any) -> None:
+        if self._expected is not None and len(seen.pictures) != self._expected:
+            raise DatasetError(
+                f"evaluated {len(seen.pictures)} of {self._expected} pictures at step {seen.step}",
+                where=str(self.run.records),
+                remedy="make the records again: detbox prepare",
+            )
+
+    def _check_metric(self, metrics: Mapping[str, float]) -> None:
+        from app.evaluation.selection import TRAINING_LOSS
+
+        metric = self.settings.best_metric
+        if metric not in metrics and metric != TRAINING_LOSS:
+            raise SettingsError(
+                f"best_metric {metric} is not among {', '.join(sorted({*metrics, TRAINING_LOSS}))}",
+                remedy="--best_metric / DETBOX_BEST_METRIC",
+            )
+
+    def _show(self, step: int, seen: Any, described: Mapping[str, Any], errors: Sequence[Errors]) -> None:
+        """Scalars, matrix, curves and, every `eval_image_every_n` evaluations, pictures side by side."""
+        from app.evaluation import figures
+
+        confusion, iou = described["confusion"], described["iou"]
+        count = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
+        title = f"step {step}: IoU {iou:g}, from {count} on"
+        pictures = {
+            "eval_confusion_matrix": figures.confusion(confusion["labels"], confusion["matrix"], title),
+            "eval_precision_recall": figures.curves(described["classes"], iou),
+        }
+        if len(runs.evaluated_steps(self.run)) % self.settings.eval_image_every_n == 0 and self._card:
+            chosen = self._chosen(seen.pictures, errors)
+            drawn = side_by_side(self.run, self._card, chosen, thresholds(described))
+            pictures |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
+        self._events.write(step, seen.metrics, pictures)
+
+    def _chosen(self, pictures: Sequence[Picture], errors: Sequence[Errors]) -> list[tuple[Picture, Errors]]:
+        from app.evaluation import details
+
+        order = (
+            details.worst(pictures, errors) if self.settings.eval_image_order == "worst" else list(range(len(pictures)))
+        )
+        return [(pictures[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
+
+    def _say(self, row: Mapping[str, Any], is_best: bool) -> None:
+        logger.info(
+            "evaluate | step %d | %s %.4f%s | %d pictures in %.1f s",
+            row["step"],
+            self.settings.best_metric,
+            row["metrics"].get(self.settings.best_metric, math.nan),
+            " (best)" if is_best else "",
+            row["pictures"],
+            row["seconds"],
+        )
+
+
+def _rule(run: runs.Run, settings: Settings, card: Any) -> Any:
+    """What the best checkpoint is. SettingsError if the whole run is too short for one to be eligible."""
+    from app.evaluation.selection import Rule, first_step
+    from app.odapi import protos
+
+    first = 0
+    if settings.checkpoint_after_epochs and card:
+        train = protos.parse_pipeline(
+            run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config)
+        ).train_config
+        first = first_step(settings.checkpoint_after_epochs, batch_size=train.batch_size, pictures=card.train.pictures)
+        if first > train.num_steps:
+            epochs = train.num_steps * train.batch_size / card.train.pictures
+            raise SettingsError(
+                f"the run has {epochs:.1f} epochs, so none of its checkpoints can be the best after "
+                f"{settings.checkpoint_after_epochs:g}",
+                remedy="--checkpoint_after_epochs / DETBOX_CHECKPOINT_AFTER_EPOCHS",
+            )
+    return Rule(metric=settings.best_metric, direction=settings.best_metric_direction, first_step=first)
 
 
 def _eval_override(settings: Settings) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from app import runs
 from app.evaluation import selection
+from app.evaluation.selection import Rule
 
 MAP, LOSS = "DetectionBoxes_Precision/mAP", "Loss/total_loss"
 
@@ -23,6 +24,10 @@ def save(run, step):
         (run.root / f"ckpt-{step}.{end}").write_text(str(step))
 
 
+def keep(run, step, metrics, rule):
+    return selection.keep_best(run, run.checkpoint(step), step, metrics, {"iou": 0.5}, rule)
+
+
 @pytest.mark.parametrize(
     ("metric", "values", "best"),
     [
@@ -36,7 +41,7 @@ def test_the_best_by_metric_is_copied(run, metric, values, best):
     """Precision: the highest; loss: the lowest; NaN never; the earliest among equals."""
     for step, value in zip((10, 20, 30), values, strict=True):
         save(run, step)
-        selection.keep_best(run, step, {metric: value}, metric)
+        keep(run, step, {metric: value}, Rule(metric=metric))
     card = runs.read_json(run.best_card)
     assert card["step"] == best
     assert sorted(path.name for path in run.best.iterdir()) == [
@@ -48,7 +53,62 @@ def test_the_best_by_metric_is_copied(run, metric, values, best):
 def test_another_metric_starts_anew(run):
     """A best by one metric is no bar for another."""
     save(run, 10)
-    selection.keep_best(run, 10, {MAP: 0.9, LOSS: 2.0}, MAP)
+    keep(run, 10, {MAP: 0.9, LOSS: 2.0}, Rule(metric=MAP))
     save(run, 20)
-    assert selection.keep_best(run, 20, {MAP: 0.1, LOSS: 1.0}, LOSS)
+    assert keep(run, 20, {MAP: 0.1, LOSS: 1.0}, Rule(metric=LOSS))
     assert runs.read_json(run.best_card)["step"] == 20
+
+
+def test_the_direction_can_be_given(run):
+    """It goes before what the name of the metric says."""
+    for step, value in ((10, 0.4), (20, 0.2)):
+        save(run, step)
+        keep(run, step, {"distance": value}, Rule(metric="distance", direction="lower"))
+    card = runs.read_json(run.best_card)
+    assert (card["step"], card["direction"], card["details"]) == (20, "lower", {"iou": 0.5})
+
+
+def test_no_checkpoint_is_the_best_before_its_time(run):
+    """One epoch of 20 pictures at a batch of 8 has passed at step 3, not at step 2."""
+    first = selection.first_step(1.0, batch_size=8, pictures=20)
+    rule = Rule(metric=MAP, first_step=first)
+    for step in (2, 3):
+        save(run, step)
+    assert not keep(run, 2, {MAP: 0.9}, rule)
+    assert not run.best.exists()
+    assert keep(run, 3, {MAP: 0.1}, rule)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "pictures", "step"), [(0, 8, 20, 0), (1, 8, 24, 3), (2.5, 4, 10, 7), (0.1, 1, 10, 1)]
+)
+def test_epochs_as_steps(epochs, batch_size, pictures, step):
+    """Epochs are step times batch size over pictures."""
+    assert selection.first_step(epochs, batch_size=batch_size, pictures=pictures) == step
+
+
+def test_the_training_loss_is_that_of_the_step(run):
+    """The newest line at or before it; of a step that was trained twice, the later."""
+    for step, loss in ((10, 0.9), (20, 0.8), (30, 0.7), (20, 0.6), (40, math.nan)):
+        runs.append_line(run.metrics, {"step": step, "loss": loss})
+    assert [selection.training_loss(run, step) for step in (5, 10, 25, 30, 40)] == [None, 0.9, 0.6, 0.7, None]
+
+
+def test_a_metric_that_is_missing_is_never_the_best(run):
+    """So is the training loss of a run without any lines."""
+    save(run, 10)
+    assert not keep(run, 10, {MAP: 0.5}, Rule(metric=selection.TRAINING_LOSS))
+
+
+@pytest.mark.parametrize("moved", ["old", "best"])
+def test_a_best_that_was_being_replaced_is_put_back(run, moved):
+    """Killed between the two renames of `runs.replacing`, the new folder is there as well as the old."""
+    save(run, 10)
+    keep(run, 10, {MAP: 0.5}, Rule(metric=MAP))
+    staging = run.root / ".best.abc"
+    staging.mkdir()
+    run.best.rename(staging / moved)
+    (run.root / ".best.half").mkdir()
+    selection.mend(run)
+    assert runs.read_json(run.best_card)["step"] == 10
+    assert not list(run.root.glob(".best.*"))

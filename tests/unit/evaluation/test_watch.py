@@ -17,15 +17,19 @@ def save(run, *steps):
 
 
 def evaluated(run, prefix):
-    runs.append_line(run.evaluations, {"step": int(prefix.rpartition("-")[2])})
+    runs.append_line(run.evaluations, {"step": step_of(prefix)})
+
+
+def step_of(prefix):
+    return int(prefix.name.rpartition("-")[2])
 
 
 def stream(run, *, once=False, sleep=None, fault=lambda prefix: None):
     def never(seconds):
         raise AssertionError("it waits")
 
-    for prefix in watch.checkpoints(run, once=once, wait_secs=1, is_complete=fault, sleep=sleep or never):
-        yield int(prefix.rpartition("-")[2])
+    for prefix in watch.checkpoints(run, once=once, wait_secs=1, fault=fault, sleep=sleep or never):
+        yield step_of(prefix)
         evaluated(run, prefix)
 
 
@@ -57,23 +61,34 @@ def test_a_broken_checkpoint_is_passed_over_and_said(run, caplog):
     """It is not evaluated, and does not hold up the others."""
     save(run, 10, 20)
     with caplog.at_level("WARNING", logger="app"):
-        steps = list(stream(run, once=True, fault=lambda prefix: "cut short" if prefix.endswith("-10") else None))
+        steps = list(stream(run, once=True, fault=lambda prefix: "cut short" if step_of(prefix) == 10 else None))
     assert steps == [20]
     assert "ckpt-10" in caplog.text and "cut short" in caplog.text
 
 
-def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog):
+def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog, monkeypatch):
     """Retention may delete a checkpoint between the look and the evaluation."""
     save(run, 10, 20)
+    look = runs.Run.checkpoint_steps
 
-    def fault(prefix):
-        if prefix.endswith("-10"):
-            run.checkpoint(10).with_name("ckpt-10.index").unlink(missing_ok=True)
-            return "not found"
-        return None
+    def look_then_delete(self):
+        steps = look(self)
+        run.checkpoint(10).with_name("ckpt-10.index").unlink(missing_ok=True)
+        return steps
 
-    assert list(stream(run, once=True, fault=fault)) == [20]
+    monkeypatch.setattr(runs.Run, "checkpoint_steps", look_then_delete)
+    assert list(stream(run, once=True)) == [20]
     assert caplog.text == ""
+
+
+def test_what_is_evaluated_can_not_be_deleted(run):
+    """The files that are yielded are there until the next ones, whatever happens to the trainer's."""
+    save(run, 10)
+    for prefix in watch.checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):
+        run.checkpoint(10).with_name("ckpt-10.index").unlink()
+        assert prefix.with_name("ckpt-10.index").exists()
+        evaluated(run, prefix)
+    assert not run.claimed.exists()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +114,7 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
 
     def stream_of():
         for prefix in watch.checkpoints(
-            run, once=False, wait_secs=1, is_complete=lambda prefix: None, sleep=waits.append, clock=lambda: next(times)
+            run, once=False, wait_secs=1, fault=lambda prefix: None, sleep=waits.append, clock=lambda: next(times)
         ):
             yield prefix
             evaluated(run, prefix)
