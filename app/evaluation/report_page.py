@@ -50,7 +50,7 @@ def figures(report: Report) -> list[tuple[str, str]]:
         if value is not None and best and metric != best.metric:
             found.append((what, f"{value:.3f}"))
     if cost.training_seconds is not None:
-        found.append(("Training", spoken_time(cost.training_seconds)))
+        found.append(("Training time", spoken_time(cost.training_seconds)))
     if cost.steps_per_sec is not None:
         found.append(("Speed", f"{cost.steps_per_sec:.3g} steps/s"))
     return [*found, ("On disk", in_bytes(cost.total_bytes))]
@@ -154,7 +154,7 @@ def _dataset(card: Mapping[str, Any] | None) -> Section | None:
     facts = [("Format", card.get("format", "?"))]
     for name, split in splits.items():
         counts = [f"{count(split.get(what)) or 0:,} {what}" for what in ("pictures", "boxes")]
-        facts.append((SPLITS.get(name, name).capitalize(), ", ".join(counts)))
+        facts.append((f"{SPLITS.get(name, name)} set".capitalize(), ", ".join(counts)))
     classes = [str(name) for name in listed(card.get("classes"))]
     facts.append(("Classes", f"{len(classes):,}"))
     parts = [page.facts(facts), _boxes_by_class(classes, splits)]

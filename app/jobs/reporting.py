@@ -30,7 +30,11 @@ class RunFigures:
     bytes: int
 
     def __str__(self) -> str:
-        best = "not evaluated yet" if self.best is None else f"{short(self.metric)} {self.best:.3f} of {self.best_step}"
+        best = (
+            "not evaluated yet"
+            if self.best is None
+            else f"{short(self.metric)} {self.best:.3f} at step {self.best_step}"
+        )
         return f"{self.run}: step {self.step}, {self.state}, {best}"
 
 

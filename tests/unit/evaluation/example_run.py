@@ -1,5 +1,6 @@
 """A run directory with figures drawn by lot, for tests of the report: what the page shows must come from here."""
 
+import io
 import json
 import math
 import random
@@ -107,12 +108,13 @@ def figures(lot: random.Random, name: str) -> dict[str, Any]:
 
 
 def draw(run: runs.Run, lot: random.Random, count: int, size: tuple[int, int]) -> None:
-    """Pictures of noise, which no encoder makes small, with their index."""
+    """The same picture of noise, which no encoder makes small, under several names, with their index."""
     run.detections.mkdir(parents=True)
-    index = []
+    index, noise = [], io.BytesIO()
+    Image.effect_noise(size, 90).save(noise, "JPEG", quality=95)
     for at in range(count):
         kind, file = ("worst", "best")[at % 2], f"{at:02d}.jpg"
-        Image.effect_noise(size, 90).save(run.detections / file, quality=95)
+        (run.detections / file).write_bytes(noise.getvalue())
         index.append({"file": file, "picture": f"photo-{at}", "kind": kind})
         index[-1] |= {"missed": lot.randint(10, 99), "invented": lot.randint(10, 99)}
     runs.write_json(run.detections_index, index)
