@@ -53,7 +53,7 @@ def choose(run: runs.Run, wanted: str) -> Checkpoint:
         return _best(run)
     if _same(prefix.parent, run.root) and prefix.name.removeprefix("ckpt-").isdecimal():
         return _of_step(run, int(prefix.name.removeprefix("ckpt-")))
-    return _alone(prefix)
+    return alone(prefix)
 
 
 def copy_companions(checkpoint: Checkpoint, folder: Path, run: runs.Run) -> None:
@@ -95,7 +95,7 @@ def _of_step(run: runs.Run, step: int) -> Checkpoint:
     )
 
 
-def _alone(prefix: Path) -> Checkpoint:
+def alone(prefix: Path) -> Checkpoint:
     """A checkpoint of no run that is known here, with what lies beside it or, as in the model zoo's layout, above."""
     folders = (prefix.parent, prefix.parent.parent)
     config = next((folder / "pipeline.config" for folder in folders if (folder / "pipeline.config").is_file()), None)
@@ -109,19 +109,23 @@ def _alone(prefix: Path) -> Checkpoint:
     return Checkpoint(prefix=prefix, pipeline_config=config, label_map=maps[0] if maps else None)
 
 
-def _prefix(path: Path) -> Path:
-    """The prefix that `path` is, or is a file of, or the one in the folder `path` (or in `checkpoint/` within)."""
+def prefixes(path: Path) -> list[Path]:
+    """The prefix that `path` is, or is a file of, or those in the folder `path` (or in `checkpoint/` within)."""
     if path.is_dir():
         found = sorted(path.glob("*.index")) or sorted(path.glob("checkpoint/*.index"))
     elif path.suffix == ".index" or ".data-" in path.name:
         found = [path.with_name(path.name.partition(".data-")[0].removesuffix(".index") + ".index")]
     else:
         found = [path.with_name(f"{path.name}.index")]
-    prefixes = [index.with_suffix("") for index in found if index.is_file()]
-    if len(prefixes) != 1:
-        what = f"there are {len(prefixes)} checkpoints: name one" if prefixes else "there is no checkpoint here"
+    return [index.with_suffix("") for index in found if index.is_file()]
+
+
+def _prefix(path: Path) -> Path:
+    found = prefixes(path)
+    if len(found) != 1:
+        what = f"there are {len(found)} checkpoints: name one" if found else "there is no checkpoint here"
         raise SettingsError(what, where=str(path), remedy=REMEDY)
-    return prefixes[0]
+    return found[0]
 
 
 def _same(a: Path, b: Path) -> bool:

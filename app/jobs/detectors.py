@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import runs
-from app.errors import DetboxError, SettingsError
+from app.errors import SettingsError
 from app.export.loading import Loaded
+from app.jobs import choosing
+from app.jobs.choosing import Checkpoint
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+REMEDY = "name one checkpoint, or an exported model: --detector / DETBOX_DETECTOR"
 DEFAULT_SCORE = 0.4
 """Where no evaluation tells the score from which a detection is more likely right than wrong."""
 
@@ -57,7 +60,7 @@ def choose(settings: Settings, run: runs.Run) -> Chosen:
 
         detector = ServedModel(settings.server, settings.serving_name or settings.run)
         return Chosen(detector, detector.url, given or _names_of_run(settings, run), _thresholds_of_run(settings, run))
-    path = Path(settings.detector).expanduser() if settings.detector else _best(run)
+    path = Path(settings.detector).expanduser() if settings.detector else choosing.choose(run, "best").prefix
     cards = list(companions.cards(path))
     beside = companions.label_map(path)
     names = (
@@ -78,61 +81,28 @@ def _load(path: Path) -> tuple[Loaded, str]:
     from app.odapi import runtime
 
     checkpoint = checkpoint_at(path)
-    # Before TensorFlow is, which takes seconds.
-    config = _pipeline_config(checkpoint) if checkpoint else None
     runtime.start(use_gpu=True)
-    if checkpoint and config:
+    if checkpoint:
         from app.odapi.detection import Detector
 
-        return Detector(config, checkpoint), f"checkpoint {checkpoint}"
+        return Detector(checkpoint.pipeline_config, checkpoint.prefix), f"checkpoint {checkpoint.prefix}"
     from app.export import loading
 
     loaded = loading.load(path)
     return loaded, f"{loaded.form} {path}"
 
 
-def checkpoint_at(path: Path) -> Path | None:
-    """The prefix of the checkpoint that `path` stands for, or None if it is none.
+def checkpoint_at(path: Path) -> Checkpoint | None:
+    """The checkpoint that `path` stands for, or None if it is none.
 
-    `path`: a prefix, one of its files, or a folder with one checkpoint in it or in `checkpoint/`, as the model zoo
-    has; not a folder with a SavedModel, which is the quicker way to the same detector.
+    A folder that has a SavedModel as well is taken for that, the quicker way to the same detector.
     """
-    if path.is_dir():
-        if any((folder / "saved_model.pb").is_file() for folder in (path, path / "saved_model")):
-            return None
-        found = [*path.glob("*.index"), *path.glob("checkpoint/*.index")]
-        if len(found) > 1:
-            raise SettingsError(
-                f"there are {len(found)} checkpoints",
-                where=str(path),
-                remedy=f"name one, as {found[0].with_suffix('')}: --detector / DETBOX_DETECTOR",
-            )
-        return found[0].with_suffix("") if found else None
-    if path.suffix == ".index" or ".data-" in path.name:
-        return path.with_name(path.name.partition(".data-")[0].removesuffix(".index"))
-    return path if path.with_name(f"{path.name}.index").is_file() else None
-
-
-def _pipeline_config(checkpoint: Path) -> Path:
-    for folder in (checkpoint.parent, checkpoint.parent.parent):
-        if (folder / "pipeline.config").is_file():
-            return folder / "pipeline.config"
-    raise SettingsError(
-        "there is no pipeline.config beside this checkpoint or above it",
-        where=str(checkpoint),
-        remedy="put it there, or give an exported model: --detector / DETBOX_DETECTOR",
-    )
-
-
-def _best(run: runs.Run) -> Path:
-    best = runs.read_json(run.best_card)
-    if best is None:
-        raise DetboxError(
-            "this run has no best checkpoint",
-            where=str(run.root),
-            remedy="detbox evaluate --once, or name a model: --run, --detector",
-        )
-    return run.best / best["checkpoint"]
+    if path.is_dir() and any((folder / "saved_model.pb").is_file() for folder in (path, path / "saved_model")):
+        return None
+    found = choosing.prefixes(path)
+    if len(found) > 1:
+        raise SettingsError(f"there are {len(found)} checkpoints", where=str(path), remedy=REMEDY)
+    return choosing.alone(found[0]) if found else None
 
 
 def _given_names(settings: Settings) -> dict[int, str]:

@@ -188,8 +188,10 @@ def test_what_is_a_checkpoint(tmp_path, given, expected):
     """Any way to name one; an export that has a checkpoint beside its SavedModel is taken for the SavedModel."""
     for name in ("zoo/checkpoint/ckpt-0.index", "export/checkpoint/ckpt-0.index", "export/saved_model/saved_model.pb"):
         runs.write_text(tmp_path / name, "")
-    runs.write_text(tmp_path / "graph.pb", "")
-    assert detectors.checkpoint_at(tmp_path / given) == (expected and tmp_path / expected)
+    for name in ("graph.pb", "zoo/pipeline.config"):
+        runs.write_text(tmp_path / name, "")
+    found = detectors.checkpoint_at(tmp_path / given)
+    assert (found and found.prefix) == (expected and tmp_path / expected)
 
 
 def test_a_checkpoint_that_can_not_be_used(tmp_path):
