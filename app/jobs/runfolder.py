@@ -3,7 +3,9 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from app import runs
@@ -73,15 +75,30 @@ def held(run: runs.Run, service: str) -> Iterator[None]:
 
     The kernel lets go of the lock when the process ends, however it ends.
     """
-    path = run.status(service).with_suffix(".lock")
-    path.parent.mkdir(exist_ok=True)
+    refusal = SettingsError(
+        f"another {service} works on this run",
+        where=str(run.root),
+        remedy="end that one first, or start another run: --run=NAME / DETBOX_RUN",
+    )
+    with locked(run.status(service).with_suffix(".lock"), refusal):
+        yield
+
+
+@contextlib.contextmanager
+def locked(path: Path, refusal: SettingsError, *, wait_secs: float = 0.0) -> Iterator[None]:
+    """Holds the lock file `path` for this process. Raises `refusal` if another one holds it for longer than that.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + wait_secs
     with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"another {service} works on this run",
-                where=str(run.root),
-                remedy="end that one first, or start another run: --run=NAME / DETBOX_RUN",
-            ) from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise refusal from None
+                time.sleep(0.2)
         yield

@@ -1,0 +1,253 @@
+"""`promote`, with an export that is a file: what appears under serving/, and when."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app import runs
+from app.errors import DetboxError, GateError, SettingsError
+from app.evaluation.promotion import Shelf
+from app.jobs import exporting, promoting
+from app.odapi import runtime
+from app.settings import Settings
+
+MAP = "DetectionBoxes_Precision/mAP"
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """Stands in for TensorFlow: writes a file as the SavedModel; `fail` makes it find something else."""
+
+    class Exports:
+        fail = False
+        seconds = 0.0
+        made = 0
+
+        def write(self, run, checkpoint, folder):
+            assert Path(f"{checkpoint}.index").is_file()
+            time.sleep(self.seconds)
+            folder.mkdir()
+            (folder / "saved_model.pb").write_text(Path(f"{checkpoint}.index").read_text())
+            if self.fail:
+                raise GateError("image_tensor does not find what the checkpoint finds: scores differ by 0.2")
+            self.made += 1
+            return {"form": "image_tensor", "run": "", "classes": {"1": "cat"}, "parity": {"score": 1e-6}}
+
+    made = Exports()
+    monkeypatch.setattr(exporting, "saved_model_for_serving", made.write)
+    monkeypatch.setattr(runtime, "start", lambda use_gpu: None)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path, exports):
+    """A run whose best checkpoint is that of step 20, with an mAP of 0.6; step 30 has 0.5; 40 has none."""
+    made = runs.Run(tmp_path / "wheels")
+    for path in (made.pipeline_config, made.label_map):
+        runs.write_text(path, path.name)
+    for step, value in ((20, 0.6), (30, 0.5), (40, None)):
+        _checkpoint(made.root, step)
+        if value:
+            row = {"step": step, "metrics": {MAP: value}, "details": {}, "time": 1.0}
+            runs.append_line(made.evaluations, row)
+    _better(made, 20, 0.6)
+    return made
+
+
+def _checkpoint(folder, step):
+    for end in ("index", "data-00000-of-00001"):
+        runs.write_text(folder / f"ckpt-{step}.{end}", f"step {step}")
+
+
+def _better(run, step, value, metric=MAP):
+    """Another best checkpoint, as the evaluator keeps it."""
+    with runs.replacing(run.best) as folder:
+        _checkpoint(folder, step)
+        for path in (run.pipeline_config, run.label_map):
+            runs.write_text(folder / path.name, path.name)
+        best = {
+            "step": step,
+            "metric": metric,
+            "value": value,
+            "checkpoint": f"ckpt-{step}",
+            "metrics": {metric: value},
+        }
+        runs.write_json(folder / run.best_card.name, best)
+
+
+def settings(run, **given):
+    return Settings(models_dir=run.root.parent, run=run.name, **given)
+
+
+def shelf(run, name="wheels"):
+    return Shelf(run.root.parent / "serving" / name)
+
+
+def test_the_best_checkpoint_by_hand(run):
+    """It appears as version 1 with its card, and is archived in the run in a form that can be promoted again."""
+    result = promoting.promote(settings(run))
+    assert (result.version, result.step, result.value, result.previous) == (1, 20, 0.6, None)
+    folder = run.root.parent / "serving" / "wheels"
+    assert sorted(path.name for path in (folder / "1").iterdir()) == ["card.json", "saved_model.pb"]
+    card = runs.read_json(folder / "1" / "card.json")
+    assert (card["run"], card["step"], card["metric"], card["value"]) == ("wheels", 20, MAP, 0.6)
+    assert card["form"] == "image_tensor" and card["classes"] == {"1": "cat"} and card["direction"] == "higher"
+    archive = Path(result.archive)
+    assert archive == run.root / "promoted" / "wheels" / "1"
+    assert (archive / "ckpt-20.index").read_text() == "step 20" and (archive / "pipeline.config").is_file()
+    again = promoting.promote(settings(run, checkpoint=str(archive)))
+    assert again.version == 2 and "serves    version 2 of wheels" in str(again)
+
+
+@pytest.mark.parametrize(("wanted", "step", "value"), [("30", 30, 0.5), ("newest", 40, None), ("best", 20, 0.6)])
+def test_which_checkpoint(run, wanted, step, value):
+    """Best, newest or a step, each with the metrics of its evaluation."""
+    result = promoting.promote(settings(run, checkpoint=wanted))
+    assert (result.step, result.value) == (step, value)
+    assert (shelf(run).path(1) / "saved_model.pb").read_text() == f"step {step}"
+
+
+def test_by_hand_without_a_threshold_it_may_be_worse(run):
+    """It is done, and said."""
+    promoting.promote(settings(run))
+    result = promoting.promote(settings(run, checkpoint="30"))
+    assert result.version == 2 and result.note == f"{MAP} 0.5000 is not better than 0.6000 of version 1"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"promote_threshold": 0.7}, "below the threshold 0.7"),
+        ({"promote_threshold": 0.4, "checkpoint": "30"}, "not better than 0.6"),
+        ({"promote_threshold": 0.1, "checkpoint": "newest"}, "not evaluated"),
+    ],
+)
+def test_a_threshold_is_a_gate(run, given, words):
+    """Exit code 8 with the reason; nothing changes."""
+    promoting.promote(settings(run))
+    with pytest.raises(GateError, match=words) as caught:
+        promoting.promote(settings(run, **given))
+    assert caught.value.exit_code == 8
+    assert shelf(run).versions == [1] and len(shelf(run).history()) == 1
+
+
+def test_a_model_that_finds_something_else_is_not_promoted(run, exports):
+    """Nothing is left under serving/ or in the archive, by hand and by itself; the number is still free."""
+    exports.fail = True
+    with pytest.raises(GateError, match="step 20: image_tensor does not find what the checkpoint finds"):
+        promoting.promote(settings(run))
+    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
+    assert shelf(run).versions == [] and not list(run.root.glob("promoted/*/*"))
+    assert [path.name for path in shelf(run).folder.iterdir()] == [".lock"]
+    exports.fail = False
+    assert promoting.promote(settings(run)).version == 1
+
+
+def test_by_itself(run, exports):
+    """A best checkpoint that passes becomes the next version, once; one that does not leaves no trace."""
+    given = settings(run, promote_threshold=0.65)
+    assert promoting.promote_best(run, given) is None
+    assert not (run.root.parent / "serving").exists()
+    _better(run, 30, 0.7)
+    assert promoting.promote_best(run, given).version == 1
+    assert promoting.promote_best(run, given) is None
+    _better(run, 40, 0.8)
+    assert promoting.promote_best(run, given).version == 2
+    assert promoting.promote_best(run, settings(run)) is None
+    assert (exports.made, shelf(run).versions) == (2, [1, 2])
+
+
+def test_what_was_rolled_back_does_not_come_back_by_itself(run):
+    """The evaluator leaves a withdrawn checkpoint alone and promotes a better one, under a new number."""
+    given = settings(run, promote_threshold=0.5)
+    promoting.promote_best(run, given)
+    _better(run, 30, 0.7)
+    promoting.promote_best(run, given)
+    back = promoting.promote(settings(run, rollback=True))
+    assert (back.action, back.version, back.previous, back.step) == ("withdrawn", 1, 2, 20)
+    assert promoting.promote_best(run, given) is None
+    _better(run, 40, 0.75)
+    assert promoting.promote_best(run, given).version == 3
+    assert shelf(run).versions == [1, 3]
+
+
+def test_nothing_to_go_back_to(run):
+    """The last version stays."""
+    with pytest.raises(GateError, match="nothing was promoted"):
+        promoting.promote(settings(run, rollback=True))
+    promoting.promote(settings(run))
+    with pytest.raises(GateError, match="version 1 is the only one"):
+        promoting.promote(settings(run, rollback=True))
+    assert shelf(run).versions == [1]
+
+
+def test_the_metric_that_chose_the_best_is_the_gates(run):
+    """Without --best_metric; a version with another one is no obstacle by hand, and one by itself."""
+    promoting.promote(settings(run))
+    _better(run, 30, 0.2, "Loss/total_loss")
+    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
+    result = promoting.promote(settings(run, promote_threshold=0.5))
+    assert (result.version, result.metric, result.value) == (2, "Loss/total_loss", 0.2)
+    assert "not comparable with version 1" in result.note
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", ".hidden", "serving", "a\nb"])
+def test_names_that_could_leave_the_folder(run, name):
+    """Are refused, for promotion and for going back."""
+    for rollback in (False, True):
+        with pytest.raises(SettingsError, match="no name for a model in serving"):
+            promoting.promote(settings(run, serving_name=name, rollback=rollback))
+
+
+@pytest.mark.parametrize("given", [{"checkpoint": "50"}, {"checkpoint": "nowhere/ckpt-1"}, {"run": "other"}])
+def test_what_is_not_there(run, given):
+    """Is told, and leaves no folder."""
+    with pytest.raises(DetboxError, match="there is no"):
+        promoting.promote(Settings(**{"models_dir": run.root.parent, "run": "wheels", **given}))
+    assert not (run.root.parent / "serving").exists()
+
+
+def test_a_failure_does_not_end_the_evaluator(run, monkeypatch):
+    """A full disk while promoting is told and left at that."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "saved_model_for_serving", full)
+    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
+    assert shelf(run).versions == []
+
+
+def test_two_promotions_at_once(run, exports):
+    """The second waits for the first, then sees what it left: each gets a number of its own."""
+    exports.seconds = 0.3
+    results = []
+    threads = [
+        threading.Thread(target=lambda step=step: results.append(promoting.promote(settings(run, checkpoint=step))))
+        for step in ("20", "30", "best")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(result.version for result in results) == shelf(run).versions == [1, 2, 3]
+    assert sorted(str(result.previous) for result in results) == ["1", "2", "None"]
+
+
+def test_a_promotion_that_does_not_end(run, monkeypatch):
+    """Another process holds the model for too long: it is told and nothing is done."""
+    monkeypatch.setattr(promoting, "WAIT_SECONDS", 0.3)
+    lock = shelf(run).folder / ".lock"
+    hold = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+    hold += "print('held', flush=True); time.sleep(60)"
+    lock.parent.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(SettingsError, match="another promotion of this model is at work"):
+            promoting.promote(settings(run))
+        other.kill()
+    assert shelf(run).versions == []
