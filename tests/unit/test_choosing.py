@@ -1,0 +1,70 @@
+"""Which checkpoint a command works on."""
+
+import json
+
+import pytest
+
+from app import runs
+from app.errors import DetboxError, SettingsError
+from app.jobs.choosing import choose
+
+
+@pytest.fixture
+def run(tmp_path) -> runs.Run:
+    """A run with checkpoints of steps 10 and 20, both evaluated, and the best of step 5, which retention has taken."""
+    run = runs.Run(tmp_path / "r")
+    run.best.mkdir(parents=True)
+    for prefix in (run.checkpoint(10), run.checkpoint(20), run.best / "ckpt-5"):
+        prefix.with_name(prefix.name + ".index").touch()
+    for folder in (run.root, run.best):
+        (folder / "pipeline.config").touch()
+        (folder / "label_map.pbtxt").touch()
+    run.best_card.write_text(json.dumps({"step": 5, "checkpoint": "ckpt-5", "metrics": {"m": 0.5}}))
+    for step in (5, 10, 20):
+        runs.append_line(run.evaluations, {"step": step, "metrics": {"m": step / 100}})
+    return run
+
+
+@pytest.mark.parametrize(
+    ("wanted", "step", "metric"), [("best", 5, 0.5), ("newest", 20, 0.2), ("10", 10, 0.1), ("5", 5, 0.5)]
+)
+def test_a_word_or_a_step_is_of_the_run(run, wanted, step, metric):
+    """With the metrics of its evaluation."""
+    found = choose(run, wanted)
+    assert (found.step, found.metrics["m"], found.run) == (step, metric, "r")
+    assert found.prefix.with_name(found.prefix.name + ".index").is_file()
+
+
+@pytest.mark.parametrize(("path", "step"), [("ckpt-20", 20), ("ckpt-10.index", 10), ("best", 5), ("best/ckpt-5", 5)])
+def test_a_path_into_the_run_is_of_the_run(run, path, step):
+    """What is known of the checkpoint does not depend on how it is named."""
+    assert choose(run, str(run.root / path)).step == step
+
+
+def test_a_folder_of_the_zoo_is_a_checkpoint_of_no_run(run, tmp_path):
+    """With the pipeline.config above it, and no label map."""
+    folder = tmp_path / "zoo" / "checkpoint"
+    folder.mkdir(parents=True)
+    (folder / "ckpt-0.index").touch()
+    (folder.parent / "pipeline.config").touch()
+    found = choose(run, str(folder.parent))
+    assert (found.prefix, found.run, found.step) == (folder / "ckpt-0", "", None)
+    assert (found.pipeline_config, found.label_map) == (folder.parent / "pipeline.config", None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "words"),
+    [("30", DetboxError, "10, 20"), ("/nowhere", SettingsError, "no checkpoint"), ("ROOT", SettingsError, "name one")],
+)
+def test_what_is_not_there_is_told(run, wanted, error, words):
+    """With what is."""
+    with pytest.raises(error, match=words):
+        choose(run, str(run.root) if wanted == "ROOT" else wanted)
+
+
+def test_a_run_without_an_evaluation_has_no_best(tmp_path):
+    """Nor a newest without a checkpoint."""
+    with pytest.raises(DetboxError, match="evaluate --once"):
+        choose(runs.Run(tmp_path), "best")
+    with pytest.raises(DetboxError, match="no checkpoint yet"):
+        choose(runs.Run(tmp_path), "newest")
