@@ -110,6 +110,7 @@ def _get(session: requests.Session, url: str, part: Path, progress: Progress) ->
     except requests.RequestException as error:
         raise _Broken(f"no answer: {_reason(error)}") from error
     with closing(answer):
+        check_way(url, answer.url)
         if answer.status_code == 416 and have.size == have.total:
             return have
         whole = _expected(answer, have, url)
@@ -117,6 +118,12 @@ def _get(session: requests.Session, url: str, part: Path, progress: Progress) ->
             _forget(part)
             raise _Broken("the server gave another part than asked for")
         return _write(answer, part, whole, url, progress)
+
+
+def check_way(asked: str, answered: str) -> None:
+    """Refuses a redirect away from TLS, which is all that vouches for a first fetch. Raises DetboxError."""
+    if urlsplit(asked).scheme == "https" and urlsplit(answered).scheme != "https":
+        raise DetboxError(f"redirects to {without_password(answered)}", where=without_password(asked), remedy=MIRROR)
 
 
 def _expected(answer: requests.Response, have: _Part, url: str) -> _Part | None:

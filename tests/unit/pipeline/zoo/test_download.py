@@ -161,3 +161,17 @@ def test_no_room(web, bring, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10})())
     with pytest.raises(DetboxError, match=r"10 are free.*--zoo_dir"):
         bring()
+
+
+def test_redirect_away_from_tls():
+    """What was asked for by HTTPS is not taken by HTTP; the other way round is fine."""
+    with pytest.raises(DetboxError, match="redirects to http://b/"):
+        module.check_way("https://a/x", "http://b/x")
+    module.check_way("http://a/x", "https://b/x")
+    module.check_way("https://a/x", "https://b/x")
+
+
+def test_redirect_is_followed(web, tmp_path):
+    """A mirror may send us to where the file is."""
+    web.files["/b"], web.statuses, web.location = BODY, [302], "/b"
+    assert download(f"{web.url}/a", tmp_path / "a") == len(BODY)
