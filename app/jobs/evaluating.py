@@ -14,6 +14,7 @@ from app.evaluation.matching import Errors, Picture
 from app.jobs import runfolder
 from app.jobs.exporting import export_forms
 from app.jobs.pictures import draw, side_by_side, thresholds
+from app.jobs.promoting import promote_best, shelf_of
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
 
@@ -28,6 +29,8 @@ def evaluate(settings: Settings) -> None:
     stop.listen()
     run = runfolder.prepared(settings)
     patches.verify()
+    if settings.promote_threshold is not None:
+        shelf_of(run, settings)  # A wrong name is better told now than at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
     with runfolder.held(run, "evaluator"):
         runs.beat(run, "evaluator", state="starting", step=last_step(run), of=0, reason="loading TensorFlow")
@@ -62,6 +65,8 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
         run, once=settings.once, wait_secs=settings.eval_wait_secs, fault=checkpoints.fault
     ):
         service.evaluate(prefix)
+    # Once more: an evaluator that was killed after it had found the best had no time to promote it.
+    _promote(run, settings)
     done = runs.read_json(run.done)
     if done:
         _prune(run, settings)
@@ -133,6 +138,8 @@ class Service:
         if reason and not self.run.done.exists():
             logger.info("evaluate | %s", reason)
             stopping.ask(self.run, step, reason)
+        if is_best:
+            _promote(self.run, self.settings)
 
     def _built(self) -> Any:
         """The evaluator, built when there is something to evaluate."""
@@ -200,6 +207,14 @@ class Service:
             row["pictures"],
             row["seconds"],
         )
+
+
+def _promote(run: runs.Run, settings: Settings) -> None:
+    """The best checkpoint goes to serving if it passes the gate."""
+    if settings.promote_threshold is None:
+        return
+    runs.beat(run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="promoting the best checkpoint")
+    promote_best(run, settings)
 
 
 def _rule(run: runs.Run, settings: Settings, card: Any) -> Any:
