@@ -17,6 +17,7 @@ from app.dataset import faults, masks
 from app.dataset.annotation import Box, Category, Picture, Point
 from app.dataset.catalogue import AmbiguousPicture, Catalogue
 from app.dataset.faults import MENDED, Fault
+from app.dataset.splits import SPLIT_NAME
 from app.errors import DatasetError
 
 INSTALL = "install Datumaro: uv sync --extra datumaro, or for the image --build-arg EXTRAS=datumaro"
@@ -72,9 +73,9 @@ class Foreign:
         return f"Datumaro takes it for {self.NAME}" if self.NAME in recognise(source) else ""
 
     def splits(self, source: Path) -> tuple[str, ...]:
-        """The set's subsets; none where it has only the one that Datumaro calls `default`."""
+        """The set's subsets; none where it has only one, which Datumaro calls by a file's name or `default`."""
         found = tuple(sorted(self._load(source)[0].subsets()))
-        return () if found == ("default",) else found
+        return found if len(found) > 1 or SPLIT_NAME.fullmatch("".join(found)) else ()
 
     def read(self, source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
         """The pictures of one subset, or without a name of all; the classes; what Datumaro could not read."""
