@@ -121,3 +121,10 @@ def test_a_score_that_is_no_number_is_no_score(run):
     runs.append_line(run.evaluations, {"step": 160, "metrics": {}})
     now = standing.read(run, METRIC)
     assert (now.newest.step, now.best.step) == (100, 50)
+
+
+def test_the_best_is_what_the_evaluator_keeps(run):
+    """It knows what may be the best, and which direction is better; by another metric the scores decide."""
+    runs.write_json(run.best_card, {"step": 100, "metric": METRIC, "value": 0.31})
+    assert standing.read(run, METRIC).best == standing.Score(100, 0.31)
+    assert standing.read(run, "Loss/total_loss").best is None
