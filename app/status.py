@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app import dashboard, runs, standing
 from app.errors import SettingsError
+from app.evaluation import promotion
 from app.words import in_bytes, in_time, short
 
 
@@ -29,6 +30,7 @@ class RunStatus:
     checkpoints: list[int]
     bytes: int
     event_bytes: int
+    serving: list[str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _read(run: runs.Run, metric: str) -> RunStatus:
         checkpoints=now.checkpoints,
         bytes=standing.size(run.root),
         event_bytes=now.event_bytes,
+        serving=promotion.serving_of(run),
     )
 
 
@@ -96,6 +99,7 @@ def _detail(status: RunStatus) -> str:
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
         (short(status.metric), f"newest {_score(status.newest)}, best {_score(status.best)}"),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
+        *(("serves", words) for words in status.serving),
         ("on disk", f"{in_bytes(status.bytes)}, events {in_bytes(status.event_bytes)}"),
     ]
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from app import dashboard, runs, standing, tensorboard
 from app.errors import Stopped
+from app.evaluation import promotion
 from app.supervisor import Service, Supervisor, command, import_path
 from app.words import in_time, short
 
@@ -26,6 +27,7 @@ class Outcome:
     best: standing.Score | None
     detections: str | None
     report: str | None
+    serving: list[str]
     tensorboard: str
     seconds: float | None
 
@@ -38,6 +40,7 @@ class Outcome:
             ("best", best),
             ("pictures", self.detections or "none drawn"),
             ("report", self.report or "none written"),
+            *(("serves", version) for version in self.serving),
             ("look again", self.tensorboard),
         ]
         return "\n".join(f"{name:<11} {text}" for name, text in rows)
@@ -101,6 +104,7 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None, report:
         best=end.best,
         detections=str(run.detections) if pictures else None,
         report=report,
+        serving=promotion.serving_of(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,
     )

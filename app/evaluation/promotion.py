@@ -96,6 +96,17 @@ class Shelf:
         return last, before
 
 
+def serving_of(run: runs.Run) -> list[str]:
+    """The models that serve a checkpoint of this run, in words."""
+    found = []
+    for folder in sorted(runs.serving(run.root.parent, "").glob("*")):
+        shelf = Shelf(folder)
+        card = shelf.card(shelf.current)
+        if card.get("run") == run.name:
+            found.append(f"version {shelf.current} of {folder.name}, step {card.get('step')}")
+    return found
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a checkpoint passes, and the reason in words (for one that passes: what is to be known of it)."""

@@ -32,6 +32,16 @@ def test_status_of_one_run(tmp_path):
         assert words in text
 
 
+def test_status_says_what_serves(tmp_path):
+    """The model in serving that was made of the run, under whatever name; that of another run is not told."""
+    make_run(tmp_path, "a")
+    for name, version, run in (("a", 1, "a"), ("prod", 7, "a"), ("other", 2, "b")):
+        runs.write_json(runs.serving(tmp_path, name) / str(version) / "card.json", {"run": run, "step": 5})
+    found = status.read(tmp_path, "a", METRIC)
+    assert found.runs[0].serving == ["version 1 of a, step 5", "version 7 of prod, step 5"]
+    assert "serves       version 7 of prod, step 5" in str(found)
+
+
 def test_status_of_all_runs_is_a_table(tmp_path):
     """A line a run; other folders are no runs."""
     make_run(tmp_path, "a")
