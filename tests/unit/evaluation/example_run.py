@@ -31,12 +31,12 @@ def write(
     """The run at `root`: a row of metrics every 10 steps, an evaluation every 50, pictures, card, provenance."""
     lot, run = random.Random(seed), runs.Run(root)
     root.mkdir(parents=True)
-    for step in range(10, steps + 1, 10):
-        runs.append_line(run.metrics, row(lot, step, steps))
+    write_lines(run.metrics, [row(lot, step, steps) for step in range(10, steps + 1, 10)])
+    evaluations = [evaluate(lot, step, classes) for step in range(50, steps + 1, 50)]
+    write_lines(run.evaluations, evaluations)
     best: dict[str, Any] = {}
-    for step in range(50, steps + 1, 50):
-        evaluation = evaluate(lot, step, classes)
-        runs.append_line(run.evaluations, evaluation)
+    for evaluation in evaluations:
+        step = evaluation["step"]
         if not best or evaluation["metrics"][MAP] > best["value"]:
             best = {"step": step, "metric": MAP, "direction": "higher", "value": evaluation["metrics"][MAP]}
             best |= {"checkpoint": f"ckpt-{step}", "metrics": evaluation["metrics"], "details": evaluation["details"]}
@@ -49,6 +49,11 @@ def write(
     runs.write_text(run.pipeline_config, f'train_config {{\n  batch_size: {seed}\n}}\n# "{root}"\n')
     runs.write_text(run.pipeline_diff, f"--- preset\n+++ pipeline.config\n-  batch_size: 8\n+  batch_size: {seed}\n")
     return run
+
+
+def write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """A `.jsonl` file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
 def row(lot: random.Random, step: int, steps: int) -> dict[str, Any]:
@@ -70,7 +75,9 @@ def row(lot: random.Random, step: int, steps: int) -> dict[str, Any]:
 def evaluate(lot: random.Random, step: int, classes: Sequence[str]) -> dict[str, Any]:
     """A line of evaluations.jsonl."""
     rows = [figures(lot, name) for name in classes]
-    matrix = [[lot.randint(0, 99) for _ in (*classes, "")] for _ in (*classes, "")]
+    size = range(len(classes) + 1)
+    # Some rows are full on the diagonal: the strongest ground that a figure may stand on.
+    matrix = [[lot.randint(500, 999) if i == j else lot.choice((0, 1)) for j in size] for i in size]
     return {
         "step": step,
         "checkpoint": f"ckpt-{step}",
