@@ -180,6 +180,11 @@ class Settings:
         group="export",
     )
     serving_name: str = setting("", "name of the model in serving; empty: the run's", group="export")
+    serving_input: Literal["image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example"] = setting(
+        "image_tensor",
+        "input of models in serving; encoded_image_string_tensor takes files, which is less to send",
+        group="export",
+    )
     rollback: bool = setting(False, "take the serving version away, so that the one before it serves", group="export")
 
     # Detection on pictures

@@ -44,7 +44,7 @@ _MODEL = _group("model")
 _TRAINING = _group("training")
 _EVALUATION = tuple(name for name in _group("evaluation") if name != "once")
 _FORMS = ("export_forms", "signature_key")
-_AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name")
+_AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name", "serving_input")
 """What the evaluator does at its end."""
 _ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
@@ -91,12 +91,12 @@ COMMANDS: Mapping[str, Command] = {
             "promote",
             "the gate by hand: a checkpoint becomes the next version under serving/",
             *PLACE, "checkpoint", "best_metric", "best_metric_direction", "promote_threshold", "serving_name",
-            "rollback",
+            "serving_input", "rollback",
         ),
         _command(
             "detect",
             "pictures to drawn pictures, COCO-style JSON and CSV, by any form of a model",
-            *PLACE, *_group("detection"), "output", words="input",
+            *PLACE, *_group("detection"), "serving_name", "output", words="input",
             more="PICTURES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
         ),
         _command(

@@ -36,7 +36,11 @@ COMPOSE_VARIABLES = (
     ("BASE_IMAGE", "", "image to build on; empty: nvidia/cuda:12.5.1-base-ubuntu24.04 or ubuntu:24.04"),
     ("BUILD_NETWORK", "default", "network of the build; host: that of this machine"),
     ("DETBOX_REVISION", "", "git revision to write into the image"),
-    ("SERVING_MODEL", "sample", "model that TensorFlow Serving loads"),
+    (
+        "SERVING_MODEL",
+        "",
+        "model that TensorFlow Serving loads; empty: DETBOX_SERVING_NAME, else DETBOX_RUN, else sample",
+    ),
     ("SERVING_MEMORY", "0", "memory limit of TensorFlow Serving"),
     ("SERVING_IMAGE", "tensorflow/serving:2.19.1", "image of TensorFlow Serving"),
     ("SERVING_GRPC_PORT", "8500", "port of TensorFlow Serving's gRPC"),

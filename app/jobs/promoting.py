@@ -120,7 +120,7 @@ def _promote(run: runs.Run, shelf: Shelf, checkpoint: Checkpoint, settings: Sett
         card = {"name": shelf.folder.name, "version": version, **what, "note": note}
         # The copy is what is exported: retention and a better best may take the checkpoint itself away meanwhile.
         with runs.replacing(shelf.path(version)) as folder, runs.replacing(archive) as copied:
-            exported = _saved_model(run, _copy(run, checkpoint, copied), folder)
+            exported = _saved_model(run, _copy(run, checkpoint, copied), folder, settings.serving_input)
             runs.write_json(copied / CARD, card)
             runs.write_json(folder / CARD, exported | card)
             line = {key: what[key] for key in ("run", "step", "metric", "value")}
@@ -167,14 +167,14 @@ def _rule(run: runs.Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
     return Rule(metric=settings.best_metric, direction=settings.best_metric_direction)
 
 
-def _saved_model(run: runs.Run, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+def _saved_model(run: runs.Run, checkpoint: Checkpoint, folder: Path, form: str) -> dict[str, Any]:
     """Exports the checkpoint and compares it; the export's own card. Raises GateError if they differ."""
     from app.jobs import exporting
     from app.odapi import runtime
 
     runtime.start(use_gpu=False)
     try:
-        return exporting.saved_model_for_serving(run, str(checkpoint.prefix), folder)
+        return exporting.saved_model_for_serving(run, str(checkpoint.prefix), folder, form=form)
     except GateError as error:
         raise GateError(error.what, where=_named(checkpoint), remedy="it is not promoted") from None
 

@@ -74,3 +74,18 @@ def test_the_port_of_tensorboard_is_that_of_this_machine():
     """The same line in .env serves with containers and without."""
     (port,) = config(FILES["cpu"], DETBOX_TENSORBOARD_PORT="7007")["services"]["tensorboard"]["ports"]
     assert (port["published"], port["target"]) == ("7007", 6006)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "sample"),
+        ({"DETBOX_RUN": "wheels"}, "wheels"),
+        ({"DETBOX_RUN": "wheels", "DETBOX_SERVING_NAME": "prod"}, "prod"),
+        ({"DETBOX_RUN": "wheels", "SERVING_MODEL": "other"}, "other"),
+    ],
+)
+def test_serving_loads_what_is_promoted(given, name):
+    """The model has the name that the evaluator promotes to, below the folder where Serving looks."""
+    environment = config(FILES["cpu"], "--profile", "serving", **given)["services"]["serving"]["environment"]
+    assert (environment["MODEL_BASE_PATH"], environment["MODEL_NAME"]) == ("/models/serving", name)

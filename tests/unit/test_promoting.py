@@ -27,7 +27,7 @@ def exports(monkeypatch):
         seconds = 0.0
         made = 0
 
-        def write(self, run, checkpoint, folder):
+        def write(self, run, checkpoint, folder, form):
             assert Path(f"{checkpoint}.index").is_file()
             time.sleep(self.seconds)
             folder.mkdir()
@@ -35,7 +35,7 @@ def exports(monkeypatch):
             if self.fail:
                 raise GateError("image_tensor does not find what the checkpoint finds: scores differ by 0.2")
             self.made += 1
-            return {"form": "image_tensor", "run": "", "classes": {"1": "cat"}, "parity": {"score": 1e-6}}
+            return {"form": form, "run": "", "classes": {"1": "cat"}, "parity": {"score": 1e-6}}
 
     made = Exports()
     monkeypatch.setattr(exporting, "saved_model_for_serving", made.write)
@@ -99,7 +99,8 @@ def test_the_best_checkpoint_by_hand(run):
     archive = Path(result.archive)
     assert archive == run.root / "promoted" / "wheels" / "1"
     assert (archive / "ckpt-20.index").read_text() == "step 20" and (archive / "pipeline.config").is_file()
-    again = promoting.promote(settings(run, checkpoint=str(archive)))
+    again = promoting.promote(settings(run, checkpoint=str(archive), serving_input="tf_example"))
+    assert shelf(run).card(2)["form"] == "tf_example"
     assert again.version == 2 and "serves    version 2 of wheels" in str(again)
 
 
@@ -214,7 +215,7 @@ def test_what_is_not_there(run, given):
 def test_a_failure_does_not_end_the_evaluator(run, monkeypatch):
     """A full disk while promoting is told and left at that."""
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(exporting, "saved_model_for_serving", full)
