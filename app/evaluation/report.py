@@ -9,10 +9,12 @@ from typing import Any
 from app import runs
 from app.evaluation import report_cost, report_details
 from app.evaluation.curves import Points, superseded
+from app.evaluation.promotion import CARD, Shelf
 from app.evaluation.report_cost import Cost
 from app.evaluation.report_details import Details
 from app.evaluation.tolerance import count, listed, mapping, number
 from app.settings import FIELDS
+from app.words import short
 
 NOT_TOLD = {"models_dir", "run", "once", "input"} | {
     name for name, known in FIELDS.items() if known.metadata["group"] == "services"
@@ -44,11 +46,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Shipped:
-    """A form that the run was exported to, or a version in serving; `figures` as its card has them."""
+    """A form that the run was exported to, or a version in serving; `words`: how good it was found to be."""
 
     name: str
     step: int | None
-    figures: Mapping[str, str]
+    bytes: int | None
+    words: str
 
 
 @dataclass(frozen=True)
@@ -234,32 +237,31 @@ def _pictures(run: runs.Run) -> list[Drawn]:
 
 
 def _exports(run: runs.Run) -> list[Shipped]:
-    cards = {path.parent.name: mapping(runs.read_json(path)) for path in sorted(run.exports.glob("*/card.json"))}
-    return [_shipped(name, card) for name, card in cards.items()]
+    cards = {path.parent.name: mapping(runs.read_json(path)) for path in sorted(run.exports.glob(f"*/{CARD}"))}
+    return [
+        Shipped(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
+    ]
+
+
+def _found(card: Mapping[str, Any]) -> str:
+    """How far an export is from its checkpoint: in its card's own words, else by the figures of an older one."""
+    if card.get("words"):
+        return str(card["words"])
+    figures = mapping(card.get("parity")) or mapping(card.get("difference"))
+    known = ((name, number(value)) for name, value in figures.items())
+    return ", ".join(f"{name} {value:.3g}" for name, value in known if value is not None)
 
 
 def _serving(run: runs.Run) -> list[Shipped]:
-    """The versions in serving that were made of this run, the newest first."""
+    """The versions in serving that were made of this run, the newest of a model first."""
     found = []
-    for version in runs.serving(run.root.parent, "").glob("*/*"):
-        cards = [mapping(runs.read_json(folder / "card.json")) for folder in (version, version / "assets.extra")]
-        card = next(filter(None, cards), {})
-        if card.get("run") == run.name and version.name.isdigit():
-            found.append((int(version.name), _shipped(f"{version.parent.name}/{version.name}", card)))
-    return [shipped for _, shipped in sorted(found, key=lambda pair: pair[0], reverse=True)]
-
-
-COMPARED = ("difference", "differences", "parity", "comparison")
-"""Where a card has how far a form is from the checkpoint."""
-
-
-def _shipped(name: str, card: Mapping[str, Any]) -> Shipped:
-    figures: dict[str, str] = {}
-    for key in COMPARED:
-        figures.update({part: _in_words(value) for part, value in mapping(card.get(key)).items()})
-    return Shipped(name, count(card.get("step")), figures)
-
-
-def _in_words(value: Any) -> str:
-    found = number(value)
-    return str(value) if found is None else f"{found:.3g}"
+    for shelf in map(Shelf, sorted(runs.serving(run.root.parent, "").glob("*"))):
+        for version in reversed(shelf.versions):
+            card = shelf.card(version)
+            if card.get("run") == run.name:
+                metric, value = str(card.get("metric", "")), number(card.get("value"))
+                words = [] if value is None else [f"{short(metric)} {value:.4f}"]
+                words.append("serves" if version == shelf.current else f"version {shelf.current} serves")
+                name = f"{shelf.folder.name}, version {version}"
+                found.append(Shipped(name, count(card.get("step")), None, ", ".join(words)))
+    return found

@@ -1,13 +1,13 @@
 """The page of one run's report."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app import charts, page
 from app.evaluation import report_classes, report_pictures
 from app.evaluation.curves import Points, smooth, usual_range
-from app.evaluation.report import Report, Shipped
+from app.evaluation.report import Report
 from app.evaluation.tolerance import count, listed, mapping
 from app.page import Html, Section
 from app.words import in_bytes, short, spoken_time
@@ -196,17 +196,15 @@ def shown(value: Any) -> str:
 
 
 def _shipped(report: Report) -> Section | None:
-    parts = []
-    if report.exports:
-        parts += [page.paragraph("Exports, compared with the checkpoint:"), _shipped_table(report.exports)]
-    if report.serving:
-        parts += [page.paragraph("In serving:"), _shipped_table(report.serving)]
-    return Section("Exports and serving", parts) if parts else None
-
-
-def _shipped_table(items: Iterable[Shipped]) -> Html:
-    rows = [[item.name, item.step, ", ".join(f"{k} {v}" for k, v in item.figures.items())] for item in items]
-    return page.table(["Name", "of step", "figures of its card"], rows)
+    rows = [
+        [item.name, item.step, None if item.bytes is None else page.Figure(in_bytes(item.bytes)), item.words]
+        for item in (*report.exports, *report.serving)
+    ]
+    if not rows:
+        return None
+    return Section(
+        "Exports and serving", [page.table(["Name", "of step", "size", "compared with the checkpoint"], rows)]
+    )
 
 
 def _cost(report: Report) -> Section:

@@ -104,17 +104,23 @@ def test_a_picture_outside_the_folder_is_not_taken(run, tmp_path):
 
 
 def test_exports_and_what_serves(run):
-    """By their cards; a version of another run is not this one's."""
-    runs.write_json(run.exports / "image_tensor" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
+    """By their cards, an older one's too; a version of another run is not this one's."""
+    runs.write_json(run.exports / "onnx" / "card.json", {"step": 50, "bytes": 7, "words": "scores within 1e-6"})
+    runs.write_json(run.exports / "tflite" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
     serving = runs.serving(run.root.parent, "wheels")
-    runs.write_json(serving / "2" / "card.json", {"run": run.name, "step": 50})
-    runs.write_json(serving / "10" / "assets.extra" / "card.json", {"run": run.name, "step": 100})
-    runs.write_json(serving / "11" / "card.json", {"run": "another"})
+    for version, name in ((2, run.name), (10, run.name), (11, "another")):
+        runs.write_json(
+            serving / str(version) / "card.json", {"run": name, "step": version, "metric": MAP, "value": 0.5}
+        )
     found = report.read(run)
-    assert [(item.name, item.step, dict(item.figures)) for item in found.exports] == [
-        ("image_tensor", 50, {"score": "1.25e-07"})
+    assert [(item.name, item.step, item.bytes, item.words) for item in found.exports] == [
+        ("onnx", 50, 7, "scores within 1e-6"),
+        ("tflite", 50, None, "score 1.25e-07"),
     ]
-    assert [item.name for item in found.serving] == ["wheels/10", "wheels/2"]
+    assert [(item.name, item.words) for item in found.serving] == [
+        ("wheels, version 10", "mAP 0.5000, version 11 serves"),
+        ("wheels, version 2", "mAP 0.5000, version 11 serves"),
+    ]
 
 
 def rows_at(*pairs: tuple[int, float]) -> list[dict]:
@@ -154,7 +160,8 @@ def test_bytes_are_told_by_kind(run):
 def tame(tmp_path_factory):
     """A run without pictures, whose files are read as text."""
     run = example_run.write(tmp_path_factory.mktemp("tame") / "r", pictures=1, steps=100)
-    runs.write_json(run.exports / "f" / "card.json", {"step": 50, "difference": {"score": 0.1}})
+    runs.write_json(run.exports / "f" / "card.json", {"step": 50, "parity": {"score": 0.1}, "words": ""})
+    runs.write_json(runs.serving(run.root.parent, "r") / "1" / "card.json", {"run": "r", "step": 50, "value": 0.1})
     return run
 
 
@@ -174,8 +181,8 @@ def spoil(lot: random.Random, value):
 def test_whatever_the_files_hold_there_is_a_page(tame, tmp_path, seed):
     """JSON of another shape in every file of the run, as another version or a hand may leave it."""
     lot, run = random.Random(seed), runs.Run(tmp_path / "r")
-    for path in sorted(tame.root.rglob("*.json*")):
-        target = run.root / path.relative_to(tame.root)
+    for path in sorted(tame.root.parent.rglob("*.json*")):
+        target = tmp_path / path.relative_to(tame.root.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
         target.write_text("\n".join(json.dumps(spoil(lot, json.loads(line))) for line in lines))

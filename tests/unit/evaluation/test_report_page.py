@@ -69,7 +69,7 @@ def test_no_name_becomes_markup(tmp_path):
         index = runs.read_json(run.detections_index)
         runs.write_json(run.detections_index, [{**entry, "picture": name} for entry in index])
         example_run.rewrite(run.provenance, versions={name: name}, revision=name)
-        runs.write_json(run.exports / "f" / "card.json", {"step": 1, "difference": {name: name}})
+        runs.write_json(run.exports / "f" / "card.json", {"step": 1, "words": name})
         pages.append([show(run), PageReader(report_comparison.write([report.read(run)] * 2))])
     for tame, hostile in zip(*pages, strict=True):
         assert hostile.tags == tame.tags
