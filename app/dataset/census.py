@@ -69,12 +69,14 @@ class Imbalance:
     ratio: float
     missing: tuple[str, ...]
     """Classes without a box."""
+    alone: bool
+    """Only one class has any."""
 
     @property
     def words(self) -> str:
         """One sentence."""
         none = f"; without a box: {', '.join(self.missing)}" if self.missing else ""
-        if self.most == self.least:
+        if self.alone:
             return f"one class has boxes: {self.most}{none}"
         if self.ratio < 1.5:
             return f"the classes are about equally frequent{none}"
@@ -89,7 +91,8 @@ def imbalance(classes: Iterable[str], boxes_of: Mapping[str, int]) -> Imbalance 
     if not there:
         return None
     most, least = max(there, key=there.get), min(there, key=there.get)
-    return Imbalance(most, least, there[most] / there[least], tuple(name for name in counts if name not in there))
+    missing = tuple(name for name in counts if name not in there)
+    return Imbalance(most, least, there[most] / there[least], missing, alone=len(there) == 1)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.dataset import boxes, collection, faults, formats, image, records, shards, splits
 from app.dataset import card as cards
+from app.dataset import progress as bars
 from app.dataset.annotation import Box, Picture
 from app.dataset.card import Card
 from app.dataset.faults import KEPT, MENDED, Fault, FaultCount, Tally
@@ -65,14 +66,18 @@ class Subject:
 
 
 class _Once(Tally):
-    """A tally that a set is read into several times, split by split: the same fault counts once."""
+    """A tally that a set is read into several times, split by split: the same fault counts once.
+
+    `whole`: the whole is read after its splits, so that a picture of two of them turns up twice.
+    """
 
     def __init__(self) -> None:
         super().__init__(examples_max=FAULTS_MAX)
+        self.whole = False
         self._known: set[Fault] = set()
 
     def add(self, fault: Fault) -> None:
-        if fault not in self._known:
+        if fault not in self._known and not (self.whole and fault.kind == faults.PICTURE_TWICE):
             self._known.add(fault)
             super().add(fault)
 
@@ -94,15 +99,19 @@ def of_set(source: Path, *, format: str, train_split: str, eval_split: str, eval
             raise
         choice = splits.Choice("", "", False)
         notes.append(f"{error.what} -> {error.remedy}")
-    for split in own:
-        for name, picture in collection.read(source, reader, split, declared, tally).items():
-            pictures.setdefault(name, picture)
-            members.setdefault(name, []).append(split)
-    rest = Tally(FAULTS_MAX) if own else tally
-    for name, picture in collection.read(source, reader, "", declared, rest).items():
-        if name not in pictures:
-            pictures[name] = picture
-            members[name] = [NO_SPLIT] if own else []
+    with bars.shown("annotations", None) as report:
+        for number, split in enumerate(own):
+            report(number, len(own) + 1)
+            for name, picture in collection.read(source, reader, split, declared, tally).items():
+                pictures.setdefault(name, picture)
+                members.setdefault(name, []).append(split)
+        report(len(own), len(own) + 1)
+        tally.whole = bool(own)
+        for name, picture in collection.read(source, reader, "", declared, tally).items():
+            if name not in pictures:
+                pictures[name] = picture
+                members[name] = [NO_SPLIT] if own else []
+        tally.whole = False
     if not pictures:
         row = next(iter(tally.rows()), None)
         remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else "--dataset / DETBOX_DATASET"
