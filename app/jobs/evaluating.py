@@ -15,6 +15,7 @@ from app.jobs import runfolder
 from app.jobs.exporting import export_forms
 from app.jobs.pictures import draw, side_by_side, thresholds
 from app.jobs.promoting import promote_best, shelf_of
+from app.jobs.reporting import report_at_end
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
 
@@ -78,6 +79,8 @@ def _evaluate(run: runs.Run, settings: Settings) -> None:
             run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="exporting the best checkpoint"
         )
         export_forms(run, settings.export_forms)
+    # Here as well as at the end of `up`: as containers, the evaluator is the last that works on a run.
+    report_at_end(run, settings)
     last = last_step(run)
     runs.beat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
 

@@ -57,7 +57,12 @@ def test_the_trio_on_the_sample(up, tmp_path):
     assert runs.read_json(run.done)["reason"] == "completed"
     assert len(list(run.detections.glob("*.jpg"))) == 2
     assert (run.best / f"ckpt-{runs.read_json(run.best_card)['step']}.index").is_file()
-    assert str(run.root) in out and "mAP" in out and str(run.detections) in out
+    assert str(run.root) in out and "mAP" in out and str(run.detections) in out and str(run.report) in out
+    best = runs.read_json(run.best_card)
+    report = run.report.read_text("utf-8")
+    assert f"{best['value']:.3f} at step {best['step']}" in report
+    assert report.count("data:image/jpeg") == 2
+    assert all(figures["name"] in report for figures in best["details"]["classes"])
     assert not tensorboard_is_there(port)
     again = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20", "--summary_every_n=5")
     out, err = again.communicate(timeout=120)
