@@ -93,17 +93,9 @@ def select(tree: Path, *, core: bool) -> list[str]:
 def run_tests(tree: Path, files: list[str], workers: int) -> dict[str, str]:
     """Outcome (passed, skipped, failed) of every test, by `module.Class.test`."""
     report = tree / "report.xml"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--tb=short",
-        "--disable-warnings",
-        "-p",
-        "no:cacheprovider",
-    ]
-    command += ["-c", os.devnull, "--rootdir", str(tree), "--timeout=900", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--disable-warnings", "--durations=15"]
+    command += ["-p", "no:cacheprovider", "-p", "upstream_plugin"]
+    command += ["-c", os.devnull, "--rootdir", str(tree), "--timeout=300", f"--junitxml={report}"]
     command += ["-n", str(workers), "--dist=loadfile"] if workers > 1 else []
     (tree / "upstream_plugin.py").write_text(PLUGIN, encoding="utf-8")
     env = os.environ | {
