@@ -1,7 +1,6 @@
 """`prepare`: a data set and settings become a run's records, label map and pipeline.config."""
 
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from app import runs
 from app.errors import SettingsError
 from app.jobs import runfolder, zoo
+from app.jobs.checking import preflight
 from app.settings import FIELDS, Settings
 
 logger = logging.getLogger(__name__)
@@ -98,11 +98,12 @@ STORED_PER_SEEN = 2
 
 def _max_side(settings: Settings) -> int:
     """The longest side of stored pictures in pixels, 0 for no limit: as given, else by what the model sees."""
-    from app.pipeline import architecture, origin
+    from app.pipeline import architecture, image_size, origin
 
     if settings.max_side is not None:
         return settings.max_side
-    seen = architecture.picture_size(origin.find_origin(settings.model, settings.fine_tune_checkpoint).config)
+    config = origin.find_origin(settings.model, settings.fine_tune_checkpoint).config
+    seen = image_size.parse(settings.image_size) or architecture.picture_size(config)
     return STORED_PER_SEEN * max(seen) if seen else 0
 
 
@@ -154,28 +155,7 @@ def configure(run: runs.Run, settings: Settings, card: Any) -> Any:
     )
     for note in pipeline.notes:
         logger.info("pipeline | %s", note)
-    preflight(run, pipeline.config)
+    preflight(run, settings, pipeline.config)
     runs.write_text(run.pipeline_diff, pipeline.diff)
     runs.write_text(run.pipeline_config, pipeline.text)
     return pipeline
-
-
-def preflight(run: runs.Run, config: Any, **known: Any) -> None:
-    """Checks pipeline, label map and records against each other. Raises SettingsError."""
-    from app.dataset import card as cards
-    from app.odapi import protos
-    from app.pipeline import preflight as checks
-
-    card = cards.read(run.records)
-    classes = protos.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))
-    boxes = None
-    if card is not None:
-        boxes = {number: card.train.boxes_per_class[name] for number, name in enumerate(card.classes, start=1)}
-    findings = checks.check(
-        config,
-        label_map=classes,
-        boxes_per_class=boxes,
-        free_bytes=shutil.disk_usage(run.root).free,
-        **known,
-    )
-    checks.raise_if_any(findings)

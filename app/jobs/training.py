@@ -6,7 +6,8 @@ from typing import Any
 from app import runs
 from app.errors import SettingsError, Stopped
 from app.jobs import runfolder
-from app.jobs.preparing import preflight, reconfigured
+from app.jobs.checking import preflight
+from app.jobs.preparing import reconfigured
 from app.settings import Settings
 from app.training.stop import Interrupted, StopFlag
 
@@ -65,11 +66,13 @@ def _train(run: runs.Run, settings: Settings, config: Any, stop: StopFlag) -> No
         runtime.use_mixed_precision(tf)
     strategy = runtime.strategy(tf)
     fine_tune = config.train_config.fine_tune_checkpoint
+    starting = bool(fine_tune) and not run.checkpoint_steps()
     preflight(
         run,
+        settings,
         config,
         replicas=strategy.num_replicas_in_sync,
-        shapes=checkpoints.shapes(fine_tune) if fine_tune and not run.checkpoint_steps() else None,
+        look_into=checkpoints.look_into if starting else None,
     )
     _write_provenance(run, settings, fine_tune)
     names = [name for name in Policy.__dataclass_fields__ if name != "checkpoint_every_n"]

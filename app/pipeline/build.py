@@ -6,7 +6,16 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.odapi import protos
-from app.pipeline import architecture, batch_norm, fine_tune, readers, schedule
+from app.pipeline import (
+    architecture,
+    augmentations,
+    batch_norm,
+    fine_tune,
+    image_size,
+    readers,
+    schedule,
+    starting_point,
+)
 from app.pipeline.origin import find_origin
 
 CHECKPOINTS_PER_RUN = 10
@@ -39,6 +48,10 @@ class Request:
     """cosine, step or constant."""
     warmup_steps: int | None = None
     batch_norm_decay: float | None = None
+    image_size: str = ""
+    """Height x width in pixels, or one number for both."""
+    augmentations: str = ""
+    """Names, comma-separated; `none`: no augmentation."""
     eval_batch_size: int = 8
     eval_image_outputs: int = 6
     sample_1_of_n_eval_examples: int = 1
@@ -104,6 +117,9 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
     notes = fine_tune.edit(
         config, checkpoint=request.fine_tune_checkpoint, checkpoint_type=request.fine_tune_checkpoint_type
     )
+    notes += starting_point.notes(config)
+    notes += image_size.edit(config, request.image_size)
+    notes += augmentations.edit(config, request.augmentations)
     notes += _edit_length(config, request, origin)
     notes += batch_norm.edit(config, steps=config.train_config.num_steps, explicit=request.batch_norm_decay)
     if config.train_config.use_bfloat16:
@@ -143,8 +159,7 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
     if request.learning_rate is None and train.batch_size != origin_batch:
         notes.append(
             f"learning rate {own:g} scaled from batch {origin_batch} to {train.batch_size}: {peak:.3g}, by "
-            f"the square "
-            "root of the ratio (--learning_rate / DETBOX_LEARNING_RATE)"
+            "the square root of the ratio (--learning_rate / DETBOX_LEARNING_RATE)"
         )
     old_length, old_warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     schedule.edit(

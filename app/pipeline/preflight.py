@@ -1,13 +1,16 @@
 """What would go wrong in training, found before it starts: every check at once, none needs TensorFlow."""
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from glob import glob
 from typing import Any
 
 from app.errors import SettingsError
-from app.pipeline import architecture, schedule, starting_point
+from app.pipeline import architecture, augmentations, image_size, schedule, starting_point
 from app.pipeline.finding import Finding, error, warning
+from app.pipeline.resources import Resources
+from app.pipeline.resources import check as check_resources
 
 log = logging.getLogger(__name__)
 
@@ -17,28 +20,31 @@ def check(
     *,
     label_map: Mapping[int, str],
     boxes_per_class: Mapping[int, int] | None = None,
+    classes: Sequence[str] | None = None,
     replicas: int = 1,
     workers: int = 1,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    checkpoint_bytes: int = 0,
-    checkpoints_kept: int = 0,
-    free_bytes: int | None = None,
+    look_into: starting_point.LookInto | None = None,
+    resuming: bool = False,
+    resources: Resources | None = None,
     find_files: Callable[[str], Collection[str]] = glob,
 ) -> list[Finding]:
     """Everything wrong or doubtful in `config` (a TrainEvalPipelineConfig) for this data set and machine.
 
-    `label_map`: class ids to names. `boxes_per_class`: boxes in the training records by class id. `replicas`:
-    devices over all `workers` (processes). `shapes`: the fine-tune checkpoint's keys and their shapes.
-    `checkpoint_bytes`: an estimate of one checkpoint. A None, or 0 bytes, leaves its check out.
+    `label_map`: class ids to names. `boxes_per_class`: boxes in the training records by class id. `classes`: names
+    that the records were made with, in the order of their ids. `replicas`: devices over all `workers` (processes).
+    `shapes`, `look_into`: see `starting_point.check`. `resuming`: the run has a checkpoint of its own, which it goes
+    on from. A None leaves its check out. Raises SettingsError for a config that is no model at all.
     """
     return [
         *_check_model(config),
-        *_check_classes(config, label_map, boxes_per_class),
+        *_check_classes(config, label_map, boxes_per_class, classes),
         *_check_records(config, workers, find_files),
-        *starting_point.check(config, shapes),
+        *([] if resuming else starting_point.check(config, shapes, look_into)),
         *_check_schedule(config),
         *_check_batch(config, replicas),
-        *_check_disk(checkpoint_bytes, checkpoints_kept, free_bytes),
+        *_check_augmentations(config),
+        *(check_resources(config, resources, replicas) if resources else ()),
     ]
 
 
@@ -54,22 +60,20 @@ def raise_if_any(findings: Iterable[Finding]) -> None:
 
 
 def _check_model(config: Any) -> Iterator[Finding]:
-    kind, size = architecture.extractor_type(config), architecture.picture_size(config)
+    kind = architecture.extractor_type(config)
     if config.model.WhichOneof("model") != "center_net" and "keras" not in kind:
         yield error(f"feature extractor {kind} is TF1's", "model", "detbox migrate writes the TF2 form")
-    if "bifpn" in kind and size:
-        # EfficientDet's pyramid doubles its coarsest level back up to the finest: 2^7 = 128 for levels 3 to
-        # 7.
-        stride = 2**config.model.ssd.feature_extractor.bifpn.max_level
-        if size[0] % stride or size[1] % stride:
-            yield error(
-                f"pictures of {size[0]}x{size[1]} do not fit {kind}",
-                "model.ssd.image_resizer",
-                f"make both sides multiples of {stride}: --config_override / DETBOX_CONFIG_OVERRIDE",
-            )
+    if fault := image_size.misfit(config):
+        where = f"model.{config.model.WhichOneof('model')}.image_resizer"
+        yield error(fault, where, image_size.remedy(config))
 
 
-def _check_classes(config: Any, label_map: Mapping[int, str], boxes: Mapping[int, int] | None) -> Iterator[Finding]:
+def _check_classes(
+    config: Any,
+    label_map: Mapping[int, str],
+    boxes: Mapping[int, int] | None,
+    classes: Sequence[str] | None,
+) -> Iterator[Finding]:
     num_classes, where = architecture.body(config).num_classes, config.train_input_reader.label_map_path
     highest = max(label_map, default=0)
     if highest != num_classes:
@@ -78,15 +82,27 @@ def _check_classes(config: Any, label_map: Mapping[int, str], boxes: Mapping[int
             where,
             "num_classes must be the highest id: --config_override / DETBOX_CONFIG_OVERRIDE, or the label map",
         )
+    gaps = sorted(set(range(1, highest)) - set(label_map))
+    if gaps:
+        what = f"label map has no name for id {', '.join(map(str, gaps[:5]))}: the model keeps a class for nothing"
+        yield warning(what, where, "number the classes from 1 without a gap, in the label map and the records")
     for number in sorted(set(boxes or {}) - set(label_map)):
         yield error(
             f"records have boxes of class id {number}, which the label map lacks",
             where,
             "run detbox prepare again",
         )
+    for number, name in enumerate(classes or (), start=1):
+        if number in label_map and label_map[number] != name:
+            what = f"label map calls class {number} {label_map[number]!r}, the records were made with {name!r}"
+            yield error(what, where, "run detbox prepare again")
     for number, name in label_map.items():
         if boxes is not None and not boxes.get(number):
-            yield warning(f"class {name} has no box in the training records", where, "it can't be learnt")
+            yield warning(
+                f"class {name} has no box in the training records, so it can't be learnt",
+                where,
+                "another --train_split / DETBOX_TRAIN_SPLIT or --seed / DETBOX_SEED, or leave the class out",
+            )
 
 
 def _check_records(config: Any, workers: int, find_files: Callable[[str], Collection[str]]) -> Iterator[Finding]:
@@ -109,6 +125,9 @@ def _check_schedule(config: Any) -> Iterator[Finding]:
     length, warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     where = "train_config.optimizer"
     remedy = "--num_train_steps / DETBOX_NUM_TRAIN_STEPS, or the schedule in --config_override"
+    highest = schedule.peak(rate)
+    if not math.isfinite(highest) or highest <= 0:
+        yield error(f"learning rate {highest:g} is no rate", where, "--learning_rate / DETBOX_LEARNING_RATE")
     if not steps:
         yield error("num_steps is 0", "train_config", "--num_train_steps / DETBOX_NUM_TRAIN_STEPS")
     elif warmup >= steps:
@@ -133,12 +152,7 @@ def _check_batch(config: Any, replicas: int) -> Iterator[Finding]:
         yield error(what, "train_config", f"--batch_size={near} / DETBOX_BATCH_SIZE")
 
 
-def _check_disk(checkpoint_bytes: int, kept: int, free_bytes: int | None) -> Iterator[Finding]:
-    # One more while the newest is written, one more for the copy of the best.
-    need = checkpoint_bytes * (kept + 2)
-    if free_bytes is not None and need > free_bytes:
-        yield error(
-            f"checkpoints will take {need / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free",
-            "models_dir",
-            "free space, or keep fewer: --checkpoint_max_to_keep / DETBOX_CHECKPOINT_MAX_TO_KEEP",
-        )
+def _check_augmentations(config: Any) -> Iterator[Finding]:
+    for step, kind, remedy in augmentations.stray_groundtruth(config):
+        what = f"{step} moves pictures and boxes, but not {kind}, which the reader loads"
+        yield error(what, "train_config.data_augmentation_options", remedy)

@@ -1,0 +1,85 @@
+"""Whether a run fits on the disk and into the memory that are there."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.pipeline import footprint
+from app.pipeline.finding import Finding, error, warning
+
+KEEP = "--checkpoint_max_to_keep / DETBOX_CHECKPOINT_MAX_TO_KEEP"
+BACKLOG = "--checkpoint_backlog_max / DETBOX_CHECKPOINT_BACKLOG_MAX"
+PICTURES = "--image_summary_every_n / DETBOX_IMAGE_SUMMARY_EVERY_N"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What is there, in bytes; None where it is not known.
+
+    `checkpoint_bytes`: the size of a checkpoint of this very run, where it has one; 0: estimated. `memory_of`: `GPU`
+    or `host`, whose memory `memory_bytes` is, per device.
+    """
+
+    writing: footprint.Writing
+    free_bytes: int | None = None
+    checkpoint_bytes: int = 0
+    present_bytes: int = 0
+    """What checkpoints and events of this run take already."""
+    memory_bytes: int | None = None
+    memory_of: str = "GPU"
+
+
+def check(config: Any, resources: Resources, replicas: int = 1) -> Iterator[Finding]:
+    """Findings on disk and memory. Estimates: what they say is rounded, and memory is never more than a warning."""
+    yield from _check_disk(config, resources)
+    yield from _check_memory(config, resources, replicas)
+
+
+def _check_disk(config: Any, resources: Resources) -> Iterator[Finding]:
+    each = resources.checkpoint_bytes or footprint.checkpoint_bytes(config)
+    if resources.free_bytes is None:
+        return
+    surely, at_most = footprint.checkpoints(resources.writing)
+    events = footprint.event_bytes(config, resources.writing)
+    free = resources.free_bytes + resources.present_bytes
+    need, need_at_most = each * surely + events, each * at_most + events
+    sum_of = f"{surely} checkpoints of {_gb(each)} and {_gb(events)} of events"
+    if need > free:
+        what = f"the run will take about {_gb(need)} ({sum_of}), {_gb(free)} are free"
+        yield error(what, "models_dir", f"free space, or keep less: {KEEP if each * surely > events else PICTURES}")
+    elif need_at_most > free:
+        what = (
+            f"{_gb(free)} are free: enough for {sum_of}, not for {_gb(need_at_most)}, which it can come to "
+            "while the evaluator lags behind"
+        )
+        yield warning(what, "models_dir", f"free space, or {BACKLOG}")
+
+
+def _check_memory(config: Any, resources: Resources, replicas: int) -> Iterator[Finding]:
+    batch = -(-config.train_config.batch_size // max(replicas, 1))
+    estimate = footprint.memory_bytes(config, batch)
+    if estimate is None or not resources.memory_bytes or batch < 1:
+        return
+    least, most = estimate
+    if most <= resources.memory_bytes:
+        return
+    there = f"the {resources.memory_of} has {_gb(resources.memory_bytes)}"
+    wide = f"training {batch} pictures at a time is estimated at {_gb(least)} to {_gb(most)} of memory, {there}"
+    fitting = _largest_batch(config, batch, resources.memory_bytes)
+    smaller = f"--batch_size={fitting * replicas} / DETBOX_BATCH_SIZE" if fitting else "a smaller model: --model"
+    what = f"{wide}: it will hardly fit" if least > resources.memory_bytes else f"{wide}: it may not fit"
+    yield warning(what, "", f"{smaller}, or smaller pictures: --image_size / DETBOX_IMAGE_SIZE")
+
+
+def _largest_batch(config: Any, batch: int, memory: int) -> int:
+    """The most pictures below `batch` whose higher estimate is within `memory`; 0 for none."""
+
+    def most(size: int) -> int:
+        return (footprint.memory_bytes(config, size) or (0, 0))[1]
+
+    return bisect.bisect_right(range(1, batch), memory, key=most)
+
+
+def _gb(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 5e7 else f"{number / 1e6:.0f} MB"
