@@ -1,18 +1,10 @@
 """The trio as a user starts it: one command, three processes."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def environment() -> dict[str, str]:
-    """This process's environment without detbox's own variables."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("DETBOX_")}
+from command import ROOT, environment
 
 
 @pytest.fixture

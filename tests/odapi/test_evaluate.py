@@ -1,15 +1,20 @@
 """The evaluator on a checkpoint that was just trained."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import copy_of, detbox, place
+from command import ROOT, copy_of, detbox, environment, place
 from events import steps
 
 from app import runs
+from app.dataset import card as cards
+from app.dataset import records
 
 pytestmark = pytest.mark.odapi
 FAKE_DRIVER = """
@@ -50,22 +55,74 @@ def trained(prepared, driver, tmp_path_factory) -> tuple[runs.Run, dict[str, str
     return run, paths, seen
 
 
-def test_a_checkpoint_may_go_once_it_is_evaluated(trained, tmp_path):
-    """Retention deletes behind the evaluator: nothing of an earlier checkpoint is wanted for a later one."""
+@pytest.fixture(scope="module")
+def evaluator(trained, tmp_path_factory):
+    """A copy of the trained run, and the evaluator of its pictures."""
     from app.odapi import evaluation, runtime
 
-    run = runs.Run(shutil.copytree(trained[0].root, tmp_path / "small"))
+    run = copy_of(trained[0], tmp_path_factory.mktemp("evaluated") / "small")
     runtime.start(use_gpu=False)
+    return run, evaluation.Evaluator(run.pipeline_config)
 
-    def each():
-        yield str(run.checkpoint(4))
-        for path in run.root.glob("ckpt-4.*"):
-            path.unlink()
-        yield str(run.checkpoint(8))
 
-    done = []
-    evaluation.evaluate(run.pipeline_config, run.root, each(), lambda prefix, step, *_: done.append(step))
-    assert done == [4, 8]
+def test_a_checkpoint_may_go_once_it_is_evaluated(evaluator):
+    """Retention deletes behind the evaluator: nothing of an earlier checkpoint is wanted for a later one."""
+    run, model = evaluator
+    first = model.evaluate(run.checkpoint(4))
+    for path in run.root.glob("ckpt-4.*"):
+        path.unlink()
+    assert [first.step, model.evaluate(run.checkpoint(8)).step] == [4, 8]
+    assert len(model._traced) == 1
+
+
+def test_figures_equal_those_of_upstreams_own_loop(evaluator, tmp_path):
+    """Every metric that upstream has, of one checkpoint, by a tree without the seam and by ours: to 1e-6."""
+    run, model = evaluator
+    for path in run.root.glob("ckpt-8.*"):
+        path.unlink()
+    pretend_it_can_detect(run, model.evaluate(run.checkpoint(10)).pictures)
+    ours = model.evaluate(run.checkpoint(10)).metrics
+
+    tree = tmp_path / "without-seam"
+    backend = ROOT / "third_party" / "object_detection" / "backend.py"
+    subprocess.run([sys.executable, str(backend), "unpack", str(tree), "--without-seam"], check=True, timeout=600)
+    script = Path(__file__).with_name("timed_evaluation.py")
+    result = subprocess.run(
+        [sys.executable, str(script), str(run.root), str(tree)],
+        env=environment(), capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    theirs = json.loads(result.stdout.splitlines()[-1])["10"][2]
+    assert 0.05 < theirs["DetectionBoxes_Precision/mAP"] < 0.95
+    assert len(theirs) >= 15
+    for name, value in theirs.items():
+        assert ours[name] == pytest.approx(value, abs=1e-6), name
+
+
+def pretend_it_can_detect(run, pictures):
+    """Makes some of what the model found the groundtruth of the records, moved a little: ten steps teach it nothing."""
+    import tensorflow as tf
+
+    found = {picture.name: picture for picture in pictures}
+    (path,) = run.records.glob(cards.read(run.records).eval.records)
+    examples = [tf.train.Example.FromString(data) for data in records.read_raw(path)]
+    random = np.random.default_rng(5)
+    with open(path, "wb") as file:
+        for example in examples:
+            feature = example.features.feature
+            picture = found[feature["image/source_id"].bytes_list.value[0].decode()]
+            size = [feature[f"image/{side}"].int64_list.value[0] for side in ("height", "width")]
+            boxes = picture.boxes[::7] / np.array([*size, *size])
+            boxes = np.clip(boxes + random.normal(0, 0.01, boxes.shape), 0, 1)
+            kept = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) > 0.02
+            for column, side in enumerate(("ymin", "xmin", "ymax", "xmax")):
+                feature[f"image/object/bbox/{side}"].float_list.value[:] = boxes[kept, column]
+            feature["image/object/class/label"].int64_list.value[:] = picture.classes[::7][kept]
+            for name in ("is_crowd", "difficult", "truncated", "group_of"):
+                feature[f"image/object/{name}"].int64_list.value[:] = [0] * int(kept.sum())
+            for name in ("class/text", "area"):
+                del feature[f"image/object/{name}"]
+            records.append(file, example.SerializeToString())
 
 
 def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
@@ -81,11 +138,23 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     rows = runs.read_lines(run.evaluations)
     assert [row["step"] for row in rows] == [4, 8, 10]
     assert {(row["pictures"], row["expected"]) for row in rows} == {(6, 6)}
-    assert all("DetectionBoxes_Precision/mAP" in row["metrics"] for row in rows)
+    classes = cards.read(run.records).classes
+    for row in rows:
+        assert {"DetectionBoxes_Precision/mAP", "Loss/total_loss"} <= set(row["metrics"])
+        assert [each["name"] for each in row["details"]["classes"]] == list(classes)
+        assert sum(map(sum, row["details"]["confusion"]["matrix"][:-1])) == cards.read(run.records).eval.boxes
+    assert "Train/total_loss" in rows[-1]["metrics"]
     found = steps(run.eval_events)
-    assert found["DetectionBoxes_Precision/mAP"] == [4, 8, 10]
+    shown = ["DetectionBoxes_Precision/mAP", "eval_confusion_matrix", "eval_precision_recall", "eval_side_by_side_0"]
+    assert {tag: found[tag] for tag in shown} == {tag: [4, 8, 10] for tag in shown}
+    assert f"DetectionBoxes_PerformanceByCategory/mAP/{classes[0]}" in found
+    assert "eval_side_by_side_1" not in found
     assert len(list(run.eval_events.rglob("events.out.tfevents.*"))) == 1
-    assert runs.read_json(run.best_card)["step"] in (4, 8, 10)
+    best = runs.read_json(run.best_card)
+    assert best["details"] == next(row["details"] for row in rows if row["step"] == best["step"])
+    drawn = runs.read_json(run.detections_index)
+    assert [row["kind"] for row in drawn] == ["worst"] * 3 + ["best"] * 3
+    assert all((run.detections / row["file"]).is_file() for row in drawn)
     assert runs.read_json(run.status("evaluator"))["state"] == "done"
 
     export = run.exports / "image_tensor"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, detbox, environment, place
+from command import ROOT, detbox, environment, place
 
 from app.odapi import protos
 

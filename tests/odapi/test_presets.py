@@ -1,13 +1,19 @@
-"""Every preset is a model that the OD API builds and trains."""
+"""Every preset is a model that the OD API builds, trains, evaluates and exports."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app import runs
 from app.pipeline.build import Request, build
+from entrypoint.__main__ import run as detbox
 
 pytestmark = pytest.mark.odapi
+
+CLASSES = 3
+"""Those of the sample."""
 
 BATCH_NORM_DECAY = 0.953
 """A value that no default has, to see where the config's decay arrives."""
@@ -43,39 +49,57 @@ def tf():
     return tensorflow
 
 
-def make(preset: str, side: int):
-    """The preset for two classes and pictures of side x side pixels, few enough for two CPU cores."""
-    resizer = f"image_resizer {{ fixed_shape_resizer {{ height: {side} width: {side} }} }}"
-    kind = "faster_rcnn" if "faster" in preset else "center_net" if "center" in preset else "ssd"
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> runs.Run:
+    """A run on four pictures of the sample, two of them to evaluate on."""
+    models = tmp_path_factory.mktemp("models")
+    flags = [f"--models_dir={models}", "--run=r", "--sample_pictures=4", "--eval_fraction=0.5", "--model=tiny"]
+    assert detbox(["prepare", *flags]) == 0
+    return runs.Run(models / "r")
+
+
+def make(preset: str, side: int, run: runs.Run):
+    """The preset for the run's data and pictures of side x side pixels, few enough for two CPU cores."""
     return build(
         Request(
             model=preset,
-            num_classes=2,
-            label_map_path="",
-            train_records="",
-            eval_records="",
+            num_classes=CLASSES,
+            label_map_path=str(run.label_map),
+            train_records=str(run.records / "train*.tfrecord"),
+            eval_records=str(run.records / "eval*.tfrecord"),
+            image_size=str(side),
             batch_size=2,
+            eval_batch_size=2,
+            eval_image_outputs=0,
             num_train_steps=1000,
             batch_norm_decay=BATCH_NORM_DECAY,
-            config_override=f"model {{ {kind} {{ {resizer} }} }}",
         )
     )
 
 
 @pytest.mark.parametrize(("preset", "side"), PRESETS)
-def test_preset_trains(tf, preset, side):
-    """Two steps give finite losses and move the weights; batch norm has the decay that is promised."""
+def test_preset_trains_evaluates_and_exports(tf, prepared, tmp_path, preset, side):
+    """Two steps, an evaluation of what they made by detbox's evaluator, and an export that detects."""
+    pipeline = make(preset, side, prepared)
+    config = tmp_path / "pipeline.config"
+    config.write_text(pipeline.text)
+    prefix = train_two_steps(tf, pipeline.config, preset, side, tmp_path)
+    evaluate(config, prefix)
+    export(tf, config, prefix, tmp_path / "saved_model")
+
+
+def train_two_steps(tf, config, preset: str, side: int, folder: Path) -> str:
+    """Two steps give finite losses and move the weights; batch norm has the decay that is promised. A checkpoint."""
     from object_detection.builders import model_builder, optimizer_builder
 
-    pipeline = make(preset, side)
-    model = model_builder.build(pipeline.config.model, is_training=True)
+    model = model_builder.build(config.model, is_training=True)
     # The schedule reads its step from a variable; past warm-up the rate is surely above 0.
     step = tf.Variable(200, dtype=tf.int64, trainable=False)
-    optimizer, _ = optimizer_builder.build(pipeline.config.train_config.optimizer, global_step=step)
+    optimizer, _ = optimizer_builder.build(config.train_config.optimizer, global_step=step)
     random = np.random.default_rng(0)
     pictures = tf.constant(random.uniform(0, 255, (2, side, side, 3)), tf.float32)
     boxes = [tf.constant([[0.1, 0.1, 0.6, 0.7]], tf.float32), tf.constant([[0.3, 0.2, 0.9, 0.9]], tf.float32)]
-    classes = [tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]])]
+    classes = [tf.one_hot([number], CLASSES) for number in (0, 1)]
     weights = [tf.constant([1.0]), tf.constant([1.0])]
 
     @tf.function(autograph=False)  # as the seam has it
@@ -97,6 +121,32 @@ def test_preset_trains(tf, preset, side):
     assert all(np.isfinite(value.numpy()) for value in losses.values()), losses
     assert any(not np.array_equal(a, b.numpy()) for a, b in zip(before, model.trainable_variables, strict=True))
     assert momenta(model) == expected_momenta(preset)
+    return tf.train.Checkpoint(step=step, model=model).write(str(folder / "ckpt-200"))
+
+
+def evaluate(config: Path, prefix: str) -> None:
+    """Both held-out pictures are measured, with a finite loss and an mAP, whatever it is after two steps."""
+    from app.odapi.evaluation import Evaluator
+
+    evaluated = Evaluator(config).evaluate(prefix)
+    assert (evaluated.step, len(evaluated.pictures)) == (200, 2)
+    assert np.isfinite(evaluated.metrics["Loss/total_loss"])
+    assert 0 <= evaluated.metrics["DetectionBoxes_Precision/mAP"] <= 1
+
+
+def export(tf, config: Path, prefix: str, folder: Path) -> None:
+    """The SavedModel loads and gives detections in the OD API's form: sorted, boxes in order, classes from 1."""
+    from app.odapi.exporting import Exporter
+
+    Exporter(config, Path(prefix)).saved_model(folder, "image_tensor", "serving_default")
+    detect = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    picture = np.random.default_rng(1).integers(0, 255, (1, 120, 90, 3), np.uint8)
+    found = detect(input_tensor=tf.constant(picture))
+    count = int(found["num_detections"][0])
+    boxes, scores = found["detection_boxes"][0].numpy()[:count], found["detection_scores"][0].numpy()[:count]
+    assert np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all()
+    assert (np.diff(scores) <= 0).all()
+    assert set(found["detection_classes"][0].numpy()[:count].astype(int)) <= set(range(1, CLASSES + 1))
 
 
 def momenta(model) -> set[float]:

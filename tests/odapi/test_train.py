@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import copy_of, detbox, place, start
+from command import copy_of, detbox, place, start
 from events import pictures, steps
 
 from app import runs

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import environment
+from command import environment
 
 pytestmark = pytest.mark.odapi
 

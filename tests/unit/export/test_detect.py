@@ -229,6 +229,7 @@ def test_names_beside_a_model(tmp_path, files, expected):
 def test_progress_is_told_now_and_then(caplog, monkeypatch):
     """Where there is no terminal: a line every quarter of a minute, with the time left."""
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("app"), "handlers", [])
     times = iter([0.0, 1.0, 20.0, 21.0, 40.0])
     with caplog.at_level(logging.INFO):
         report = detecting.said_now_and_then(lambda: next(times))

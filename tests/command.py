@@ -1,0 +1,46 @@
+"""The command line as a child process, and copies of runs: what several tiers need."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from app import runs
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without detbox's own variables."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("DETBOX_")} | extra
+
+
+def detbox(*arguments: str, **extra: str) -> subprocess.CompletedProcess:
+    """Runs `detbox ARGUMENTS` to its end; output as text."""
+    return subprocess.run(
+        [sys.executable, "-m", "entrypoint", *arguments],
+        cwd=ROOT, env=environment(**extra), capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+
+
+def start(*arguments: str, **extra: str) -> subprocess.Popen:
+    """Starts `detbox ARGUMENTS`; its output is read by nobody."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "entrypoint", *arguments],
+        cwd=ROOT, env=environment(**extra), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def copy_of(run: runs.Run, folder: Path) -> runs.Run:
+    """A copy of `run` in `folder` whose pipeline.config names its own files."""
+    copy = runs.Run(folder)
+    shutil.copytree(run.root, copy.root)
+    text = copy.pipeline_config.read_text(encoding="utf-8")
+    copy.pipeline_config.write_text(text.replace(str(run.root), str(copy.root)), encoding="utf-8")
+    return copy
+
+
+def place(run: runs.Run) -> list[str]:
+    """The flags that find `run`."""
+    return [f"--models_dir={run.root.parent}", f"--run={run.name}"]
