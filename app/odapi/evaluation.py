@@ -1,8 +1,8 @@
 """Evaluation of checkpoints by upstream's model, input and postprocessing, in a loop of our own.
 
 Upstream's `eager_eval_loop` builds evaluators, draws and converts for every batch eagerly. Here all that a batch needs
-is one traced function, built before the first checkpoint is restored and used for all of them; what it finds is measured
-once, at the end, and nothing is drawn.
+is one traced function, built before the first checkpoint is restored and used for all of them; what it finds is
+measured once, at the end, and nothing is drawn.
 """
 
 import contextlib
