@@ -1,32 +1,53 @@
 """Which picture file an annotation means."""
 
+import itertools
 import os
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
+from app.errors import DatasetError
+
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
-def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
-    """Files under `root`, sorted; without hidden ones, archives' leftovers, VOC's and the pets' segmentation masks.
+_LEFT_OUT = (".", "__MACOSX", "Segmentation", "trimaps", "lost+found", "$RECYCLE.BIN", "System Volume Information")
+"""How the names of folders begin that hold no part of a set: systems' own, VOC's and the pets' segmentation masks."""
 
-    Links to folders are followed, each folder once: large sets are often linked together.
+
+def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
+    """Files under `root`, sorted; without hidden ones, archives' leftovers, segmentation masks and links to nowhere.
+
+    Links to folders are followed, each folder once: large sets are often linked together. Raises DatasetError for a
+    folder that can't be opened: what is in it would be missing without a word.
     """
     found = []
     seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX", "Segmentation", "trimaps")))
-        found += [
-            Path(folder, file)
+        folders[:] = sorted(f for f in folders if not f.startswith(_LEFT_OUT))
+        paths = (
+            os.path.join(folder, file)
             for file in sorted(files)
             if not file.startswith(".") and (suffixes is None or os.path.splitext(file)[1].lower() in suffixes)
-        ]
+        )
+        # Neither pipes and sockets, which would be waited on for ever, nor links to what is gone.
+        found += [Path(path) for path in paths if os.path.isfile(path)]
     return found
+
+
+def _refuse(error: OSError) -> None:
+    raise DatasetError(
+        f"folder can't be read: {error.strerror}", where=str(error.filename), remedy="permit it, or move it away"
+    ) from error
+
+
+def name_in(root: Path, path: Path) -> str:
+    """The path within the folder `root`, with `/`; bytes that are no UTF-8 become U+FFFD, as no JSON can hold them."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", errors="replace")
 
 
 class AmbiguousPicture(Exception):
@@ -43,20 +64,21 @@ class Catalogue:
             self.by_stem[path.stem.casefold()].append(path)
 
     def name(self, path: Path) -> str:
-        """The path within the data set, with `/`; bytes that are no UTF-8 become U+FFFD."""
-        return os.fsencode(path.relative_to(self.root).as_posix()).decode("utf-8", errors="replace")
+        """The path within the data set."""
+        return name_in(self.root, path)
 
     def find(self, said: str, *, near: Path, split: str = "") -> Path | None:
         """The picture that an annotation in the folder `near` calls `said`: a name or a path.
 
         Among files of one stem the best is, in this order: the one whose path ends as said, of the same file
-        name, below a folder named like `split`, nearest to `near`. Raises AmbiguousPicture where that leaves
-        several.
+        name, below a folder named like `split`, in folders named like those above `near`, nearest to `near`.
+        Raises AmbiguousPicture where that leaves several.
         """
         wanted = PurePosixPath(said.replace("\\", "/"))
-        candidates = self.by_stem.get(wanted.stem.casefold(), [])
-        if wanted.suffix.lower() not in SUFFIXES:
-            candidates = self.by_stem.get(wanted.name.casefold(), []) or candidates
+        # `a.jpg` means a.jpg or a.png before a.jpg.jpg; `v1.2` means v1.2.jpg before v1.jpg.
+        stems = [wanted.stem, wanted.name] if wanted.suffix.lower() in SUFFIXES else [wanted.name, wanted.stem]
+        tried = (self.by_stem.get(stem.casefold()) for stem in (*stems, said))
+        candidates = next(filter(None, tried), [])
         if len(candidates) < 2:
             return candidates[0] if candidates else None
         scores = [self._score(path, wanted, near, split) for path in candidates]
@@ -69,10 +91,12 @@ class Catalogue:
         tail = wanted.parts if not wanted.is_absolute() else wanted.parts[1:]
         parts = path.relative_to(self.root).parts
         common = os.path.commonpath([path.parent, near]) if near.is_absolute() == path.is_absolute() else ""
+        pairs = zip(reversed(path.parent.parts), reversed(near.parts), strict=False)
         return (
             len(tail) > 1 and parts[-len(tail) :] == tail,
             path.name == wanted.name,
             bool(split) and split in parts[:-1],
+            sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)),
             len(Path(common).parts),
             -len(parts),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.dataset import faults, masks, text
 from app.dataset.annotation import Box, Category, Picture, Point
-from app.dataset.catalogue import AmbiguousPicture, Catalogue
+from app.dataset.catalogue import AmbiguousPicture, Catalogue, name_in
 from app.dataset.faults import MENDED, Fault
 from app.dataset.splits import SPLIT_NAME, named_in
 
@@ -23,7 +23,7 @@ def recognise(source: Path) -> str:
     if not files:
         return ""
     root = _root(source)
-    return "COCO JSON in " + ", ".join(str(file.relative_to(root)) for file in files)
+    return "COCO JSON in " + ", ".join(name_in(root, file) for file in files)
 
 
 def splits(source: Path) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Pic
     catalogue = Catalogue(root)
     for name, file in _files(source).items():
         if not split or name == split:
-            where = file.relative_to(root).as_posix()
+            where = name_in(root, file)
             yield from _Document(file, where, catalogue, name, masked).items()
 
 

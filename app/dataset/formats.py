@@ -42,6 +42,10 @@ def choose(source: Path, name: str = "auto") -> tuple[Reader, str]:
     where = str(source)
     if not source.exists():
         raise DatasetError("no such file or folder", where=where, remedy="--dataset / DETBOX_DATASET")
+    if where != where.encode(errors="replace").decode():
+        raise DatasetError(
+            "its path is no UTF-8, which a pipeline.config needs", where=ascii(where), remedy="rename it"
+        )
     if name not in ("auto", *READERS):
         return _foreign(source, name)
     fitting = {known: reason for known, reader in READERS.items() if (reason := reader.recognise(source))}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.dataset import faults, text
 from app.dataset.annotation import Box, Picture
-from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
+from app.dataset.catalogue import AmbiguousPicture, Catalogue, name_in, walk
 from app.dataset.faults import MENDED, Fault
 from app.dataset.splits import SPLIT_NAME, named_in
 
@@ -21,7 +21,8 @@ COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    return f"columns {', '.join(COLUMNS)} in {', '.join(path.name for path in files)}" if files else ""
+    names = ", ".join(name_in(_root(source), path) for path in files)
+    return f"columns {', '.join(COLUMNS)} in {names}" if files else ""
 
 
 def splits(source: Path) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Pic
     catalogue = Catalogue(root)
     for name, files in _files(source).items():
         for file in files if not split or name == split else []:
-            where = file.relative_to(root).as_posix()
+            where = name_in(root, file)
             by_picture: dict[str, list[dict[str, str]]] = {}
             for row in _rows(file):
                 by_picture.setdefault(row.get("filename", ""), []).append(row)

@@ -10,7 +10,7 @@ import numpy as np
 from app.dataset import card as cards
 from app.dataset import example, faults, label_map, masks, records
 from app.dataset.annotation import Box, Category, Picture, Point
-from app.dataset.catalogue import walk
+from app.dataset.catalogue import name_in, walk
 from app.dataset.faults import MENDED, Fault
 from app.dataset.label_book import LabelBook
 from app.dataset.splits import SPLIT_NAME, named_in
@@ -30,7 +30,8 @@ def recognise(source: Path) -> str:
     if found is None:
         return ""
     maps = _label_maps(source)
-    return f"{len(files)} record files such as {found.name}" + (f" and {maps[0].name}" if maps else "")
+    name = name_in(found.parent, found)
+    return f"{len(files)} record files such as {name}" + (f" and {maps[0].name}" if maps else "")
 
 
 def splits(source: Path) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Pic
     yield from (Category(name) for name in names.values())
     for part, files in _files(source).items():
         for file in files if not split or part == split else []:
-            yield from _File(file, file.relative_to(root).as_posix(), part, book, taken, masked).items()
+            yield from _File(file, name_in(root, file), part, book, taken, masked).items()
     if not book.closed:
         yield from (Category(name) for _, name in sorted(book.names.items()))
 

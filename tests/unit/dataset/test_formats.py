@@ -1,5 +1,7 @@
 """Recognising formats."""
 
+import os
+
 import pytest
 
 from app.dataset import formats
@@ -44,3 +46,12 @@ def test_a_wrong_name_is_told(voc):
         formats.choose(voc({"a": [BOX]}), "coco")
     with pytest.raises(DatasetError, match="'tfds' is unknown"):
         formats.choose(voc({"a": [BOX]}), "tfds")
+
+
+def test_a_folder_whose_name_is_no_utf8(tmp_path):
+    """No pipeline.config could name it: refused, in a line that can be printed."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    with pytest.raises(DatasetError, match="no UTF-8") as caught:
+        formats.choose(folder)
+    str(caught.value).encode()
