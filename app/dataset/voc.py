@@ -9,7 +9,7 @@ from defusedxml import DefusedXmlException, ElementTree
 
 from app.dataset import faults, text
 from app.dataset.annotation import Box, Category, Picture
-from app.dataset.catalogue import AmbiguousPicture, Catalogue, walk
+from app.dataset.catalogue import AmbiguousPicture, Catalogue, name_in, walk
 from app.dataset.faults import MENDED, Fault
 from app.dataset.splits import SPLIT_NAME
 
@@ -26,7 +26,7 @@ def recognise(source: Path) -> str:
     if found is None:
         return ""
     lists = len(_image_sets(source))
-    return f"{len(files)} XML files such as {found.relative_to(source)}" + (
+    return f"{len(files)} XML files such as {name_in(source, found)}" + (
         f" and {lists} lists in ImageSets" if lists else ""
     )
 
@@ -98,9 +98,7 @@ def picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | 
         return
     said = (root.findtext("filename") or "").strip()
     try:
-        found = catalogue.find(path.stem, near=path.parent, split=split)
-        if found is None and said:
-            found = catalogue.find(said, near=path.parent, split=split)
+        found = _find(path, said, catalogue, split)
     except AmbiguousPicture as error:
         yield Fault(faults.PICTURE_AMBIGUOUS, where, ", ".join(error.args))
         return
@@ -121,6 +119,18 @@ def picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | 
         yield Fault(faults.SIZE_MISSING, where, "taken from the picture", MENDED)
         width = height = 0
     yield Picture(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+
+
+def _find(path: Path, said: str, catalogue: Catalogue, split: str) -> Path | None:
+    """The picture of the XML's own stem, else of `<filename>`, which also tells a.jpg and a.png apart."""
+    try:
+        found = catalogue.find(path.stem, near=path.parent, split=split)
+    except AmbiguousPicture:
+        name = PurePosixPath(said.replace("\\", "/")).name
+        if PurePosixPath(name).stem.casefold() != path.stem.casefold():
+            raise
+        return catalogue.find(name, near=path.parent, split=split)
+    return catalogue.find(said, near=path.parent, split=split) if found is None and said else found
 
 
 def _box(node: Element, where: str) -> Box | Fault:
@@ -168,10 +178,15 @@ def _decoded(data: bytes) -> str:
     encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
     for candidate in filter(None, (encoding, "utf-8")):
         try:
-            return re.sub(r"^\s*<\?xml[^>]*\?>", "", data.decode(candidate))
+            return _undeclared(data.decode(candidate))
         except (UnicodeError, LookupError):
             continue
-    raise ValueError("text in no known encoding")
+    return _undeclared(text.decode(data))
+
+
+def _undeclared(content: str) -> str:
+    """XML without its declaration: text that is decoded must not say how it was encoded."""
+    return re.sub(r"^\s*<\?xml[^>]*\?>", "", content)
 
 
 def _number(said: str | None) -> float | None:

@@ -178,3 +178,21 @@ def test_unlabelled_pictures_are_counted(voc, picture):
     pictures, found = read(root)
     assert len(pictures) == 1
     assert [(f.kind, f.file) for f in found] == [(faults.ANNOTATION_MISSING, "JPEGImages/b.jpg")]
+
+
+def test_the_filename_tells_pictures_of_one_stem_apart(tmp_path, picture, voc_xml):
+    """a.jpg beside a.png: the one that `<filename>` names; a name of another stem is no help."""
+    for name in ("a.jpg", "a.png"):
+        picture(tmp_path / name)
+    (tmp_path / "a.xml").write_text(voc_xml([DOG], filename="C:\\pictures\\a.png"))
+    assert list(read(tmp_path)[0]) == ["a.png"]
+    (tmp_path / "a.xml").write_text(voc_xml([DOG], filename="b.png"))
+    pictures, found = read(tmp_path)
+    assert not pictures and faults.PICTURE_AMBIGUOUS in {fault.kind for fault in found}
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="utf-8"?>'])
+def test_windows_code_page_without_saying_so(declared):
+    """XML that is no UTF-8 is read as Windows' Western code page, as other text is."""
+    root = reader.parse((declared + "<annotation><name>Größe “A”</name></annotation>").encode("cp1252"))
+    assert root.findtext("name") == "Größe “A”"
