@@ -91,7 +91,9 @@ def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError
 
 
 def _most_frequent(tally: Tally) -> str:
+    """The likely cause: a picture that nothing annotates may be what is left of one that could not be found."""
     rows = [row for row in tally.rows() if row.action == faults.DROPPED]
+    rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 

@@ -337,3 +337,13 @@ def test_records_may_lie_in_the_set_itself(animals):
     first = prepare(animals, target)
     assert prepare(animals, target) == first
     assert runs.read_json(target / "dataset.json")["state"] == first.state
+
+
+def test_the_cause_is_named_and_not_what_follows_from_it(animals, tmp_path):
+    """Where no annotation finds its picture, every picture is without annotation too: the first is the cause."""
+    for path in (animals / "Annotations").iterdir():
+        path.rename(path.with_name(f"other_{path.name}"))
+        path.with_name(f"other_{path.name}").write_text("<annotation></annotation>")
+    shutil.rmtree(animals / "ImageSets")
+    with pytest.raises(DatasetError, match="12 x picture missing"):
+        prepare(animals, tmp_path / "records")
