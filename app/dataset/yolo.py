@@ -30,7 +30,7 @@ def recognise(source: Path) -> str:
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The splits of data.yaml whose pictures are there, else folders named train, val, test ..."""
+    """The splits of data.yaml whose pictures are there, and folders named train, val, test ... that it passes over."""
     return tuple(_splits(source))
 
 
@@ -40,6 +40,8 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Pic
     names = _names(source)
     yield from (Category(name) for name in dict.fromkeys(names.values()))
     catalogue = Catalogue(root)
+    if split:
+        yield from _missing(source, split)
     for path in _splits(source).get(split, []) if split else walk(root, SUFFIXES):
         file = _label_file(path)
         where = catalogue.name(file) if file.is_relative_to(root) else file.name
@@ -95,35 +97,63 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     table = _table(names) if names else {}
     found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
     found = {key: pictures for key, pictures in found.items() if pictures}
+    folders: dict[str, list[Path]] = {}
+    for path in walk(root, SUFFIXES):
+        parts = path.relative_to(root).parts[:-1]
+        folders.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
     if not found:
-        for path in walk(root, SUFFIXES):
-            parts = path.relative_to(root).parts[:-1]
-            found.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
-        found = {} if "" in found else found
-    return found
+        return {} if "" in folders else folders
+    listed = {path for pictures in found.values() for path in pictures}
+    rest = {key: pictures for key, pictures in folders.items() if key and listed.isdisjoint(pictures)}
+    return found | {key: pictures for key, pictures in rest.items() if key not in found}
 
 
 def _listed(said: object, table: dict, root: Path) -> list[Path]:
     """The pictures of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
 
-    `path` and leading `../` are what the machine of the set's maker looked like, so they are tried and not
-    believed.
+    `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
+    not believed.
     """
     pictures = []
     for entry in said if isinstance(said, list) else [said]:
-        places = (_below(root, str(table.get("path") or ""), str(entry)), _below(root, str(entry)))
-        place = next((path for path in places if path.exists()), root)
+        place = _place(entry, table, root)
         if place.is_dir() and place != root:
             pictures += walk(place, SUFFIXES)
         elif place.is_file():
-            pictures += [path for path in (_below(root, line) for line in text.lines(place)) if path.is_file()]
+            found = (_below(root, line, near=place.parent) for line in text.lines(place))
+            pictures += [path for path in found if path.is_file()]
     return pictures
 
 
-def _below(root: Path, *texts: str) -> Path:
-    """The path under `root` that the texts spell, with everything left out that would lead elsewhere."""
-    parts = [part for text in texts for part in PurePosixPath(text.replace("\\", "/")).parts]
-    return root.joinpath(*[part for part in parts if part.strip("./") and "\0" not in part])
+def _missing(source: Path, split: str) -> Iterator[Fault]:
+    """The pictures that a split's text file names and that are not there."""
+    root, names = _root(source), _names_file(source)
+    table = _table(names) if names else {}
+    said = table.get(split)
+    for entry in said if isinstance(said, list) else [said] if said else []:
+        place = _place(entry, table, root)
+        for line in text.lines(place) if place.is_file() else []:
+            if not _below(root, line, near=place.parent).is_file():
+                yield Fault(faults.PICTURE_MISSING, line, f"named in {place.name}")
+
+
+def _place(entry: object, table: dict, root: Path) -> Path:
+    places = (_below(root, f"{table.get('path') or ''}/{entry}"), _below(root, str(entry)))
+    return next((path for path in places if path.exists()), root)
+
+
+def _below(root: Path, said: str, near: Path | None = None) -> Path:
+    """The path under `root` that is `said`, with everything left out that would lead elsewhere.
+
+    Where there is none, its longest end that is there below `near` or `root`: the rest is another machine's.
+    """
+    parts = [part for part in PurePosixPath(said.replace("\\", "/")).parts if part.strip("./") and "\0" not in part]
+    for start in range(len(parts)):
+        for folder in filter(None, (near, root)):
+            path = folder.joinpath(*parts[start:])
+            if path.exists():
+                return path
+    return root.joinpath(*parts)
 
 
 def _label_file(picture: Path) -> Path:

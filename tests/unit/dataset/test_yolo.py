@@ -76,6 +76,22 @@ def test_lists_of_pictures(yolo):
     assert [p.name for p in read(source, "val")[0]] == ["images/b.jpg"]
 
 
+def test_lists_made_on_another_machine(yolo):
+    """Of a path that is not there its end is believed; a picture that is not there at all is named."""
+    source = yolo(
+        {"images/a.jpg": "0 .5 .5 .2 .2", "images/b.jpg": "0 .5 .5 .2 .2", "lists/c.jpg": None},
+        {"data.yaml": "path: /content/set\ntrain: train.txt\nval: /content/set/val.txt\nnames: [dog]",
+         "train.txt": "/content/set/images/a.jpg\nD:\\set\\images\\gone.jpg",
+         "val.txt": "data/images/b.jpg"},
+    )  # fmt: skip
+    pictures, _, found = read(source, "train")
+    assert [p.name for p in pictures] == ["images/a.jpg"]
+    assert [(f.kind, f.example) for f in found] == [
+        (faults.PICTURE_MISSING, "D:\\set\\images\\gone.jpg: named in train.txt")
+    ]
+    assert [p.name for p in read(source, "val")[0]] == ["images/b.jpg"]
+
+
 def test_a_split_that_leads_out_is_not_followed(yolo, picture, tmp_path):
     """`../outside` of data.yaml is not read, even where it is there."""
     table = "path: ..\ntrain: ../outside\nval: images/val\nnames: [dog]"
