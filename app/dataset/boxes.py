@@ -47,6 +47,9 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
     said = (picture.width, picture.height)
     if picture.fractions:
         return 1.0, 1.0, said == raw and said != view, []
+    if _in_fractions(picture):
+        found = Fault(faults.BOX_IN_FRACTIONS, picture.name, f"{len(picture.boxes)} boxes", MENDED)
+        return 1.0, 1.0, said == raw and said != view, [found]
     if not all(said) or said == view:
         return *map(float, view), False, []
     if said == raw:
@@ -60,6 +63,13 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
         False,
         [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", MENDED)],
     )
+
+
+def _in_fractions(picture: Picture) -> bool:
+    """Whether all boxes lie within the picture's first pixel: no one draws there, so their unit is the picture."""
+    corners = [side for box in picture.boxes for side in (box.xmin, box.ymin, box.xmax, box.ymax)]
+    whole = all(side == side // 1 for side in corners)
+    return bool(corners) and not whole and min(corners) >= -0.01 and max(corners) <= 1.01
 
 
 def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
@@ -96,7 +106,7 @@ def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[lis
     wholly outside is dropped; a keypoint that does counts as not annotated.
     """
     width, height, rotate, found = frame(picture, raw, orientation)
-    slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if picture.fractions else
+    slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if (width, height) == (1, 1) else
                         (EDGE_TOLERANCE / width, EDGE_TOLERANCE / height))  # fmt: skip
     kept = []
     for box in picture.boxes:

@@ -81,3 +81,19 @@ def test_rotated_pictures():
     assert placed(box, said=(50, 100), orientation=6) == ([(0.2, 0.05, 0.4, 0.25)], [])
     assert placed(box, said=(100, 50), orientation=6) == ([(0.5, 0.1, 0.9, 0.2)], [])
     assert placed(box, said=(0, 0), orientation=6)[0] == [(0.2, 0.05, 0.4, 0.25)]
+
+
+@pytest.mark.parametrize("said", [(100, 50), (0, 0), (37, 91)])
+def test_fractions_where_pixels_belong(said):
+    """Boxes of which all lie within the first pixel are in fractions, whatever size is stated, and counted."""
+    mended = [(faults.BOX_IN_FRACTIONS, "mended")]
+    assert placed(Box("a", 0.1, 0.2, 0.5, 1.0), said=said) == ([(0.1, 0.2, 0.5, 1.0)], mended)
+    assert placed(Box("a", 0.99, 0.2, 1.005, 1.0), said=said) == ([(0.99, 0.2, 1.0, 1.0)], mended)
+
+
+def test_pixels_are_not_taken_for_fractions():
+    """One box beyond the first pixel, or one of exactly that pixel, and they are pixels."""
+    two = (Box("a", 0, 0, 0.5, 1), Box("a", 0, 0, 50, 25))
+    kept, found = boxes.place(Picture(None, "p.jpg", two, 100, 50), (100, 50), 1)
+    assert [box.xmax for box in kept] == [0.005, 0.5] and not found
+    assert placed(Box("a", 0, 0, 1, 1)) == ([(0, 0, 0.01, 0.02)], [])
