@@ -3,7 +3,7 @@
 import json
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class _Document:
             return
         labels: dict[Any, str] = {}
         yield from self._categories(_rows(content, "categories"), labels)
-        images = _rows(content, "images")
+        images = yield from self._told_apart(_rows(content, "images"))
         boxes: dict[Any, list[Box]] = {_key(image.get("id")): [] for image in images}
         for row in _rows(content, "annotations"):
             box = self._box(row, labels, boxes)
@@ -132,12 +132,26 @@ class _Document:
             if not name:
                 yield Fault(faults.LABEL_UNKNOWN, self.where, f"category {row.get('id')} without a name")
                 continue
-            labels[_key(row.get("id"))] = name
+            first = labels.setdefault(_key(row.get("id")), name)
+            if first != name:
+                yield Fault(faults.LABEL_ID_TWICE, self.where, f"category {row.get('id')}: {first}, {name}")
+                continue
             if name in seen:
                 yield Fault(faults.LABEL_TWICE, self.where, name, MENDED)
                 continue
             seen.add(name)
             yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
+
+    def _told_apart(self, rows: list[dict]) -> Generator[Fault, None, list[dict]]:
+        """The pictures but those of one id, whose boxes could be any one's. One that is listed twice is a picture."""
+        names: dict[str, dict[str, None]] = {}
+        for row in rows:
+            names.setdefault(_key(row.get("id")), {}).setdefault(_text(row.get("file_name") or ""))
+        for key, several in names.items():
+            if len(several) > 1:
+                detail = f"{', '.join(list(several)[:3])}{' ...' if len(several) > 3 else ''}"
+                yield Fault(faults.PICTURE_ID_TWICE, f"{self.where} image {key}", detail)
+        return [row for row in rows if len(names[_key(row.get("id"))]) == 1]
 
     def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
         where = f"{self.where} annotation {row.get('id')}"

@@ -150,3 +150,29 @@ def test_other_json_is_not_taken_for_coco(tmp_path):
 def test_outlines_are_not_kept(tmp_path, picture, coco):
     """Segmentation outlines, most of a COCO file, are thrown away while it is parsed."""
     assert reader._without_outlines({"segmentation": [1], "id": 1}) == {"id": 1}
+
+
+def test_one_id_for_several_pictures(tmp_path, picture, coco):
+    """Nobody knows whose its boxes are: these pictures are dropped. One listed twice under its id is one."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        picture(tmp_path / name)
+    file = coco(tmp_path / "all.json", dict.fromkeys(["a.jpg", "b.jpg", "c.jpg"], (64, 48)),
+                [(1, 3, [0, 0, 9, 9]), (3, 3, [0, 0, 9, 9])], ANIMALS)  # fmt: skip
+    content = json.loads(file.read_text())
+    content["images"][1]["id"] = 1
+    content["images"].append(content["images"][2])
+    file.write_text(json.dumps(content))
+    pictures, _, found = read(tmp_path)
+    assert {p.name for p in pictures} == {"c.jpg"}
+    assert faults.PICTURE_ID_TWICE in {f.kind for f in found}
+    assert [f.detail for f in found if f.kind == faults.PICTURE_ID_TWICE] == ["a.jpg, b.jpg"]
+
+
+def test_one_id_for_several_classes(tmp_path, picture, coco):
+    """The first class of an id is taken, and the other named."""
+    picture(tmp_path / "a.jpg")
+    categories = [{"id": 1, "name": "dog"}, {"id": 1, "name": "cat"}]
+    coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1, 1, [0, 0, 9, 9])], categories)
+    pictures, classes, found = read(tmp_path)
+    assert [c.name for c in classes] == ["dog"] == [b.label for b in pictures[0].boxes]
+    assert [(f.kind, f.detail) for f in found] == [(faults.LABEL_ID_TWICE, "category 1: dog, cat")]
