@@ -77,7 +77,7 @@ def _delimiter(header: str) -> str:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     content = text.read(path).replace("\0", "")
     delimiter = _delimiter(content.split("\n", 1)[0])
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         header = [name.strip().lower() for name in next(lines, [])]
         for line in lines:
@@ -108,6 +108,8 @@ def _picture(
     for row in rows:
         label = " ".join(row.get("class", "").split())
         corners = [_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+        if not label and not any(row.get(key) for key in ("xmin", "ymin", "xmax", "ymax")):
+            continue  # A picture without objects.
         if not label:
             yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
         elif any(corner is None for corner in corners):

@@ -54,3 +54,16 @@ def test_other_csv_is_not_taken_for_it(tmp_path):
     (tmp_path / "a.csv").write_text("step,loss\n1,2\n")
     (tmp_path / "b.csv").write_text("")
     assert reader.recognise(tmp_path) == ""
+
+
+def test_blanks_after_commas_and_pictures_without_objects(tmp_path, picture):
+    """Quoted columns after blanks are read; a row that has a file name alone is a picture without objects."""
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / name)
+    head = '"Filename", "Width", "Height", "Class", "xmin", "ymin", "xmax", "ymax"\n'
+    (tmp_path / "labels.csv").write_text(head + 'a.jpg, 64, 48, "big, dog", 1, 2, 30, 40\nb.jpg,64,48,,,,,\n')
+    pictures, found = read(tmp_path)
+    assert [(p.name, p.width, [b.label for b in p.boxes]) for p in pictures] == [
+        ("a.jpg", 64, ["big, dog"]), ("b.jpg", 64, [])
+    ]  # fmt: skip
+    assert not found
