@@ -1,7 +1,7 @@
 """The pictures of the chosen splits, read once, each picture once, with sound boxes and known classes."""
 
 import dataclasses
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,7 @@ def collect(
             "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
         )
     classes = in_order(declared, used)
+    tally.extend(alike(classes))
     return Collection(
         {part: list(pictures.values()) for part, pictures in parts.items()}, classes, names,
         masked=any(box.mask for box in kept), keypoints=max((len(box.keypoints) for box in kept), default=0),
@@ -78,6 +79,16 @@ def in_order(declared: Mapping[str, bool], used: Set[str]) -> tuple[str, ...]:
     """
     classes = [name for name, group in declared.items() if name in used or not group]
     return (*classes, *sorted(used - set(classes)))
+
+
+def alike(classes: Iterable[str]) -> Iterator[Fault]:
+    """Classes that are likely to be one: `Dog` and `dog`."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(name.casefold(), []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            yield Fault(faults.LABELS_ALIKE, ", ".join(names), action=KEPT)
 
 
 def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:

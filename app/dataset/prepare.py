@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 
 PICTURES_PER_SHARD = 100
 SHARDS_MIN, SHARDS_MAX = 4, 64
+EVAL_REMEDY = (
+    "--eval_split / DETBOX_EVAL_SPLIT, or another --eval_fraction / DETBOX_EVAL_FRACTION or --seed / DETBOX_SEED"
+)
+EXAMPLES_LOGGED = 3
+"""Of a kind of fault; the card has more."""
 
 
 def prepare(
@@ -162,10 +167,10 @@ def _dealt(pictures: Sequence[Picture], count: int) -> Iterator[Sequence[Picture
 
 def _copies(written: list[Written], tally: Tally) -> None:
     """Counts pictures that are byte for byte in both splits under two names: evaluation then flatters."""
-    known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests.items()}
+    known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests}
     for result in written:
         if result.split == EVAL:
-            for digest, name in result.digests.items():
+            for digest, name in result.digests:
                 if known.get(digest, name) != name:
                     tally.add(Fault(faults.PICTURE_COPIED, name, f"also {known[digest]}", faults.KEPT))
 
@@ -201,8 +206,12 @@ def _tell(card: Card, seconds: float) -> None:
             split.source,
         )
     for row in card.faults:
-        log.info("prepare: %d x %s, %s, e.g. %s", row.count, row.kind, row.action, row.examples[0])
-    for label in card.classes:
+        shown = "; ".join(row.examples[:EXAMPLES_LOGGED])
+        such = ":" if row.count <= EXAMPLES_LOGGED else ", e.g."
+        log.info("prepare: %d x %s, %s%s %s", row.count, row.kind, row.action, such, shown)
+    if not card.eval.boxes:
+        log.warning("prepare: no evaluation picture has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
+    for label in card.classes if card.eval.boxes else ():
         if card.train.boxes_per_class[label] and not card.eval.boxes_per_class[label]:
             log.warning("prepare: class %s is not in the evaluation split", label)
         if card.eval.boxes_per_class[label] and not card.train.boxes_per_class[label]:

@@ -29,7 +29,7 @@ class Shard:
 
 @dataclass
 class Written:
-    """What went into a record file. `digests` maps the SHA-256 of each picture's stored bytes to its name."""
+    """What went into a record file. `digests` has the SHA-256 of each picture's stored bytes and its name."""
 
     split: str
     pictures: int = 0
@@ -37,7 +37,7 @@ class Written:
     boxes: Counter[str] = field(default_factory=Counter)
     most_boxes: int = 0
     faults: Tally = field(default_factory=Tally)
-    digests: dict[bytes, str] = field(default_factory=dict)
+    digests: list[tuple[bytes, str]] = field(default_factory=list)
 
 
 def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
@@ -68,7 +68,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.pictures_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
             result.most_boxes = max(result.most_boxes, len(kept))
-            result.digests[digest.digest()] = picture.name
+            result.digests.append((digest.digest(), picture.name))
             done()
     return result
 

@@ -104,7 +104,8 @@ def compose(cells: Iterable[tuple[str, Image.Image]]) -> Image.Image:
 
 
 def _short(text: str, font) -> str:
-    """The text, its beginning left out where it is wider than a cell: names differ at their ends."""
+    """The text in one line, its beginning left out where it is wider than a cell: names differ at their ends."""
+    text = " ".join(text.split())
     if font.getlength(text) <= CELL[0]:
         return text
     while text and font.getlength(f"… {text}") > CELL[0]:

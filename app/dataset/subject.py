@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Subject:
 
 
 class _Once(Tally):
-    """A tally that a set is read into several times, split by split: the same fault counts once.
+    """A tally that a set is read into several times, split by split: a fault counts as often as in one reading.
 
     `whole`: the whole is read after its splits, so that a picture of two of them turns up twice.
     """
@@ -74,11 +75,19 @@ class _Once(Tally):
     def __init__(self) -> None:
         super().__init__(examples_max=FAULTS_MAX)
         self.whole = False
-        self._known: set[Fault] = set()
+        self._known: Counter[Fault] = Counter()
+        self._met: Counter[Fault] = Counter()
+
+    def read_again(self) -> None:
+        """Another reading begins, in which faults that are known turn up once more."""
+        self._met.clear()
 
     def add(self, fault: Fault) -> None:
-        if fault not in self._known and not (self.whole and fault.kind == faults.PICTURE_TWICE):
-            self._known.add(fault)
+        if self.whole and fault.kind == faults.PICTURE_TWICE:
+            return
+        self._met[fault] += 1
+        if self._met[fault] > self._known[fault]:
+            self._known[fault] += 1
             super().add(fault)
 
 
@@ -102,16 +111,19 @@ def of_set(source: Path, *, format: str, train_split: str, eval_split: str, eval
     with bars.shown("annotations", None) as report:
         for number, split in enumerate(own):
             report(number, len(own) + 1)
+            tally.read_again()
             for name, picture in collection.read(source, reader, split, declared, tally).items():
                 pictures.setdefault(name, picture)
                 members.setdefault(name, []).append(split)
         report(len(own), len(own) + 1)
         tally.whole = bool(own)
+        tally.read_again()
         for name, picture in collection.read(source, reader, "", declared, tally).items():
             if name not in pictures:
                 pictures[name] = picture
                 members[name] = [NO_SPLIT] if own else []
         tally.whole = False
+        tally.read_again()
     if not pictures:
         row = next(iter(tally.rows()), None)
         remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else "--dataset / DETBOX_DATASET"
@@ -124,9 +136,10 @@ def of_set(source: Path, *, format: str, train_split: str, eval_split: str, eval
         for name in overlap:
             tally.add(Fault(faults.PICTURE_IN_BOTH, name, split, KEPT))
     roles = dict(sorted(roles.items(), key=lambda item: (not item[1], not item[1].startswith(TRAINED))))
-    used = {box.label for picture in pictures.values() for box in picture.boxes}
+    classes = collection.in_order(declared, {box.label for picture in pictures.values() for box in picture.boxes})
+    tally.extend(collection.alike(classes))
     return Subject(
-        source=str(source), format=reader.NAME, reason=reason, classes=collection.in_order(declared, used),
+        source=str(source), format=reader.NAME, reason=reason, classes=classes,
         roles=roles, total=len(pictures), tally=tally, notes=notes,
         looks=lambda done: _looks_of_set(pictures, members, tally, done),
         pixels=lambda names: ((name, image.pixels(shards.source(pictures[name]), name)) for name in names),

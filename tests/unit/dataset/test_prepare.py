@@ -347,3 +347,25 @@ def test_the_cause_is_named_and_not_what_follows_from_it(animals, tmp_path):
     shutil.rmtree(animals / "ImageSets")
     with pytest.raises(DatasetError, match="12 x picture missing"):
         prepare(animals, tmp_path / "records")
+
+
+def test_the_log_names_files_and_warns_of_an_empty_evaluation(voc, tmp_path, caplog):
+    """Two files are both named, of four the first three; without boxes to evaluate on nothing can be measured."""
+    empty = ("dog", 5, 5, 5, 9)
+    boxes = {name: [DOG, empty] for name in "ab"} | {name: [] for name in "cdef"}
+    source = voc(boxes, {"train": ["a", "b"], "val": ["c", "d", "e", "f"]})
+    for name in "cdef":
+        (source / "JPEGImages" / f"{name}.jpg").write_bytes((source / "JPEGImages" / "a.jpg").read_bytes())
+    with caplog.at_level(logging.INFO):
+        prepare(source, tmp_path / "records")
+    assert "2 x box of zero size, dropped: JPEGImages/" in caplog.text
+    assert "4 x same picture in both splits under another name, kept, e.g. JPEGImages/c.jpg" in caplog.text
+    assert "no evaluation picture has a usable box" in caplog.text and "--eval_split" in caplog.text
+
+
+def test_classes_that_differ_in_case_are_on_the_card(voc, tmp_path):
+    """They stay two classes, and the card says so."""
+    boxes = {name: [DOG] for name in "ab"} | {name: [("DOG", 1, 1, 9, 9)] for name in "cd"}
+    card = prepare(voc(boxes), tmp_path / "records")
+    assert card.classes == ("DOG", "dog")
+    assert kinds(card)[faults.LABELS_ALIKE] == ("kept", 1)

@@ -248,3 +248,23 @@ def test_the_sheet_shows_pictures_as_viewers_do(voc, picture):
     (box,) = looks["a.jpg"].boxes
     assert (round(box.xmin, 2), round(box.ymin, 2), round(box.xmax, 2), round(box.ymax, 2)) == (0, 0, 1, 0.25)
     assert kinds(made)[faults.PICTURE_ROTATED][1] == 1
+
+
+def test_equal_faults_of_one_file_each_count(voc):
+    """Three boxes without a name in one XML are three, though it is read once for its split and once for the whole."""
+    source = voc({"a": [DOG], "b": [DOG, ("", 1, 1, 9, 9), ("", 1, 1, 9, 9), ("", 2, 2, 8, 8)]}, {"train": ["a", "b"]})
+    made, looks = looked_at(source)
+    assert len(looks) == 2
+    assert {kind: count for kind, (_, count, _) in kinds(made).items()} == {faults.LABEL_UNKNOWN: 3}
+
+
+def test_classes_that_differ_in_case_are_pointed_out(voc):
+    """`Dog` beside `dog` is most likely one class."""
+    made, _ = looked_at(voc({"a": [DOG], "b": [("Dog", 1, 1, 9, 9)], "c": [CAT]}))
+    assert kinds(made) == {faults.LABELS_ALIKE: ("kept", 1, ("Dog, dog",))}
+
+
+def test_a_file_name_of_two_lines_is_drawn(picture):
+    """Pillow draws no line breaks, and file names may have them."""
+    page = compose([("new\nline\x85.jpg", Image.new("RGB", (8, 8)))])
+    assert page.width > 8
