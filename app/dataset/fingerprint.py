@@ -9,7 +9,7 @@ from typing import Any
 
 from app.dataset.catalogue import SUFFIXES, walk
 
-LAYOUT = 2
+LAYOUT = 3
 """To be raised when the same data set makes other records than before."""
 
 

@@ -7,8 +7,13 @@ from typing import Protocol
 
 from app.dataset import coco, foreign, label_table, pet, tfrecord, voc, yolo
 from app.dataset.annotation import Category, Picture
+from app.dataset.catalogue import walk
 from app.dataset.faults import Fault
 from app.errors import DatasetError
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
+_INNER_MAX, _FILES_MAX = 10, 1000
+"""Folders and files that are looked into for a hint."""
 
 
 class Reader(Protocol):
@@ -88,9 +93,10 @@ def _foreign(source: Path, name: str) -> tuple[Reader, str]:
 
 def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
     where, ours = str(source), f"one of {', '.join(READERS)}; see docs/datasets.md"
-    nothing = f"no known format{_contents(source)}"
+    nothing, hint = f"no known format{_contents(source)}", _hint(source)
     if not foreign.is_installed():
-        raise DatasetError(nothing, where=where, remedy=f"{ours}; for CVAT, LabelMe, KITTI and more {foreign.INSTALL}")
+        remedy = hint or f"{ours}; for CVAT, LabelMe, KITTI and more {foreign.INSTALL}"
+        raise DatasetError(nothing, where=where, remedy=remedy)
     found = foreign.recognise(source)
     if len(found) > 1:
         raise DatasetError(
@@ -99,8 +105,27 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
             remedy="name one: --format / DETBOX_FORMAT",
         )
     if not found:
-        raise DatasetError(nothing, where=where, remedy=ours)
+        raise DatasetError(nothing, where=where, remedy=hint or ours)
     return foreign.Foreign(found[0]), f"recognised and read by Datumaro {foreign.version()}"
+
+
+def _hint(source: Path) -> str:
+    """What is most likely amiss where no reader fits: an archive, a folder too high, something that is missing."""
+    if source.is_file():
+        return "unpack it and name the folder: --dataset / DETBOX_DATASET" if source.suffix in _ARCHIVES else ""
+    inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    for path in inner[:_INNER_MAX]:
+        known = next((name for name, reader in READERS.items() if reader.recognise(path)), "")
+        if known:
+            return f"{path.name}/ looks like {known}: --dataset={path}"
+    files = walk(source)
+    if any(yolo.is_label(path) for path in files[:_FILES_MAX] if path.suffix == ".txt"):
+        return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
+    if any(path.suffix.lower() == ".csv" for path in files):
+        return f"a CSV needs the columns {', '.join(label_table.COLUMNS)} named in its first line"
+    if any(path.suffix in _ARCHIVES for path in files):
+        return "unpack the archive first"
+    return ""
 
 
 def _contents(source: Path) -> str:

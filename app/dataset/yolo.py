@@ -24,7 +24,7 @@ def recognise(source: Path) -> str:
     if names is None:
         return ""
     labels = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS]
-    if not any(_is_label(path) for path in labels[:_LOOKED_AT]):
+    if not any(is_label(path) for path in labels[:_LOOKED_AT]):
         return ""
     return f"{names.name} and {len(labels)} text files"
 
@@ -168,7 +168,8 @@ def _label_file(picture: Path) -> Path:
     return picture.with_suffix(".txt")
 
 
-def _is_label(path: Path) -> bool:
+def is_label(path: Path) -> bool:
+    """Whether a text file's first lines are boxes or outlines."""
     lines = text.lines(path)[:3]
     return bool(lines) and all(isinstance(_values(line), list) for line in lines)
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.dataset import formats
+from app.dataset import foreign, formats
 from app.errors import DatasetError
 
 BOX = ("dog", 1, 1, 9, 9)
@@ -55,3 +55,29 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
     with pytest.raises(DatasetError, match="no UTF-8") as caught:
         formats.choose(folder)
     str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ({"download/a.xml": "<annotation></annotation>", "notes.md": ""}, "download/ looks like voc: --dataset="),
+        ({"a.txt": "0 .5 .5 .1 .1\n", "readme.txt": "hello"}, "a classes.txt"),
+        ({"boxes.csv": "a.jpg,1,2,3,4,dog\n"}, "columns filename, class, xmin, ymin, xmax, ymax"),
+        ({"set.zip": "PK"}, "unpack the archive"),
+        ({"a.jpg": ""}, "docs/datasets.md"),
+    ],
+)
+@pytest.mark.parametrize("installed", [False, True])
+def test_what_is_most_likely_amiss(tmp_path, monkeypatch, files, hint, installed):
+    """A folder too high, names of classes or columns that are missing, an archive: the remedy says which."""
+    monkeypatch.setattr(foreign, "is_installed", lambda: installed)
+    monkeypatch.setattr(foreign, "recognise", lambda source: ())
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    if "download/a.xml" in files:
+        files_of_voc = formats.READERS["voc"]
+        monkeypatch.setattr(files_of_voc, "recognise", lambda source: "XML" * (source.name == "download"))
+    with pytest.raises(DatasetError, match="no known format") as caught:
+        formats.choose(tmp_path)
+    assert hint in caught.value.remedy
