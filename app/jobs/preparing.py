@@ -1,5 +1,6 @@
 """`prepare`: a data set and settings become a run's records, label map and pipeline.config."""
 
+import glob
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +148,9 @@ def configure(run: runs.Run, settings: Settings, card: Any) -> Any:
             **{name: getattr(settings, name) for name in same},
             num_classes=len(card.classes),
             label_map_path=str(run.label_map),
-            train_records=str(run.records / card.train.records),
-            eval_records=str(run.records / card.eval.records),
+            # Globs, to TensorFlow as to us; a folder's name may have their characters.
+            train_records=f"{glob.escape(str(run.records))}/{card.train.records}",
+            eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
             num_train_pictures=card.train.pictures,
             max_boxes_per_picture=max(card.train.most_boxes, card.eval.most_boxes),
         )

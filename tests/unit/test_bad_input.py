@@ -1,6 +1,8 @@
 """Bad input to `prepare` ends in one line, with the right exit code and nothing half-written."""
 
+import glob
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -39,6 +41,14 @@ def test_good_input_is_prepared(prepare):
     code, _, run = prepare()
     assert code == 0
     assert (run / "pipeline.config").is_file()
+
+
+def test_a_models_dir_named_like_a_pattern(prepare, tmp_path):
+    """Brackets and stars in a folder's name stand for themselves in the globs of the pipeline.config."""
+    code, _, run = prepare(models=tmp_path / "models [v1] *")
+    assert code == 0
+    (pattern,) = re.findall(r'input_path: "(.*train.*)"', (run / "pipeline.config").read_text())
+    assert len(glob.glob(pattern)) == len(list((run / "records").glob("train-*"))) > 0
 
 
 def config_file(tmp_path, text):
