@@ -92,9 +92,9 @@ def _source(words: str) -> tuple[Path, list[str]]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
     except UnicodeDecodeError:
-        raise SettingsError("is not text", where=str(path), remedy="a pipeline.config in proto text") from None
+        raise SettingsError("is no UTF-8 text", where=str(path), remedy="save it as UTF-8, in proto text") from None
 
 
 def _check_folder(folder: Path, source: Path) -> None:

@@ -110,7 +110,10 @@ def _entries(folder: str) -> list[str]:
 
 def _read(path: Path) -> Origin:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
     except UnicodeDecodeError:
-        raise SettingsError("is not text", where=str(path), remedy="a pipeline.config in proto text: --model") from None
+        what = "is no UTF-8 text"
+        raise SettingsError(
+            what, where=str(path), remedy="a pipeline.config in UTF-8: --model / DETBOX_MODEL"
+        ) from None
     return Origin(str(path), protos.parse_pipeline(text, where=str(path)))

@@ -188,7 +188,7 @@ def _beside(prefix: str) -> Any | None:
         path = origin.config_beside(prefix)
         if path is None:
             return None
-        config = protos.parse_pipeline(path.read_text(encoding="utf-8"), where=str(path))
+        config = protos.parse_pipeline(path.read_text(encoding="utf-8-sig"), where=str(path))
         architecture.body(config)
         return config
     except (SettingsError, OSError, UnicodeDecodeError):

@@ -85,7 +85,7 @@ def test_refused(source, words, what):
 def test_not_text(source):
     """A binary file is called that."""
     source.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="is not text"):
+    with pytest.raises(SettingsError, match="no UTF-8 text"):
         run(source)
 
 
@@ -93,3 +93,10 @@ def test_result_is_frozen(source):
     """It is a value."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         run(source).config = ""
+
+
+def test_windows_editors_mark(source):
+    """A byte order mark and CRLF are no part of the config."""
+    plain = run(source).changes
+    source.write_bytes(FASTER_RCNN.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert run(source).changes == plain

@@ -118,3 +118,13 @@ def test_no_weights_on_request(make, hands, write_model):
     assert make(model=model).fine_tune_checkpoint == f"{hands}/checkpoint/ckpt-0"
     assert make(model=model, fine_tune_checkpoint="none").fine_tune_checkpoint == ""
     assert make(fine_tune_checkpoint="none").origin == "preset tiny"
+
+
+def test_windows_editors_mark(make, tmp_path):
+    """A pipeline.config with a byte order mark is read; one in another encoding is refused in a line."""
+    path = tmp_path / "pipeline.config"
+    path.write_bytes(origin.preset_text("tiny").encode("utf-8-sig"))
+    assert origin.find_origin(str(path), "").config == origin.find_origin("tiny", "").config
+    path.write_bytes(origin.preset_text("tiny").encode("utf-16"))
+    with pytest.raises(SettingsError, match=r"no UTF-8 text -> .*--model"):
+        origin.find_origin(str(path), "")
