@@ -181,8 +181,10 @@ def _compare(sums: Path, archive: str, digest: str) -> None:
 
 def _remember(sums: Path, archive: str, digest: str) -> None:
     if archive not in _sums(sums):
+        before = sums.read_text(encoding="utf-8") if sums.is_file() else ""
+        joint = "\n" if before and not before.endswith("\n") else ""  # of a file that was written by hand
         with open(sums, "a", encoding="utf-8") as file:
-            file.write(f"{digest}  {archive}\n")
+            file.write(f"{joint}{digest}  {archive}\n")
 
 
 def _sums(path: Path) -> dict[str, str]:

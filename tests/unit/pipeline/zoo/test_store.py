@@ -107,6 +107,15 @@ def test_sums_given_beforehand(bring, served, zoo):
         bring()
 
 
+def test_sums_without_a_last_line_break(bring, served, zoo):
+    """A line is added to a file that was written by hand, and not to its last line."""
+    zoo.mkdir()
+    (zoo / "SHA256SUMS").write_text(f"{'0' * 64}  other.tar.gz")
+    served(packed_model())
+    digest = bring().record["sha256"]
+    assert (zoo / "SHA256SUMS").read_text().splitlines() == [f"{'0' * 64}  other.tar.gz", f"{digest}  {ARCHIVE}"]
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
