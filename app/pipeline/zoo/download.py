@@ -52,7 +52,10 @@ class _Part:
 
 def without_password(url: str) -> str:
     """`url` as it may be shown and recorded."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # Half an IPv6 address; `download` refuses it.
+        return url.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
@@ -71,7 +74,11 @@ def download(
     DetboxError if the file can't be had or what came is not as long as the server said, SettingsError if `url` is not
     HTTP's.
     """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+    try:
+        is_one = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:
+        is_one = False
+    if not is_one:
         raise SettingsError(f"is no http:// or https:// address: {without_password(url)}", remedy=MIRROR)
     part = target.with_name(f"{target.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)

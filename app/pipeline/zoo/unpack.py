@@ -4,6 +4,7 @@ Only folders and plain files are taken, none outside the target, within bounds o
 owners, times and modes are not: everyone may read them, as the services may run as different users.
 """
 
+import errno
 import gzip
 import tarfile
 import zlib
@@ -47,8 +48,12 @@ def unpack(
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError) as error:
         raise _refusal(archive, f"is no whole .tar.gz: {error}") from error
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # A name that is too long, or is there already.
+            raise _refusal(archive, f"can't be unpacked: {error.strerror or error}") from error
         raise DetboxError(
-            f"can't be unpacked: {error.strerror or error}", where=archive.name, remedy=f"is there room in {target}?"
+            "can't be unpacked: the disk is full",
+            where=str(target.parent),
+            remedy="free space: --zoo_dir / DETBOX_ZOO_DIR",
         ) from error
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

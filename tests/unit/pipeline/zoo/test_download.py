@@ -135,7 +135,7 @@ def test_nobody_answers(tmp_path):
         download("http://127.0.0.1:9/a", tmp_path / "a", attempts=2, pause=lambda seconds: None)
 
 
-@pytest.mark.parametrize("url", ["ftp://host/a", "file:///etc/passwd", "http:///a", "://a", "a.tar.gz"])
+@pytest.mark.parametrize("url", ["ftp://host/a", "file:///etc/passwd", "http:///a", "://a", "a.tar.gz", "http://["])
 def test_other_schemes(tmp_path, url):
     """Only HTTP and HTTPS."""
     with pytest.raises(SettingsError, match="http"):

@@ -1,5 +1,6 @@
 """Archives that mean harm, or are none."""
 
+import errno
 import gzip
 import io
 import os
@@ -124,3 +125,18 @@ def test_file_in_the_way_of_a_folder(opened):
     """Entries that contradict each other end in one line."""
     with pytest.raises(DetboxError, match="can't be unpacked"):
         opened(pack(member("a", b"x"), member("a/b", b"x")))
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [(errno.ENOSPC, "disk is full -> .*--zoo_dir"), (errno.ENAMETOOLONG, "too long -> .*--zoo_mirror")],
+)
+def test_what_the_disk_refuses(opened, monkeypatch, number, what):
+    """A full disk is mended by another folder, a name that no disk takes by another archive."""
+
+    def refuse(*arguments, **more):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", refuse)
+    with pytest.raises(DetboxError, match=what):
+        opened(packed_model())
