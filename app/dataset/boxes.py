@@ -22,6 +22,9 @@ THINNEST = 0.01
 def sound(box: Box, where: str) -> Iterator[Box | Fault]:
     """The box with its corners in order, and what was wrong; without the box where nothing can be saved."""
     corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+    if math.isfinite(sum(corners)) and box.xmin < box.xmax and box.ymin < box.ymax:
+        yield box
+        return
     detail = f"{box.label} {' '.join(f'{value:g}' for value in corners)}"
     if not all(math.isfinite(value) for value in corners):
         yield Fault(faults.BOX_UNREADABLE, where, detail)
@@ -99,6 +102,10 @@ def _moved(box: Box, width: float, height: float, orientation: int) -> Box:
     )
 
 
+def _detail(box: Box, width: float, height: float) -> str:
+    return f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
+
+
 def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
     """The picture's boxes in fractions of the picture as viewers show it, and what had to be mended.
 
@@ -114,15 +121,14 @@ def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[lis
         if rotate:
             corners = [turned(x, y, orientation) for x, y in corners]
         xs, ys = sorted(x for x, _ in corners), sorted(y for _, y in corners)
-        detail = f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
         if xs[0] >= 1 or ys[0] >= 1 or xs[1] <= 0 or ys[1] <= 0:
-            found.append(Fault(faults.BOX_OUTSIDE, picture.name, detail))
+            found.append(Fault(faults.BOX_OUTSIDE, picture.name, _detail(box, width, height)))
             continue
         if xs[0] < -slack_x or ys[0] < -slack_y or xs[1] > 1 + slack_x or ys[1] > 1 + slack_y:
-            found.append(Fault(faults.BOX_CLIPPED, picture.name, detail, MENDED))
+            found.append(Fault(faults.BOX_CLIPPED, picture.name, _detail(box, width, height), MENDED))
         xmin, xmax, ymin, ymax = (min(max(value, 0.0), 1.0) for value in (*xs, *ys))
         if xmax - xmin < max(THINNEST * slack_x, 1e-6) or ymax - ymin < max(THINNEST * slack_y, 1e-6):
-            found.append(Fault(faults.BOX_EMPTY, picture.name, detail))
+            found.append(Fault(faults.BOX_EMPTY, picture.name, _detail(box, width, height)))
             continue
         whole = (xmax - xmin) * (ymax - ymin)
         area = min(box.area / (width * height), whole) if box.area else whole

@@ -11,8 +11,8 @@ from app.dataset.progress import Progress
 from app.dataset.shards import Shard, Written
 from app.errors import DatasetError
 
-ALONE_BELOW = 48 << 20
-"""Bytes of pictures for which no worker processes are started: they would take longer to start than to
+ALONE_BELOW, FEW = 48 << 20, 800
+"""Bytes and number of pictures below which no worker processes are started: they would take longer to start than to
 help."""
 
 
@@ -23,7 +23,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
     """
     total = sum(len(shard.pictures) for shard in plan)
     workers = min(workers or _cpus(), len(plan))
-    if workers < 2 or _size(plan) < ALONE_BELOW:
+    if workers < 2 or (total < FEW and _size(plan) < ALONE_BELOW):
         done = iter(range(1, total + 1))
         return [shards.write(shard, lambda: report(next(done), total)) for shard in plan]
     # Spawned, not forked: the caller may have threads (TensorFlow), and a fork copies their locks.

@@ -196,3 +196,28 @@ def test_windows_code_page_without_saying_so(declared):
     """XML that is no UTF-8 is read as Windows' Western code page, as other text is."""
     root = reader.parse((declared + "<annotation><name>Größe “A”</name></annotation>").encode("cp1252"))
     assert root.findtext("name") == "Größe “A”"
+
+
+HOSTILE = '<!DOCTYPE a [<!ENTITY b "x">]><annotation>&b;</annotation>'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HOSTILE.encode(),
+        HOSTILE.encode("utf-16"),
+        (" " * 300).join(["<?xml version='1.0'", "encoding = 'cp037'?>"]).encode() + HOSTILE.encode("cp037"),
+        b"<?xml version='1.0' encoding='utf-7'?>" + HOSTILE.encode().replace(b"<!", b"+ADwAIQ-"),
+    ],
+)
+def test_entities_are_refused_in_any_encoding(monkeypatch, data):
+    """The parser that does not watch for them sees only what can't have any."""
+
+    def fail(data):
+        raise AssertionError(data)
+
+    monkeypatch.setattr(reader, "fromstring", fail)
+    with pytest.raises(ValueError, match="XML"):
+        reader.parse(data)
+    with pytest.raises(AssertionError):
+        reader.parse(b"<annotation></annotation>")
