@@ -61,9 +61,7 @@ def collect(
     kept = [box for pictures in parts.values() for picture in pictures.values() for box in picture.boxes]
     used = {box.label for box in kept}
     if not used:
-        raise DatasetError(
-            "no picture has a box", where=str(source), remedy=_most_frequent(tally) or "is it annotated?"
-        )
+        raise DatasetError("no picture has a box", where=str(source), remedy=most_frequent(tally) or "is it annotated?")
     classes = in_order(declared, used)
     tally.extend(alike(classes))
     return Collection(
@@ -93,7 +91,7 @@ def alike(classes: Iterable[str]) -> Iterator[Fault]:
 
 def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:
     """The error for a split without usable pictures; it cites the most frequent fault as the likely cause."""
-    remedy = _most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
+    remedy = most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
     return DatasetError(
         f"no usable picture for {'training' if part == TRAIN else 'evaluation'} ({name})",
         where=where,
@@ -101,7 +99,7 @@ def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError
     )
 
 
-def _most_frequent(tally: Tally) -> str:
+def most_frequent(tally: Tally) -> str:
     """The likely cause: a picture that nothing annotates may be what is left of one that could not be found."""
     rows = [row for row in tally.rows() if row.action == faults.DROPPED]
     rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
@@ -150,6 +148,13 @@ def _separate(parts: dict[str, dict[str, Picture]], choice: Choice, where: str, 
             where=where,
             remedy="choose splits that share none: "
             "--train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
+        )
+    if both and len(both) == len(parts[TRAIN]):
+        raise DatasetError(
+            f"every picture of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
+            where=where,
+            remedy=f"take {choice.eval!r} out of the set, and a part is held out; "
+            "or other splits: --train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
         )
     for name in both:
         tally.add(Fault(faults.PICTURE_IN_BOTH, name, "taken out of training"))

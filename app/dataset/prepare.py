@@ -184,7 +184,8 @@ def _split_card(
     if not pictures:
         raise collection.nothing_left(part, found.names[part], where, tally)
     if part == TRAIN and not per_class:
-        raise DatasetError("no training picture has a usable box", where=where, remedy="see docs/datasets.md on faults")
+        remedy = collection.most_frequent(tally) or "--train_split / DETBOX_TRAIN_SPLIT names another"
+        raise DatasetError("no training picture has a usable box", where=where, remedy=remedy)
     count = sum(shard.split == part for shard in plan)
     return SplitCard(
         source=found.names[part], pictures=pictures,

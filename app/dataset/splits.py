@@ -37,7 +37,7 @@ def named_in(text: str) -> str:
 def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> Choice:
     """The names of the splits to train and to evaluate on, out of the set's `own`.
 
-    Named ones win; else `train` (or `trainval` where there is none), and the first there is of `val`,
+    Named ones win; else `train` (or `trainval`, or the only one, whatever its name), and the first there is of `val`,
     `valid`, `validation`, `eval`, `test` (each also with a year, as COCO's `val2017`). Raises DatasetError for a
     name that the set does not have.
     """
@@ -50,6 +50,8 @@ def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) ->
                 remedy=f"--{flag} / DETBOX_{flag.upper()}",
             )
     train = train_split or _first(own, _TRAIN_NAMES)
+    if not train and len(own) == 1 and not eval_split and not _first(own, _EVAL_NAMES):
+        train = own[0]  # CVAT calls the only list `default`.
     if not train and (own or eval_split):
         raise DatasetError(
             f"no split is named train; {there}", where=where, remedy="--train_split / DETBOX_TRAIN_SPLIT"

@@ -16,6 +16,7 @@ from app.dataset.splits import SPLIT_NAME
 
 NAME = "voc"
 _LOOKED_AT = 20
+_CLASS_LINE = re.compile(r".*\s+(-1|0|1)")
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"'](?!utf-8[\"']|us-ascii[\"']|iso-8859-1[\"'])", re.IGNORECASE)
 """A declared encoding in which bytes may not be the letters that they look like, such as UTF-7."""
 
@@ -67,9 +68,9 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Pic
 
 
 def _image_sets(source: Path) -> list[Path]:
-    """The lists of whole splits. Those of a class (`dog_train.txt`) have a second column of 1 or -1."""
+    """The lists of whole splits that name a picture. Those of a class (`dog_train.txt`) have a second column."""
     lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
-    return [path for path in lists if len(text.read(path).split("\n", 1)[0].split()) <= 1]
+    return [path for path in lists if not all(map(_CLASS_LINE.fullmatch, text.lines(path)))]
 
 
 def _folder_split(path: Path, source: Path) -> str:

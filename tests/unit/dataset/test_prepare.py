@@ -304,7 +304,7 @@ def test_sets_with_nothing_in_them_are_refused(voc, voc_xml, tmp_path):
     target.parent.mkdir()
     assert "no picture has a box" in refused(voc({"a": [], "b": []}, folder="1"), target)
     assert "no usable picture for evaluation (val)" in refused(
-        voc({"a": [DOG]}, {"train": ["a"], "val": [""]}, folder="2"), target
+        voc({"a": [DOG]}, {"train": ["a"], "val": ["ghost"]}, folder="2"), target
     )
     root = voc({"a": [DOG], "b": [DOG]}, {"train": ["a"], "val": ["b"]}, folder="3")
     (root / "JPEGImages" / "a.jpg").write_bytes(b"\xff\xd8")
@@ -369,3 +369,19 @@ def test_classes_that_differ_in_case_are_on_the_card(voc, tmp_path):
     card = prepare(voc(boxes), tmp_path / "records")
     assert card.classes == ("DOG", "dog")
     assert kinds(card)[faults.LABELS_ALIKE] == ("kept", 1)
+
+
+def test_two_splits_that_are_one(voc, tmp_path):
+    """Where all that is trained on would be evaluated on, the line says so, and how a part is held out instead."""
+    source = voc({"a": [DOG], "b": [DOG]}, {"train": ["a"], "val": ["a", "b"]})
+    with pytest.raises(DatasetError, match=r"every picture of 'train' is in 'val' too.*take 'val' out"):
+        prepare(source, tmp_path / "records")
+
+
+def test_why_no_box_is_usable(voc, tmp_path):
+    """The most frequent fault is cited, with a file."""
+    source = voc({name: [("dog", 500, 500, 600, 600)] for name in "abc"})
+    with pytest.raises(
+        DatasetError, match=r"no training picture has a usable box -> 3 x box outside the picture, e.g."
+    ):
+        prepare(source, tmp_path / "records")

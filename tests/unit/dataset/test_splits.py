@@ -17,6 +17,7 @@ from app.errors import DatasetError
         (["train2017", "val2017", "val2014"], ("", ""), ("train2017", "val2017")),
         (["train", "trainval", "val", "test"], ("trainval", "test"), ("trainval", "test")),
         (["train"], ("", ""), ("train", "")),
+        (["default"], ("", ""), ("default", "")),
         ([], ("", ""), ("", "")),
     ],
 )
@@ -31,6 +32,7 @@ def test_own_splits_win_and_named_ones_before_them(own, named, chosen):
     [
         (["train", "val"], ("trian", ""), r"'trian'.*train, val.*--train_split"),
         ([], ("", "val"), r"'val'.*no splits.*--eval_split"),
+        (["val"], ("", ""), r"no split is named train.*val"),
         (["a", "b"], ("", ""), r"no split is named train.*a, b"),
         (["train"], ("train", "train"), "for training and for evaluation"),
     ],

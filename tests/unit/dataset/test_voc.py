@@ -221,3 +221,10 @@ def test_entities_are_refused_in_any_encoding(monkeypatch, data):
         reader.parse(data)
     with pytest.raises(AssertionError):
         reader.parse(b"<annotation></annotation>")
+
+
+def test_lists_with_blanks_in_names_and_without_a_name(voc):
+    """A name of two words is no class's list; a list of nothing is no split."""
+    root = voc({"my dog": [DOG], "b": [DOG]}, {"train": ["my dog", "b"], "val": []})
+    assert reader.splits(root) == ("train",)
+    assert list(read(root, "train")[0]) == ["JPEGImages/my dog.jpg", "JPEGImages/b.jpg"]
