@@ -49,7 +49,10 @@ def _root(source: Path) -> Path:
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
-    """The CSV files of each split; `""` for all of them where any has no split in its name."""
+    """The CSV files of each split; `""` for all of them where any has no split in its name.
+
+    But one that holds what the splits' files hold, as TF1's tutorials leave it beside them, is left out.
+    """
     root = _root(source)
     files = [source] if source.is_file() else walk(source, {".csv"})
     files = [path for path in files if path.suffix.lower() == ".csv" and set(COLUMNS) <= set(_header(path))]
@@ -60,7 +63,12 @@ def _files(source: Path) -> dict[str, list[Path]]:
         folders = path.relative_to(root).parts[:-1]
         name = named_in(path.stem) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
         found.setdefault(name, []).append(path)
-    return {"": files} if "" in found and len(found) > 1 else found
+    if "" in found and len(found) > 1:
+        whole = found.pop("")
+        parts = {row.get("filename") for paths in found.values() for path in paths for row in _rows(path)}
+        if not all(row.get("filename") in parts for path in whole for row in _rows(path)):
+            return {"": files}
+    return found
 
 
 def _header(path: Path) -> list[str]:

@@ -8,9 +8,10 @@ import yaml
 
 from app.dataset import faults, masks, text
 from app.dataset.annotation import Box, Category, Picture
-from app.dataset.catalogue import SUFFIXES, Catalogue, walk
+from app.dataset.catalogue import SUFFIXES, Catalogue, name_in, walk
 from app.dataset.faults import Fault
 from app.dataset.splits import SPLIT_NAME
+from app.errors import DatasetError
 
 NAME = "yolo"
 NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels")
@@ -34,9 +35,27 @@ def splits(source: Path) -> tuple[str, ...]:
     return tuple(_splits(source))
 
 
+def _refuse_contradictions(source: Path) -> None:
+    """Lists of names in several folders must agree, but that one may go on where another ends, as labelImg's do."""
+    if _table(_names_file(source) or source):
+        return
+    lists = {path: text.lines(path) for path in walk(_root(source)) if path.name in NAME_LISTS}
+    longest = max(lists.values(), key=len, default=[])
+    other = next((path for path, names in lists.items() if names != longest[: len(names)]), None)
+    if other:
+        first = next(path for path, names in lists.items() if names == longest)
+        root = _root(source)
+        raise DatasetError(
+            f"{name_in(root, first)} and {name_in(root, other)} number the classes differently",
+            where=str(source),
+            remedy="prepare them apart, or make the text files agree and leave one list",
+        )
+
+
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Picture | Category | Fault]:
     """The pictures of one split, or without a name all. One without a text file is one without objects."""
     root = _root(source)
+    _refuse_contradictions(source)
     names = _names(source)
     yield from (Category(name) for name in dict.fromkeys(names.values()))
     catalogue = Catalogue(root)
@@ -64,7 +83,8 @@ def _names_file(source: Path) -> Path | None:
     found = next((path for path in tables if _table(path)), None)
     if found or source.is_file():
         return found
-    return next((path for path in walk(source) if path.name in NAME_LISTS), None)
+    lists = [path for path in walk(source) if path.name in NAME_LISTS]
+    return max(lists, key=lambda path: len(text.lines(path)), default=None)
 
 
 def _table(path: Path) -> dict:

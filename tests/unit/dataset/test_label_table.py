@@ -67,3 +67,18 @@ def test_blanks_after_commas_and_pictures_without_objects(tmp_path, picture):
         ("a.jpg", 64, ["big, dog"]), ("b.jpg", 64, [])
     ]  # fmt: skip
     assert not found
+
+
+def test_a_table_of_the_whole_beside_those_of_its_splits(tmp_path, picture):
+    """It is left out where the splits have all of its pictures, and joined with them where they have not."""
+    for name in "abc":
+        picture(tmp_path / f"{name}.jpg")
+    row = "{}.jpg,64,48,dog,1,2,30,40\n".format
+    (tmp_path / "train_labels.csv").write_text(HEADER + row("a"))
+    (tmp_path / "test_labels.csv").write_text(HEADER + row("b"))
+    (tmp_path / "pets_labels.csv").write_text(HEADER + row("a") + row("b"))
+    assert sorted(reader.splits(tmp_path)) == ["test", "train"]
+    assert len(read(tmp_path)[0]) == 2
+    (tmp_path / "pets_labels.csv").write_text(HEADER + row("c"))
+    assert reader.splits(tmp_path) == ()
+    assert len(read(tmp_path)[0]) == 3

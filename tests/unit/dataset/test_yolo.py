@@ -6,6 +6,7 @@ from app.dataset import faults
 from app.dataset import yolo as reader
 from app.dataset.annotation import Category, Picture
 from app.dataset.faults import Fault
+from app.errors import DatasetError
 
 
 def read(source, split=""):
@@ -120,3 +121,15 @@ def test_what_is_no_yolo(tmp_path, picture):
     assert reader.recognise(tmp_path) == ""
     (tmp_path / "data.yaml").write_text("names: [dog\ntrain: x")
     assert reader.recognise(tmp_path) == ""
+
+
+def test_lists_of_names_that_contradict_each_other(yolo):
+    """labelImg leaves one in each folder: a longer one goes on where another ends, a different one is refused."""
+    pictures = {"a/1.jpg": "0 .5 .5 .2 .2", "b/2.jpg": "1 .5 .5 .2 .2"}
+    source = yolo(pictures, {"a/classes.txt": "dog\n", "b/classes.txt": "dog\ncat\n"})
+    assert [b.label for p in read(source)[0] for b in p.boxes] == ["dog", "cat"]
+    (source / "a" / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(DatasetError, match=r"a/classes.txt and b/classes.txt number the classes differently"):
+        read(source)
+    (source / "data.yaml").write_text("train: a\nval: b\nnames: [dog, cat]")
+    assert len(read(source)[0]) == 2
