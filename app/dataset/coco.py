@@ -210,8 +210,8 @@ def _keypoint_fault(said: Any, where: str) -> Iterator[Fault]:
 
 
 def _key(value: Any) -> str:
-    """An id as text: some tools write `"1"` at one place and `1` at another."""
-    return str(value)
+    """An id as text: some tools write `"1"` or `1.0` at one place and `1` at another."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _text(value: Any) -> str:

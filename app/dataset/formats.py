@@ -123,6 +123,8 @@ def _hint(source: Path) -> str:
         return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
     if any(path.suffix.lower() == ".csv" for path in files):
         return f"a CSV needs the columns {', '.join(label_table.COLUMNS)} named in its first line"
+    if any(tfrecord.FILE_NAME.fullmatch(path.name) for path in files):
+        return "its record files hold no tf.train.Example with image/encoded: make them anew"
     if any(path.suffix in _ARCHIVES for path in files):
         return "unpack the archive first"
     return ""

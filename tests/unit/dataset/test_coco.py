@@ -176,3 +176,10 @@ def test_one_id_for_several_classes(tmp_path, picture, coco):
     pictures, classes, found = read(tmp_path)
     assert [c.name for c in classes] == ["dog"] == [b.label for b in pictures[0].boxes]
     assert [(f.kind, f.detail) for f in found] == [(faults.LABEL_ID_TWICE, "category 1: dog, cat")]
+
+
+def test_ids_as_numbers_with_a_point(tmp_path, picture, coco):
+    """1.0 is 1: tables make floats of ids."""
+    picture(tmp_path / "a.jpg")
+    coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1.0, 3.0, [0, 0, 9, 9])], ANIMALS)
+    assert [b.label for p in read(tmp_path)[0] for b in p.boxes] == ["dog"]

@@ -64,6 +64,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
         ({"a.txt": "0 .5 .5 .1 .1\n", "readme.txt": "hello"}, "a classes.txt"),
         ({"boxes.csv": "a.jpg,1,2,3,4,dog\n"}, "columns filename, class, xmin, ymin, xmax, ymax"),
         ({"set.zip": "PK"}, "unpack the archive"),
+        ({"train.record": "no record"}, "image/encoded"),
         ({"a.jpg": ""}, "docs/datasets.md"),
     ],
 )
