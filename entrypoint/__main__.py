@@ -29,7 +29,7 @@ LOG_OF_COMMAND = {
 }
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
 CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
-DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR"
+DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR, --output / DETBOX_OUTPUT"
 MEMORY_REMEDY = "a smaller --batch_size / DETBOX_BATCH_SIZE, or a smaller model"
 
 logger = logging.getLogger("app.entrypoint")

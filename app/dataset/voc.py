@@ -96,9 +96,9 @@ def picture(path: Path, catalogue: Catalogue, split: str) -> Iterator[Picture | 
     """The picture that an XML file annotates, and what was wrong with the file."""
     where = catalogue.name(path)
     try:
-        root = parse(_raw(path))
-    except ValueError as error:
-        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
+        root = parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        yield Fault(faults.ANNOTATION_UNREADABLE, where, getattr(error, "strerror", None) or str(error))
         return
     said = (root.findtext("filename") or "").strip()
     try:

@@ -93,6 +93,11 @@ def _source(words: str) -> tuple[Path, list[str]]:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
+    except OSError as error:
+        what = f"can't be read: {error.strerror}"
+        raise SettingsError(
+            what, where=str(path), remedy="permit it, or another: detbox migrate pipeline.config"
+        ) from error
     except UnicodeDecodeError:
         raise SettingsError("is no UTF-8 text", where=str(path), remedy="save it as UTF-8, in proto text") from None
 

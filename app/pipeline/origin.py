@@ -111,6 +111,9 @@ def _entries(folder: str) -> list[str]:
 def _read(path: Path) -> Origin:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
+    except OSError as error:
+        what = f"can't be read: {error.strerror}"
+        raise SettingsError(what, where=str(path), remedy="permit it, or another: --model / DETBOX_MODEL") from error
     except UnicodeDecodeError:
         what = "is no UTF-8 text"
         raise SettingsError(

@@ -228,3 +228,19 @@ def test_lists_with_blanks_in_names_and_without_a_name(voc):
     root = voc({"my dog": [DOG], "b": [DOG]}, {"train": ["my dog", "b"], "val": []})
     assert reader.splits(root) == ("train",)
     assert list(read(root, "train")[0]) == ["JPEGImages/my dog.jpg", "JPEGImages/b.jpg"]
+
+
+def test_xml_that_can_not_be_opened(voc, monkeypatch):
+    """It is dropped for what it is, not as broken XML."""
+    root = voc({"a": [DOG], "b": [DOG]})
+    read_bytes = reader.Path.read_bytes
+
+    def refuse(path):
+        if path.name == "b.xml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(reader.Path, "read_bytes", refuse)
+    pictures, found = read(root)
+    assert list(pictures) == ["JPEGImages/a.jpg"]
+    assert (faults.ANNOTATION_UNREADABLE, "Permission denied") in {(f.kind, f.detail) for f in found}

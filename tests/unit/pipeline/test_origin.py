@@ -128,3 +128,16 @@ def test_windows_editors_mark(make, tmp_path):
     path.write_bytes(origin.preset_text("tiny").encode("utf-16"))
     with pytest.raises(SettingsError, match=r"no UTF-8 text -> .*--model"):
         origin.find_origin(str(path), "")
+
+
+def test_a_config_that_can_not_be_opened(tmp_path, monkeypatch):
+    """It is the config that is to be permitted, not the run's folder."""
+
+    def refuse(*arguments, **more):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "pipeline.config"
+    path.write_text("")
+    monkeypatch.setattr(origin.Path, "read_text", refuse)
+    with pytest.raises(SettingsError, match=r"pipeline.config: can't be read: Permission denied -> .*--model"):
+        origin.find_origin(str(path), "")
