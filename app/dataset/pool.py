@@ -11,7 +11,7 @@ from app.dataset.progress import Progress
 from app.dataset.shards import Shard, Written
 from app.errors import DatasetError
 
-ALONE_BELOW, FEW = 48 << 20, 800
+ALONE_BELOW, FEW = 48 << 20, 2000
 """Bytes and number of pictures below which no worker processes are started: they would take longer to start than to
 help."""
 
