@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from app import drawing
 from app.dataset.annotation import Box
@@ -76,7 +76,7 @@ class Sample:
 
 def cell(pixels: np.ndarray, boxes: Sequence[Box], ids: Mapping[str, int]) -> Image.Image:
     """A picture (uint8, height x width x 3) fitted into `CELL`, its boxes drawn. `ids` gives each class's number."""
-    image = ImageOps.contain(Image.fromarray(pixels), CELL, Image.Resampling.LANCZOS)
+    image = _fitted(Image.fromarray(pixels))
     crowded, named = len(boxes) > LABELLED_MAX, set()
     shown = []
     for box in sorted(boxes, key=lambda box: (box.xmax - box.xmin) * (box.ymax - box.ymin)):
@@ -84,6 +84,13 @@ def cell(pixels: np.ndarray, boxes: Sequence[Box], ids: Mapping[str, int]) -> Im
         named.add(box.label)
         shown.append(drawing.Labelled((box.ymin, box.xmin, box.ymax, box.xmax), ids[box.label], label))
     return drawing.draw(np.asarray(image), shown)
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """The picture as large as it can be in `CELL`; of a line of pixels one remains, where Pillow's `contain` fails."""
+    scale = min(CELL[0] / image.width, CELL[1] / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def compose(cells: Iterable[tuple[str, Image.Image]]) -> Image.Image:
@@ -97,7 +104,7 @@ def compose(cells: Iterable[tuple[str, Image.Image]]) -> Image.Image:
     for index, (caption, image) in enumerate(cells):
         left, top = _GAP + index % columns * width, _GAP + index // columns * height
         if image.width > CELL[0] or image.height > CELL[1]:
-            image = ImageOps.contain(image, CELL, Image.Resampling.LANCZOS)
+            image = _fitted(image)
         sheet.paste(image, (left + (CELL[0] - image.width) // 2, top + (CELL[1] - image.height) // 2))
         pen.text((left, top + CELL[1] + 5), _short(caption, font), fill=_INK, font=font)
     return sheet

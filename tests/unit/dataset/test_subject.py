@@ -10,7 +10,7 @@ from app.dataset import faults, image, subject, twins
 from app.dataset.annotation import Box
 from app.dataset.census import Census, imbalance
 from app.dataset.prepare import prepare
-from app.dataset.sheet import PICTURES, Sample, cell, compose
+from app.dataset.sheet import CELL, PICTURES, Sample, cell, compose
 from app.dataset.subject import Look
 from app.dataset.twins import Twins
 from app.errors import DatasetError
@@ -268,3 +268,10 @@ def test_a_file_name_of_two_lines_is_drawn(picture):
     """Pillow draws no line breaks, and file names may have them."""
     page = compose([("new\nline\x85.jpg", Image.new("RGB", (8, 8)))])
     assert page.width > 8
+
+
+@pytest.mark.parametrize("shape", [(3000, 2, 3), (1, 5000, 3), (1, 1, 3)])
+def test_lines_of_pixels_are_drawn(shape):
+    """A picture far longer than wide is drawn, and put on the sheet."""
+    drawn = cell(np.zeros(shape, np.uint8), [Box("dog", 0, 0, 1, 1)], {"dog": 1})
+    assert compose([("line.png", drawn)]).height > CELL[1]
