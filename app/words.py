@@ -1,9 +1,17 @@
-"""Figures in words: sizes, times and metrics as a reader takes them in."""
+"""Figures in words: sizes, times, metrics and lists as a reader takes them in."""
+
+from collections.abc import Sequence
 
 
 def short(metric: str) -> str:
     """`DetectionBoxes_Precision/mAP` -> `mAP`."""
     return metric.rpartition("/")[2]
+
+
+def listing(names: Sequence[str], most: int = 12) -> str:
+    """`dog, cat and 3 more`."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def in_bytes(size: float) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from app.errors import DatasetError
@@ -20,29 +21,38 @@ def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
     Links to folders are followed, each folder once: large sets are often linked together. Raises DatasetError for a
     folder that can't be opened: what is in it would be missing without a word.
     """
-    found = []
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
+    found, seen, waiting = [], set(), [os.fspath(root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            with os.scandir(folder) as entries:
+                shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+        except OSError as error:
+            raise _refusal(error) from error
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(f for f in folders if not f.startswith(_LEFT_OUT))
-        paths = (
-            os.path.join(folder, file)
-            for file in sorted(files)
-            if not file.startswith(".") and (suffixes is None or os.path.splitext(file)[1].lower() in suffixes)
-        )
         # Neither pipes and sockets, which would be waited on for ever, nor links to what is gone.
-        found += [Path(path) for path in paths if os.path.isfile(path)]
+        found += [
+            Path(entry.path)
+            for entry in shown
+            if (suffixes is None or os.path.splitext(entry.name)[1].lower() in suffixes) and _is(entry.is_file)
+        ]
+        waiting += [e.path for e in reversed(shown) if not e.name.startswith(_LEFT_OUT) and _is(e.is_dir)]
     return found
 
 
-def _refuse(error: OSError) -> None:
-    raise DatasetError(
-        f"folder can't be read: {error.strerror}", where=str(error.filename), remedy="permit it, or move it away"
-    ) from error
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # A link to itself.
+        return False
+
+
+def _refusal(error: OSError) -> DatasetError:
+    what = f"folder can't be read: {error.strerror}"
+    return DatasetError(what, where=str(error.filename), remedy="permit it, or move it away")
 
 
 def name_in(root: Path, path: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.dataset.subject import Look
+from app.words import listing
 
 SMALL, LARGE = 32**2, 96**2
 """Areas in pixels between COCO's small, medium and large boxes (cocoeval.py's areaRng)."""
@@ -75,7 +76,7 @@ class Imbalance:
     @property
     def words(self) -> str:
         """One sentence."""
-        none = f"; without a box: {', '.join(self.missing)}" if self.missing else ""
+        none = f"; without a box: {listing(self.missing)}" if self.missing else ""
         if self.alone:
             return f"one class has boxes: {self.most}{none}"
         if self.ratio < 1.5:

@@ -21,6 +21,7 @@ from app.dataset.progress import Progress
 from app.dataset.shards import Shard, Written
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
+from app.words import listing
 
 log = logging.getLogger(__name__)
 
@@ -212,9 +213,9 @@ def _tell(card: Card, seconds: float) -> None:
         log.info("prepare: %d x %s, %s%s %s", row.count, row.kind, row.action, such, shown)
     if not card.eval.boxes:
         log.warning("prepare: no evaluation picture has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
-    for label in card.classes if card.eval.boxes else ():
-        if card.train.boxes_per_class[label] and not card.eval.boxes_per_class[label]:
-            log.warning("prepare: class %s is not in the evaluation split", label)
-        if card.eval.boxes_per_class[label] and not card.train.boxes_per_class[label]:
-            log.warning("prepare: class %s is in the evaluation split only", label)
+    in_train, in_eval = card.train.boxes_per_class, card.eval.boxes_per_class
+    if unmeasured := [name for name in card.classes if in_train[name] and not in_eval[name] and card.eval.boxes]:
+        log.warning("prepare: not in the evaluation split: %s", listing(unmeasured))
+    if unlearnt := [name for name in card.classes if in_eval[name] and not in_train[name]]:
+        log.warning("prepare: in the evaluation split only: %s", listing(unlearnt))
     log.info("prepare: %d classes in %.1f s", len(card.classes), seconds)

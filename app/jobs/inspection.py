@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SettingsError
+from app.words import listing
 
 UNMATCHED_MANY = 0.1
 """Share of boxes without a matching anchor from which something should be changed."""
@@ -197,7 +198,7 @@ def _one_sided(result: Inspected) -> Iterator[str]:
     for one, other, words in ((trained, evaluated, "evaluated"), (evaluated, trained, "trained")):
         names = [row.name for row in result.classes if row.boxes_per_split[one] and not row.boxes_per_split[other]]
         if names:
-            yield f"never {words} on, for want of boxes in {other}: {', '.join(names)}"
+            yield f"never {words} on, for want of boxes in {other}: {listing(names)}"
 
 
 def _lines(result: Inspected) -> Iterator[str]:

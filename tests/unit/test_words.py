@@ -26,3 +26,9 @@ def test_sizes_are_short(size, text):
 def test_time_is_spoken(seconds, text):
     """Units are named, and no more than two of them."""
     assert words.spoken_time(seconds) == text
+
+
+def test_long_lists_are_cut():
+    """The first names, and how many more there are."""
+    assert words.listing(["a", "b"]) == "a, b"
+    assert words.listing(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
