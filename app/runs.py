@@ -4,6 +4,7 @@ Nothing else in detbox spells these names. A file that another process reads is 
 name in the same directory and renamed; a reader gets `None` or an empty list where a file is not there yet.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from app.errors import SettingsError
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED = {"serving", "zoo"}
+LEFT_FOR_SECONDS = 60.0
+"""Age from which a staging folder that no process holds is a killed one's."""
 
 
 @dataclass(frozen=True)
@@ -187,18 +190,47 @@ def comparison(models_dir: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name if the block ends well and goes away if not.
 
-    Works for a file and for a folder; a folder replaces only a missing or an existing folder.
+    Works for a file and for a folder; a folder replaces only a missing or an existing folder. What a process that was
+    killed has left here goes away too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(path)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     target = staging / path.name
     try:
-        yield target
-        if target.is_dir() and path.is_dir():
-            path.rename(staging / "old")
-        os.replace(target, path)
+        with _held(staging):
+            yield target
+            if target.is_dir() and path.is_dir():
+                path.rename(staging / "old")
+            os.replace(target, path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Whether the lock of the folder is ours while the block runs; the kernel takes it from a process that ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except OSError:  # Another's; or a file system without locks.
+        free = False
+    try:
+        yield free
+    finally:
+        os.close(handle)
+
+
+def _clear_leftovers(path: Path) -> None:
+    for folder in path.parent.iterdir():
+        if folder.name.startswith(f".{path.name}.") and folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # Another process clears it too.
+                # Young ones may be a moment from being locked.
+                if time.time() - folder.stat().st_mtime > LEFT_FOR_SECONDS:
+                    with _held(folder) as free:
+                        if free:
+                            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,7 +1,9 @@
 """The run directory: names, atomic writing, tolerant reading."""
 
 import json
+import os
 import threading
+import time
 
 import pytest
 
@@ -92,6 +94,23 @@ def test_replacing_that_fails_keeps_the_old(tmp_path):
         raise RuntimeError
     assert [entry.name for entry in target.iterdir()] == ["old"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    """A staging folder that no process holds goes with the next replacing; one that is held, or young, stays."""
+    target = tmp_path / "records"
+    for name, age in (("dead", 3600), ("young", 0)):
+        left = tmp_path / f".records.{name}"
+        left.mkdir()
+        (left / "half").touch()
+        os.utime(left, (time.time() - age,) * 2)
+    with runs.replacing(tmp_path / "records") as other:
+        os.utime(other.parent, (0, 0))
+        with runs.replacing(target) as staging:
+            staging.mkdir()
+        assert other.parent.is_dir()
+        other.mkdir()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".records.young", "records"]
 
 
 def test_readers_take_absence_and_damage(tmp_path):
