@@ -9,11 +9,13 @@ from pathlib import Path
 from app import runs
 
 ROOT = Path(__file__).parents[1]
+AS_STARTED = dict(os.environ)
+"""Before a test that runs TensorFlow here hid the GPUs from this process and its children."""
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without detbox's own variables."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("DETBOX_")} | extra
+    """The environment that the tests were started in, without detbox's own variables."""
+    return {key: value for key, value in AS_STARTED.items() if not key.startswith("DETBOX_")} | extra
 
 
 def detbox(*arguments: str, **extra: str) -> subprocess.CompletedProcess:

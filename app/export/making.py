@@ -84,9 +84,20 @@ class Maker:
     def _onnx(self, target: Path) -> None:
         import tf2onnx
 
-        function, signature = self._exporter.for_one_picture()
+        from app.export import frozen_graph
+
+        # From a frozen graph, and not by `from_function`, which makes inputs of a model's captured constants.
+        graph = frozen_graph.freeze(self._exporter.for_one_picture())
+        outputs = [node.name for node in graph.node if node.name.startswith(("detection_", "num_"))]
         try:
-            tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET, output_path=str(target))
+            tf2onnx.convert.from_graph_def(
+                graph,
+                input_names=[f"{frozen_graph.INPUT}:0"],
+                output_names=[f"{name}:0" for name in outputs],
+                tensors_to_rename={f"{name}:0": name for name in [frozen_graph.INPUT, *outputs]},
+                opset=OPSET,
+                output_path=str(target),
+            )
         except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
             raise DetboxError(
                 f"tf2onnx does not convert this model: {(str(error).splitlines() or [type(error).__name__])[0]}",

@@ -23,8 +23,6 @@ class Tolerance:
 
 EXACT = Tolerance(1e-3, 1.0)
 """For forms that compute in float32, as the checkpoint does."""
-HALF = Tolerance(2e-2, 2.0)
-"""For weights stored in float16: 11 bits of mantissa, 5e-4 of every weight, over some fifty layers."""
 
 
 @dataclass(frozen=True)

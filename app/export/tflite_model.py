@@ -1,6 +1,5 @@
 """Detection by a TensorFlow Lite model."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from app.export import tflite_file
 from app.export.detections import Detections, best_first
 from app.export.loading import refusal
 
+THREADS = 1
+"""With two, TFLite_Detection_PostProcess of TensorFlow 2.21 loses what its other threads found: whole classes."""
 DEFAULT_MEAN, DEFAULT_STD = [127.5], [127.5]
 """What upstream's mobile SSDs want, for a file that does not say: (pixel - mean) / std."""
 
@@ -29,7 +30,7 @@ class TFLiteModel:
             with warnings.catch_warnings():
                 # The class moves to another package in a later TensorFlow; the lock file holds this one.
                 warnings.simplefilter("ignore")
-                self._interpreter = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
+                self._interpreter = tf.lite.Interpreter(str(path), num_threads=THREADS)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None

@@ -16,10 +16,9 @@ from app.jobs.probing import Example
 
 METRIC = "DetectionBoxes_Precision/mAP"
 MAP_TOLERANCE = 0.02
-"""Points of mAP that a model of 8-bit integers may lose."""
-INTEGER = ("tflite_dynamic", "tflite_int8")
-"""Forms whose single detections differ: they are held to their mAP."""
-TOLERANCES = {"tflite_float16": parity.HALF}
+"""Points of mAP, out of 1, that a model with coarser numbers may lose."""
+COARSER = ("tflite_dynamic", "tflite_float16", "tflite_int8")
+"""Forms whose single detections differ, where suppression chooses another of two near boxes: held to their mAP."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class Judge:
 
     def judge(self, form: str, loaded: Loaded) -> Verdict:
         """The verdict on `loaded`, which was made as `form`."""
-        tolerance = TOLERANCES.get(form, parity.EXACT)
+        tolerance = parity.EXACT
         difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
         figures = dataclasses.asdict(difference) | {"pictures": len(self._probes), "source": self._source}
-        if form not in INTEGER:
+        if form not in COARSER:
             figures["tolerance"] = dataclasses.asdict(tolerance)
             return Verdict(difference.within(tolerance), figures, f"{difference} on {len(self._probes)} {self._source}")
         ours, theirs, count = self._maps(loaded)

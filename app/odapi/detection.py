@@ -19,7 +19,7 @@ class Detector:
     def __init__(self, pipeline_config: Path, checkpoint: Path):
         configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
         self._model = model_builder.build(configs["model"], is_training=False)
-        self._status = tf.train.Checkpoint(model=self._model).restore(str(checkpoint)).expect_partial()
+        self._status = tf.train.Checkpoint(model=self._model).read(str(checkpoint)).expect_partial()
         one_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
         self._detect = tf.function(self._run, autograph=False, input_signature=one_picture)
 

@@ -119,7 +119,7 @@ class Evaluator:
             optimizer, _ = optimizer_builder.build(self._train.optimizer, global_step=self._step)
             optimizer.shadow_copy(self._model)
             saved["optimizer"] = optimizer
-        status = tf.train.Checkpoint(**saved).restore(prefix).expect_partial()
+        status = tf.train.Checkpoint(**saved).read(prefix).expect_partial()
         status.assert_existing_objects_matched()
         if optimizer is not None:
             optimizer.swap_weights()

@@ -47,8 +47,7 @@ class Exporter:
         self._config = config_util.create_pipeline_proto_from_configs(configs)
         self._checkpoint = checkpoint
         self._model = model_builder.build(self._config.model, is_training=False)
-        self._saver = tf.train.Checkpoint(model=self._model)
-        self._status = self._saver.restore(str(checkpoint)).expect_partial()
+        self._status = tf.train.Checkpoint(model=self._model).read(str(checkpoint)).expect_partial()
         self._module = exporter_lib_v2.DetectionInferenceModule(self._model)
 
     def saved_model(self, folder: Path, input_type: str, signature_key: str) -> None:
@@ -66,23 +65,23 @@ class Exporter:
 
         The model must have been built: by `saved_model`, for one.
         """
-        tf.train.CheckpointManager(self._saver, str(folder), max_to_keep=1).save(checkpoint_number=0)
+        # Not by what has read them: saving adds a counter to it, which the file that was read need not have.
+        saver = tf.train.Checkpoint(model=self._model)
+        tf.train.CheckpointManager(saver, str(folder), max_to_keep=1).save(checkpoint_number=0)
 
     def concrete(self, input_type: str) -> Any:
         """The traced function of one of `INPUTS`: a batch in, the OD API's detections out."""
         return self._function(input_type)[1]
 
-    def for_one_picture(self) -> tuple[Any, list[tf.TensorSpec]]:
-        """A function of one uint8 picture [1, height, width, 3] without loops, and its signature: what ONNX likes."""
+    def for_one_picture(self) -> Any:
+        """The traced function of one uint8 picture [1, height, width, 3], without loops: what ONNX likes."""
         signature = [tf.TensorSpec([1, None, None, 3], tf.uint8, name=INPUT)]
 
         def detect(pictures):
             prepared = self._model.preprocess(tf.cast(pictures, tf.float32))
             return self._module._run_inference_on_images(*prepared)
 
-        function = tf.function(detect, autograph=False, input_signature=signature)
-        self._traced(function)
-        return function, signature
+        return self._traced(tf.function(detect, autograph=False, input_signature=signature))
 
     def tflite_saved_model(self, folder: Path) -> None:
         """Writes the SavedModel that TensorFlow Lite's converter reads into `folder`; only for an SSD.

@@ -161,7 +161,7 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     card = runs.read_json(export / "card.json")
     assert (export / "saved_model" / "saved_model.pb").is_file() and (export / "label_map.pbtxt").is_file()
     assert card["step"] == runs.read_json(run.best_card)["step"]
-    assert card["difference"]["same_classes"] and card["difference"]["score"] < 1e-3
+    assert card["parity"]["unmatched"] == 0 and card["parity"]["score"] < 1e-3
 
     # An evaluator that has nothing to evaluate still promotes the best checkpoint, if that was not done.
     again = detbox("evaluate", *place(run), "--once", "--promote_threshold=-1")
