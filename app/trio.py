@@ -27,6 +27,7 @@ class Outcome:
     best: standing.Score | None
     detections: str | None
     report: str | None
+    exports: list[str]
     serving: list[str]
     tensorboard: str
     seconds: float | None
@@ -40,6 +41,7 @@ class Outcome:
             ("best", best),
             ("pictures", self.detections or "none drawn"),
             ("report", self.report or "none written"),
+            *[("exports", ", ".join(self.exports))] * bool(self.exports),
             *(("serves", version) for version in self.serving),
             ("look again", self.tensorboard),
         ]
@@ -104,6 +106,7 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None, report:
         best=end.best,
         detections=str(run.detections) if pictures else None,
         report=report,
+        exports=sorted(card.parent.name for card in run.exports.glob("[!.]*/card.json")),
         serving=promotion.serving_of(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,

@@ -7,7 +7,7 @@ from app.settings import FIELDS, PREFIX, Settings, document
 from entrypoint.commands import COMMANDS, Command
 
 EXIT_CODES = (
-    "0 done, 1 a fault of detbox, 2 usage, 3 settings or pipeline.config, 4 data set, "
+    "0 done, 1 network, converter or a fault of detbox, 2 usage, 3 settings or pipeline.config, 4 data set, "
     "5 OD API not the patched one, 6 diverged, 7 out of memory, 8 gate not passed, "
     "130/143 stopped by SIGINT/SIGTERM"
 )

@@ -52,6 +52,18 @@ def test_up_ends_with_what_matters(board, capsys, tmp_path):
         assert words in out
 
 
+def test_up_names_what_was_exported(board, capsys, tmp_path):
+    """The forms with a card; what is still being made has a hidden name."""
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    assert "exports" not in capsys.readouterr().out
+    for form in ("onnx", "frozen_graph", ".tflite.half"):
+        folder = tmp_path / "models" / "r" / "exports" / form
+        folder.mkdir(parents=True)
+        (folder / "card.json").write_text("{}")
+    assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+    assert "exports     frozen_graph, onnx\n" in capsys.readouterr().out
+
+
 def test_up_writes_the_report(board, capsys, tmp_path):
     """With the run's own figures, also for a run that is finished already."""
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
