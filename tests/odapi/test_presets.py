@@ -12,7 +12,7 @@ from entrypoint.__main__ import run as detbox
 
 pytestmark = pytest.mark.odapi
 
-CLASSES = 3
+CLASSES = 4
 """Those of the sample."""
 
 BATCH_NORM_DECAY = 0.953
@@ -51,9 +51,9 @@ def tf():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> runs.Run:
-    """A run on four pictures of the sample, two of them to evaluate on."""
+    """A run on ten pictures of the sample, two of them to evaluate on."""
     models = tmp_path_factory.mktemp("models")
-    flags = [f"--models_dir={models}", "--run=r", "--sample_pictures=4", "--eval_fraction=0.5", "--model=tiny"]
+    flags = [f"--models_dir={models}", "--run=r", "--sample_pictures=10", "--model=tiny"]
     assert detbox(["prepare", *flags]) == 0
     return runs.Run(models / "r")
 
