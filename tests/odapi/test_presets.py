@@ -72,6 +72,8 @@ def make(preset: str, side: int, run: runs.Run):
             eval_batch_size=2,
             eval_image_outputs=0,
             num_train_steps=1000,
+            # From random weights Faster R-CNN, whose batch norm is frozen, diverges at once with its own.
+            learning_rate=1e-4,
             batch_norm_decay=BATCH_NORM_DECAY,
         )
     )
@@ -112,10 +114,17 @@ def train_two_steps(tf, config, preset: str, side: int, folder: Path) -> str:
             losses = model.loss(model.predict(inputs, shapes), shapes)
             total = tf.add_n(list(losses.values()))
         gradients = tape.gradient(total, model.trainable_variables)
+        if config.train_config.gradient_clipping_by_norm > 0:  # as model_lib_v2 does
+            gradients, _ = tf.clip_by_global_norm(gradients, config.train_config.gradient_clipping_by_norm)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return losses
 
     losses = train_step()
+    if preset.startswith("faster"):
+        # Batch norm is frozen here, at nothing of a random start's: signals of 100 layers would leave float32.
+        for variable in model.variables:
+            if "gamma" in variable.name:
+                variable.assign(variable * 0.3)
     before = [variable.numpy().copy() for variable in model.trainable_variables]
     train_step()
     assert all(np.isfinite(value.numpy()) for value in losses.values()), losses
