@@ -131,7 +131,8 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     assert set(seen.read_text().split()) == {"all"}
 
     seen = tmp_path / "seen-by-evaluator"
-    evaluate = detbox("evaluate", *place(run), "--export_when_done", **paths, FAKE_DRIVER_LOG=str(seen))
+    flags = ["--export_when_done", "--eval_image_outputs=1"]
+    evaluate = detbox("evaluate", *place(run), *flags, **paths, FAKE_DRIVER_LOG=str(seen))
     assert evaluate.returncode == 0, evaluate.stderr
     assert not seen.exists() or set(seen.read_text().split()) == {"-1"}
 
