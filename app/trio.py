@@ -106,7 +106,7 @@ def outcome(run: runs.Run, *, metric: str, seconds: float | None = None, report:
         best=end.best,
         detections=str(run.detections) if pictures else None,
         report=report,
-        exports=sorted(card.parent.name for card in run.exports.glob("[!.]*/card.json")),
+        exports=sorted(card.parent.name for card in run.exports.glob(f"[!.]*/{promotion.CARD}")),
         serving=promotion.serving_of(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,

@@ -88,7 +88,7 @@ class Maker:
 
         # From a frozen graph, and not by `from_function`, which makes inputs of a model's captured constants.
         graph = frozen_graph.freeze(self._exporter.for_one_picture())
-        outputs = [node.name for node in graph.node if node.name.startswith(("detection_", "num_"))]
+        outputs = [node.name for node in graph.node if node.name in (*frozen_graph.OUTPUTS, *frozen_graph.EXTRAS)]
         try:
             tf2onnx.convert.from_graph_def(
                 graph,

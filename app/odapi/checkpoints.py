@@ -11,9 +11,10 @@ from object_detection import train_seam
 from object_detection.builders import model_builder
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from app.pipeline.starting_point import OBJECT_GRAPH
+
 log = logging.getLogger(__name__)
 
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 BUILT_SIDE = 256
 """Pixels of the picture that a model is built with: what every family can take; variables don't depend on it."""
 

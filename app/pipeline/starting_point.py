@@ -8,11 +8,10 @@ from app.errors import SettingsError
 from app.odapi import protos
 from app.pipeline import architecture, checkpoint_index, origin
 from app.pipeline.finding import Finding, error
+from app.words import listing
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key that every object-based (TF2) checkpoint has."""
-
-TABLE_MAGIC = checkpoint_index.MAGIC
 
 REMEDY = "--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT"
 TYPE_REMEDY = "--fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE"
@@ -68,7 +67,7 @@ def check(
     if broken:
         return [error(f"can't be read whole: {broken}", prefix, f"fetch it again, or {REMEDY}")]
     if misfits:
-        what = f"{len(misfits)} tensors of the model are not in it, or of another shape: {_some(misfits)}"
+        what = f"{len(misfits)} tensors of the model are not in it, or of another shape: {listing(misfits, NAMED)}"
         return [error(what, prefix, f"{MODEL_REMEDY}; or take less of it: {TYPE_REMEDY}")]
     return []
 
@@ -106,7 +105,7 @@ def _check_files(prefix: str) -> list[Finding]:
         return [error("is no checkpoint: there is no such .index file", prefix, REMEDY)]
     if Path(f"{prefix}.meta").is_file():
         return [error("is a TF1 checkpoint, which no TF2 model loads", prefix, f"take a TF2 one: {REMEDY}")]
-    if index.read_bytes()[-8:] != TABLE_MAGIC:
+    if index.read_bytes()[-8:] != checkpoint_index.MAGIC:
         return [error("index file is cut short or no checkpoint's", str(index), f"fetch it again, or {REMEDY}")]
     parts = list(index.parent.glob(f"{index.name.removesuffix('.index')}.data-*-of-*"))
     wanted = {int(part.name.rsplit("-", 1)[1]) for part in parts}
@@ -150,14 +149,14 @@ def _check_model(config: Any, shapes: Mapping[str, Sequence[int]]) -> Iterator[F
         place = _places(config)["detection"]
         orphans = [f"{key.removesuffix(checkpoint_index.SUFFIX)} {list(shape)}" for key, shape in shapes.items()
                    if key.startswith(place) and shape]  # fmt: skip
-        what = f"was made for another model, {', '.join(differing)}: its tensors do not fit: {_some(orphans)}"
+        what = f"was made for another model, {', '.join(differing)}: its tensors do not fit: {listing(orphans, NAMED)}"
         yield error(what, prefix, MODEL_REMEDY)
         return
     there, here = architecture.body(theirs).num_classes, architecture.body(config).num_classes
     if given == "full" and there != here:
         heads = [f"{key.removesuffix(checkpoint_index.SUFFIX)} {list(shape)}" for key, shape in shapes.items()
                  if any(word in key for word in PER_CLASS)]  # fmt: skip
-        what = f"has heads for {there} classes, the model has {here}" + (f": {_some(heads)}" if heads else "")
+        what = f"has heads for {there} classes, the model has {here}" + (f": {listing(heads, NAMED)}" if heads else "")
         yield error(what, prefix, f"take all but the heads: --fine_tune_checkpoint_type=detection ({TYPE_REMEDY})")
 
 
@@ -198,9 +197,3 @@ def _beside(prefix: str) -> Any | None:
 def _classes_beside(prefix: str) -> int | None:
     theirs = _beside(prefix)
     return architecture.body(theirs).num_classes if theirs is not None else None
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
