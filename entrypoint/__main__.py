@@ -12,9 +12,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from app import jobs, log, runs
+from app import jobs, log
 from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, UsageError
 from app.jobs import Job
+from app.run.directory import find_run
+from app.training.stop import Interrupted
 from entrypoint import help, usage
 from entrypoint.commands import COMMANDS, functions
 from entrypoint.results import present
@@ -54,13 +56,13 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         job = parse(arguments)
         _set_up_logging(job)
-        result = getattr(jobs, job.command.replace(" ", "_"))(job.settings)
+        result = jobs.load(job.command)(job.settings)
         print(present(result, as_json=job.settings.json), end="", flush=True)
         return getattr(result, "exit_code", 0)
     except BrokenPipeError:
         raise
-    except (Exception, KeyboardInterrupt) as error:
-        return _tell(error, job)
+    except (Exception, KeyboardInterrupt, Interrupted) as error:
+        return _report_error(error, job)
 
 
 def help_text(arguments: Sequence[str]) -> str | None:
@@ -102,11 +104,11 @@ def _set_up_logging(job: Job) -> None:
 
 def _log_file(job: Job) -> Path | None:
     """The log file of the command, if its run has a directory already."""
-    run = runs.find(job.settings.models_dir, job.settings.run_name)
+    run = find_run(job.settings.models_dir, job.settings.run_name)
     return run.log(LOG_OF_COMMAND.get(job.command, job.command)) if run.root.is_dir() else None
 
 
-def _tell(error: BaseException, job: Job | None) -> int:
+def _report_error(error: BaseException, job: Job | None) -> int:
     """Says on stderr what went wrong, in one line; returns the exit code."""
     debug = job is not None and job.settings.debug
     ours = _as_ours(error)
@@ -125,6 +127,8 @@ def _as_ours(error: BaseException) -> DetboxError | None:
 
     A signal's Stopped that is raised while a graph is traced comes out as TensorFlow's error, with it as context.
     """
+    if isinstance(error, Interrupted):
+        return error.stopped
     if isinstance(error, DetboxError):
         return error
     raised = error

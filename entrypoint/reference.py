@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from app import runs
+from app.run.files import write_text
 from app.settings import FIELDS, document, variable
 from entrypoint.commands import COMMANDS
 from entrypoint.help import GROUP_TITLES, default
@@ -147,7 +147,7 @@ def main() -> None:
     """Writes what differs."""
     for path, text in files().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            runs.write_text(path, text)
+            write_text(path, text)
             print(f"wrote {path.relative_to(ROOT)}")
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app import runs
+from app.run.directory import Run
 
 ROOT = Path(__file__).parents[1]
 AS_STARTED = dict(os.environ)
@@ -34,15 +34,15 @@ def start(*arguments: str, **extra: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def copy_of(run: runs.Run, folder: Path) -> runs.Run:
+def copy_of(run: Run, folder: Path) -> Run:
     """A copy of `run` in `folder` whose pipeline.config names its own files."""
-    copy = runs.Run(folder)
+    copy = Run(folder)
     shutil.copytree(run.root, copy.root)
     text = copy.pipeline_config.read_text(encoding="utf-8")
     copy.pipeline_config.write_text(text.replace(str(run.root), str(copy.root)), encoding="utf-8")
     return copy
 
 
-def place(run: runs.Run) -> list[str]:
+def place(run: Run) -> list[str]:
     """The flags that find `run`."""
     return [f"--models_dir={run.root.parent}", f"--run={run.name}"]

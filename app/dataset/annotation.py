@@ -33,7 +33,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class AnnotatedImage:
     """One picture of a data set with its boxes.
 
     `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from app.dataset import faults, masks
-from app.dataset.annotation import Box, Picture, Point
-from app.dataset.faults import MENDED, Fault
+from app.dataset.annotation import AnnotatedImage, Box, Point
+from app.dataset.faults import FIXED, Fault
 
 ASPECT_TOLERANCE = 0.01
 """Sides whose ratios differ by less are those of one picture, resized."""
@@ -30,7 +30,7 @@ def sound(box: Box, where: str) -> Iterator[Box | Fault]:
         yield Fault(faults.BOX_UNREADABLE, where, detail)
         return
     if box.xmin > box.xmax or box.ymin > box.ymax:
-        yield Fault(faults.BOX_SWAPPED, where, detail, MENDED)
+        yield Fault(faults.BOX_SWAPPED, where, detail, FIXED)
         (xmin, xmax), (ymin, ymax) = sorted((box.xmin, box.xmax)), sorted((box.ymin, box.ymax))
         box = dataclasses.replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
     if box.xmin == box.xmax or box.ymin == box.ymax:
@@ -39,7 +39,7 @@ def sound(box: Box, where: str) -> Iterator[Box | Fault]:
     yield box
 
 
-def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
+def frame(picture: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
     """The frame of the picture's boxes: its width and height, whether they turn with the picture, and faults.
 
     `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the
@@ -51,7 +51,7 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
     if picture.fractions:
         return 1.0, 1.0, said == raw and said != view, []
     if _in_fractions(picture):
-        found = Fault(faults.BOX_IN_FRACTIONS, picture.name, f"{len(picture.boxes)} boxes", MENDED)
+        found = Fault(faults.BOX_IN_FRACTIONS, picture.name, f"{len(picture.boxes)} boxes", FIXED)
         return 1.0, 1.0, said == raw and said != view, [found]
     if not all(said) or said == view:
         return *map(float, view), False, []
@@ -60,15 +60,15 @@ def frame(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[flo
     detail = f"{said[0]}x{said[1]} said, {view[0]}x{view[1]} found"
     for size, rotated in ((view, False), (raw, orientation >= 5)):
         if abs(said[0] * size[1] - said[1] * size[0]) <= ASPECT_TOLERANCE * said[0] * size[1]:
-            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, picture.name, detail, MENDED)]
+            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, picture.name, detail, FIXED)]
     return (
         *map(float, view),
         False,
-        [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", MENDED)],
+        [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", FIXED)],
     )
 
 
-def _in_fractions(picture: Picture) -> bool:
+def _in_fractions(picture: AnnotatedImage) -> bool:
     """Whether all boxes lie within the picture's first pixel: no one draws there, so their unit is the picture."""
     corners = [side for box in picture.boxes for side in (box.xmin, box.ymin, box.xmax, box.ymax)]
     whole = all(side == side // 1 for side in corners)
@@ -106,7 +106,7 @@ def _detail(box: Box, width: float, height: float) -> str:
     return f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
 
 
-def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
+def place(picture: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
     """The picture's boxes in fractions of the picture as viewers show it, and what had to be mended.
 
     Corners are clipped to the picture. `area` becomes a fraction of the picture's area. A box that lies
@@ -125,7 +125,7 @@ def place(picture: Picture, raw: tuple[int, int], orientation: int) -> tuple[lis
             found.append(Fault(faults.BOX_OUTSIDE, picture.name, _detail(box, width, height)))
             continue
         if xs[0] < -slack_x or ys[0] < -slack_y or xs[1] > 1 + slack_x or ys[1] > 1 + slack_y:
-            found.append(Fault(faults.BOX_CLIPPED, picture.name, _detail(box, width, height), MENDED))
+            found.append(Fault(faults.BOX_CLIPPED, picture.name, _detail(box, width, height), FIXED))
         xmin, xmax, ymin, ymax = (min(max(value, 0.0), 1.0) for value in (*xs, *ys))
         if xmax - xmin < max(THINNEST * slack_x, 1e-6) or ymax - ymin < max(THINNEST * slack_y, 1e-6):
             found.append(Fault(faults.BOX_EMPTY, picture.name, _detail(box, width, height)))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.dataset import boxes, faults, splits
-from app.dataset.annotation import Box, Category, Picture
-from app.dataset.faults import KEPT, MENDED, Fault, Tally
-from app.dataset.formats import Reader
-from app.dataset.splits import EVAL, TRAIN, Choice
+from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter
+from app.dataset.formats.registry import Reader
+from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
 
 
@@ -20,7 +20,7 @@ class Collection:
     `masked`: some box has a mask. `keypoints`: how many the box with the most has.
     """
 
-    pictures: Mapping[str, list[Picture]]
+    pictures: Mapping[str, list[AnnotatedImage]]
     classes: tuple[str, ...]
     names: Mapping[str, str]
     masked: bool = False
@@ -28,7 +28,13 @@ class Collection:
 
 
 def collect(
-    source: Path, reader: Reader, choice: Choice, fraction: float, seed: int, tally: Tally, masked: bool = False
+    source: Path,
+    reader: Reader,
+    choice: SplitSelection,
+    fraction: float,
+    seed: int,
+    tally: IssueCounter,
+    masked: bool = False,
 ) -> Collection:
     """Reads the chosen splits and adds what was wrong to `tally`.
 
@@ -89,7 +95,7 @@ def alike(classes: Iterable[str]) -> Iterator[Fault]:
             yield Fault(faults.LABELS_ALIKE, ", ".join(names), action=KEPT)
 
 
-def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError:
+def nothing_left(part: str, name: str, where: str, tally: IssueCounter) -> DatasetError:
     """The error for a split without usable pictures; it cites the most frequent fault as the likely cause."""
     remedy = most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
     return DatasetError(
@@ -99,7 +105,7 @@ def nothing_left(part: str, name: str, where: str, tally: Tally) -> DatasetError
     )
 
 
-def most_frequent(tally: Tally) -> str:
+def most_frequent(tally: IssueCounter) -> str:
     """The likely cause: a picture that nothing annotates may be what is left of one that could not be found."""
     rows = [row for row in tally.rows() if row.action == faults.DROPPED]
     rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
@@ -107,13 +113,13 @@ def most_frequent(tally: Tally) -> str:
 
 
 def read(
-    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: Tally, masked: bool = False
-) -> dict[str, Picture]:
+    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: IssueCounter, masked: bool = False
+) -> dict[str, AnnotatedImage]:
     """The pictures of a split by name, each once: the boxes of one listed twice are joined.
 
     Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `tally`.
     """
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, AnnotatedImage] = {}
     for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
             tally.add(item)
@@ -123,13 +129,13 @@ def read(
             picture = dataclasses.replace(item, boxes=tuple(_sound(item, tally)))
             earlier = pictures.get(item.name)
             if earlier is not None:
-                tally.add(Fault(faults.PICTURE_TWICE, item.name, "boxes joined", MENDED))
+                tally.add(Fault(faults.PICTURE_TWICE, item.name, "boxes joined", FIXED))
                 picture = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes)))
             pictures[item.name] = picture
     return pictures
 
 
-def _sound(picture: Picture, tally: Tally) -> list[Box]:
+def _sound(picture: AnnotatedImage, tally: IssueCounter) -> list[Box]:
     kept = []
     for box in picture.boxes:
         for item in boxes.sound(box, picture.name):
@@ -140,7 +146,9 @@ def _sound(picture: Picture, tally: Tally) -> list[Box]:
     return kept
 
 
-def _separate(parts: dict[str, dict[str, Picture]], choice: Choice, where: str, tally: Tally) -> None:
+def _separate(
+    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, tally: IssueCounter
+) -> None:
     both = [name for name in parts[TRAIN] if name in parts[EVAL]]
     if both and choice.named:
         raise DatasetError(

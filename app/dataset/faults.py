@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-MENDED, DROPPED, KEPT = "mended", "dropped", "kept"
+FIXED, DROPPED, KEPT = "mended", "dropped", "kept"
 EXAMPLES_MAX = 10
 
 ANNOTATION_UNREADABLE = "annotation not readable"
@@ -67,7 +67,7 @@ class FaultCount:
 
 
 @dataclass
-class Tally:
+class IssueCounter:
     """Faults counted by kind and action, with up to `examples_max` examples of each, so that it stays small."""
 
     examples_max: int = EXAMPLES_MAX
@@ -85,7 +85,7 @@ class Tally:
         for fault in faults:
             self.add(fault)
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "IssueCounter") -> None:
         for key, count in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
             examples = self.examples.setdefault(key, [])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.dataset.catalogue import SUFFIXES, walk
+from app.dataset.image_index import SUFFIXES, walk
 
 LAYOUT = 3
 """To be raised when the same data set makes other records than before."""

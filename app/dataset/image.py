@@ -24,7 +24,7 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImage:
     """A picture ready for a record.
 
     `data` is JPEG or PNG as `format` says, `width` x `height` pixels. `raw` is the (width, height) in the
@@ -40,7 +40,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Glance:
+class ImageProbe:
     """What can be told of a picture quickly.
 
     `raw` and `orientation` as in `Stored`, `digest` the SHA-256 of the file, `miniature` uint8 [16, 18]: the picture
@@ -53,7 +53,7 @@ class Glance:
     miniature: np.ndarray
 
 
-class UnusablePicture(Exception):
+class UnusableImage(Exception):
     """The picture can't go into a record; `fault` says why."""
 
     def __init__(self, fault: Fault):
@@ -61,7 +61,7 @@ class UnusablePicture(Exception):
         self.fault = fault
 
 
-def store(source: Path | bytes, name: str, max_side: int = 0) -> Stored:
+def store(source: Path | bytes, name: str, max_side: int = 0) -> StoredImage:
     """The picture in `source`, a file or its bytes, its longer side at most `max_side` pixels (0: as it is).
 
     Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes
@@ -79,7 +79,7 @@ def pixels(source: Path | bytes, name: str) -> np.ndarray:
     return _open(source, name, lambda image, _: _pixels(image))
 
 
-def glance(source: Path | bytes, name: str) -> Glance:
+def probe(source: Path | bytes, name: str) -> ImageProbe:
     """A quick look at a picture, a file or its bytes: all of it is decoded, JPEG at a fraction of its size.
 
     Raises UnusablePicture.
@@ -96,16 +96,16 @@ def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], 
             with Image.open(io.BytesIO(data)) as image:
                 return work(image, data)
     except FileNotFoundError:
-        raise UnusablePicture(Fault(faults.PICTURE_MISSING, name)) from None
+        raise UnusableImage(Fault(faults.PICTURE_MISSING, name)) from None
     except Image.DecompressionBombError:
         limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
-        raise UnusablePicture(Fault(faults.PICTURE_TOO_LARGE, name, limit)) from None
+        raise UnusableImage(Fault(faults.PICTURE_TOO_LARGE, name, limit)) from None
     except Image.UnidentifiedImageError:
-        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, "no picture format")) from None
+        raise UnusableImage(Fault(faults.PICTURE_UNREADABLE, name, "no picture format")) from None
     except Exception as error:
         # Pillow's decoders raise nearly anything on hostile bytes: SyntaxError, struct.error, IndexError ...
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UnusablePicture(Fault(faults.PICTURE_UNREADABLE, name, reason)) from None
+        raise UnusableImage(Fault(faults.PICTURE_UNREADABLE, name, reason)) from None
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -114,7 +114,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image))
 
 
-def _glance(image: Image.Image, data: bytes) -> Glance:
+def _glance(image: Image.Image, data: bytes) -> ImageProbe:
     raw, orientation = image.size, _orientation(image)
     if image.format == "JPEG":
         image.draft("L", tuple(4 * side for side in MINIATURE))
@@ -122,10 +122,10 @@ def _glance(image: Image.Image, data: bytes) -> Glance:
     turned = ImageOps.exif_transpose(image) if orientation != 1 else image
     grey = turned if turned.mode == "L" else _rgb(turned).convert("L")
     small = grey.resize(MINIATURE, Image.Resampling.BOX)
-    return Glance(raw, orientation, hashlib.sha256(data).digest(), np.asarray(small))
+    return ImageProbe(raw, orientation, hashlib.sha256(data).digest(), np.asarray(small))
 
 
-def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
+def _stored(image: Image.Image, data: bytes, max_side: int) -> StoredImage:
     raw = image.size
     orientation = _orientation(image)
     view = raw[::-1] if orientation >= 5 else raw
@@ -135,7 +135,7 @@ def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
         if kind == "jpeg":
             image.draft("RGB", (1, 1))
         image.load()
-        return Stored(data, kind, *size, raw, orientation)
+        return StoredImage(data, kind, *size, raw, orientation)
     if size != view and image.format == "JPEG":
         image.draft(image.mode, size[::-1] if orientation >= 5 else size)
     image.load()
@@ -144,7 +144,7 @@ def _stored(image: Image.Image, data: bytes, max_side: int) -> Stored:
         picture = picture.resize(size, Image.Resampling.HAMMING)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY)
-    return Stored(buffer.getvalue(), "jpeg", *size, raw, orientation)
+    return StoredImage(buffer.getvalue(), "jpeg", *size, raw, orientation)
 
 
 def _orientation(image: Image.Image) -> int:

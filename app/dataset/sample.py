@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from app import runs
-from app.dataset import coco
-from app.dataset import progress as bars
-from app.dataset.progress import Progress
+from app import progress as bars
+from app.dataset.formats import coco
 from app.errors import DatasetError
+from app.progress import Progress
+from app.run.files import replacing
 
 CLASSES = ("circle", "square", "triangle", "star")
 SIDE = 256
@@ -64,7 +64,7 @@ def write(
             where=str(folder),
             remedy="choose a new folder",
         )
-    with runs.replacing(folder) as target, bars.shown("sample", progress) as report:
+    with replacing(folder) as target, bars.shown("sample", progress) as report:
         for name, numbers in parts.items():
             (target / name).mkdir(parents=True)
             images, annotations = [], []

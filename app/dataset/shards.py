@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.dataset import boxes, example, faults, image, masks, records
-from app.dataset.annotation import Box, Picture
-from app.dataset.faults import MENDED, Fault, Tally
+from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.faults import FIXED, Fault, IssueCounter
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Shard:
 
     path: Path
     split: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[AnnotatedImage, ...]
     ids: Mapping[str, int]
     max_side: int
     masked: bool = False
@@ -36,7 +36,7 @@ class Written:
     pictures_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
     most_boxes: int = 0
-    faults: Tally = field(default_factory=Tally)
+    faults: IssueCounter = field(default_factory=IssueCounter)
     digests: list[tuple[bytes, str]] = field(default_factory=list)
 
 
@@ -47,13 +47,13 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
         for picture in shard.pictures:
             try:
                 stored = image.store(source(picture), picture.name, shard.max_side)
-            except image.UnusablePicture as unusable:
+            except image.UnusableImage as unusable:
                 result.faults.add(unusable.fault)
                 done()
                 continue
             if stored.orientation != 1:
                 result.faults.add(
-                    Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", MENDED)
+                    Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", FIXED)
                 )
             kept, found = boxes.place(picture, stored.raw, stored.orientation)
             result.faults.extend(found)
@@ -73,7 +73,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
     return result
 
 
-def source(picture: Picture) -> Path | bytes:
+def source(picture: AnnotatedImage) -> Path | bytes:
     """Where the picture's pixels are: its file, or the bytes in the record that holds it. Raises DatasetError."""
     if picture.offset is None:
         return picture.path
@@ -81,7 +81,7 @@ def source(picture: Picture) -> Path | bytes:
 
 
 def features(
-    name: str, stored: image.Stored, sha256: str, kept: list[Box], ids: Mapping[str, int]
+    name: str, stored: image.StoredImage, sha256: str, kept: list[Box], ids: Mapping[str, int]
 ) -> dict[str, tuple[str, example.Values]]:
     """The features that upstream's TfExampleDecoder reads. Corners are fractions, areas stored pixels."""
     pixels = stored.width * stored.height
@@ -107,7 +107,7 @@ def features(
     }
 
 
-def mask_features(stored: image.Stored, kept: list[Box]) -> dict[str, tuple[str, example.Values]]:
+def mask_features(stored: image.StoredImage, kept: list[Box]) -> dict[str, tuple[str, example.Values]]:
     """A PNG of 0 and 1 in the size of the stored picture for each box; empty where the set has none for it."""
     return {"image/object/mask": ("bytes_list", [masks.draw(box.mask, stored.width, stored.height) for box in kept])}
 

@@ -16,7 +16,7 @@ _EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
 
 
 @dataclass(frozen=True)
-class Choice:
+class SplitSelection:
     """The set's splits to train and to evaluate on.
 
     An empty `eval`: a part of `train` is held out; both empty: a part of the whole set. `named`: the user
@@ -34,7 +34,7 @@ def named_in(text: str) -> str:
     return next((part for part in re.split(r"[_. -]", text) if SPLIT_NAME.fullmatch(part)), "")
 
 
-def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) -> Choice:
+def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: str) -> SplitSelection:
     """The names of the splits to train and to evaluate on, out of the set's `own`.
 
     Named ones win; else `train` (or `trainval`, or the only one, whatever its name), and the first there is of `val`,
@@ -63,7 +63,7 @@ def choose(own: Sequence[str], train_split: str, eval_split: str, where: str) ->
             where=where,
             remedy="--eval_split / DETBOX_EVAL_SPLIT",
         )
-    return Choice(train, held_out, bool(train_split or eval_split))
+    return SplitSelection(train, held_out, bool(train_split or eval_split))
 
 
 def _first(own: Sequence[str], patterns: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.evaluation.matching import Picture, sides
+from app.evaluation.matching import EvaluatedImage, sides
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Figures:
     classes: dict[int, ClassFigures]
 
 
-def measure(pictures: Sequence[Picture], classes: Mapping[int, str]) -> Figures:
+def measure(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
     """The figures of `pictures` for `classes` (id to name), equal to those of upstream's CocoDetectionEvaluator."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -78,7 +78,7 @@ def _mean(values: np.ndarray) -> float | None:
     return float(measured.mean()) if measured.size else None
 
 
-def _truth(pictures: Sequence[Picture], classes: Mapping[int, str]) -> list[dict]:
+def _truth(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
     rows: list[dict] = []
     for image, picture in enumerate(pictures, 1):
         corners, sizes = sides(picture.truth_boxes)
@@ -103,7 +103,7 @@ def _areas(boxes: np.ndarray) -> list[float]:
     return ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).astype(np.float64).tolist()
 
 
-def _found(pictures: Sequence[Picture], classes: Mapping[int, str]) -> list[dict]:
+def _found(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
     rows = []
     for image, picture in enumerate(pictures, 1):
         corners, sizes = sides(picture.boxes)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.evaluation.coco import ClassFigures
-from app.evaluation.matching import FREE, Errors, Matched, Picture, compare, match
+from app.evaluation.matching import FREE, Errors, EvaluatedImage, Matched, compare, match
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 UNDECIDED_SCORE = 0.4
@@ -32,7 +32,7 @@ class Curve:
 
 
 def describe(
-    pictures: Sequence[Picture],
+    pictures: Sequence[EvaluatedImage],
     classes: Mapping[int, str],
     figures: Mapping[int, ClassFigures],
     *,
@@ -65,12 +65,12 @@ def describe(
     }, errors
 
 
-def worst(pictures: Sequence[Picture], errors: Sequence[Errors]) -> list[int]:
+def worst(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the pictures, those with the most errors first."""
     return sorted(range(len(pictures)), key=lambda at: (-_count(errors[at]), pictures[at].name))
 
 
-def best(pictures: Sequence[Picture], errors: Sequence[Errors]) -> list[int]:
+def best(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the pictures, those with the fewest errors first, and of these those with the most boxes right."""
     return sorted(range(len(pictures)), key=lambda at: (_count(errors[at]), -errors[at].right, pictures[at].name))
 
@@ -79,7 +79,7 @@ def _count(errors: Errors) -> int:
     return errors.missed + errors.invented + errors.confused
 
 
-def _listed(pictures: Sequence[Picture], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
+def _listed(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
             "name": pictures[at].name,
@@ -116,7 +116,7 @@ def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at:
     }
 
 
-def _curve(matches: Sequence[tuple[Picture, Matched]]) -> Curve:
+def _curve(matches: Sequence[tuple[EvaluatedImage, Matched]]) -> Curve:
     """The curve of one class over all pictures, in their order."""
     groundtruth = sum(len(matched.truth) for _, matched in matches)
     if not groundtruth:

@@ -16,7 +16,7 @@ FREE, ON_CROWD = -1, -2
 
 
 @dataclass(frozen=True)
-class Picture:
+class EvaluatedImage:
     """What is on a picture, and what was found on it.
 
     Boxes: float32 [n, 4], `ymin, xmin, ymax, xmax` in pixels; classes: int [n], ids from 1; `crowd`: bool [n];
@@ -63,7 +63,7 @@ def overlaps(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def match(picture: Picture, class_id: int, iou: float) -> Matched:
+def match(picture: EvaluatedImage, class_id: int, iou: float) -> Matched:
     """The detections of a class on a picture, each with the groundtruth box that it is at `iou`."""
     found = np.flatnonzero(picture.classes == class_id)
     found = found[np.argsort(-picture.scores[found], kind="stable")][:MOST_DETECTIONS]
@@ -118,7 +118,9 @@ class Errors:
         return int(self.matrix.sum()) - self.right - self.missed - self.invented
 
 
-def compare(picture: Picture, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float) -> Errors:
+def compare(
+    picture: EvaluatedImage, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float
+) -> Errors:
     """The picture's errors, counting detections from the `thresholds` of their classes (ids) on.
 
     `matches` are those of `match` at `iou` for each class id. A detection is first held against groundtruth of its own
@@ -143,7 +145,7 @@ def compare(picture: Picture, matches: Mapping[int, Matched], thresholds: Mappin
     return Errors(matrix)
 
 
-def _across(picture: Picture, spare: np.ndarray, free: np.ndarray, iou: float):
+def _across(picture: EvaluatedImage, spare: np.ndarray, free: np.ndarray, iou: float):
     """Pairs (detection, groundtruth) of what no class matched within itself; None where one has no partner."""
     spare = spare[np.argsort(-picture.scores[spare], kind="stable")]
     hits = np.full(len(spare), FREE)

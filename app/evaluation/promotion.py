@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import runs
 from app.errors import GateError
 from app.evaluation.selection import Rule, lower_is_better
+from app.run.directory import Run, serving_dir
+from app.run.files import append_line, read_json, read_lines
 
 CARD = "card.json"
 """A version's card, in its folder beside saved_model.pb; TensorFlow looks at no file of that name."""
@@ -18,7 +19,7 @@ WITHDRAWN, HISTORY = ".withdrawn", ".history.jsonl"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelVersions:
     """The versions of one model: TensorFlow Serving's folder, `serving/<name>/`. The highest one serves."""
 
     folder: Path
@@ -38,7 +39,7 @@ class Shelf:
 
     def card(self, version: int | None) -> dict[str, Any]:
         """The version's card; empty if it has none, as one that was put there by hand."""
-        card = None if version is None else runs.read_json(self.path(version) / CARD)
+        card = None if version is None else read_json(self.path(version) / CARD)
         return card if isinstance(card, dict) else {}
 
     def next(self) -> int:
@@ -48,12 +49,12 @@ class Shelf:
 
     def history(self) -> list[dict[str, Any]]:
         """What was promoted and taken back, in order: `action`, `version`, and for promotions what it was."""
-        return runs.read_lines(self.folder / HISTORY)
+        return read_lines(self.folder / HISTORY)
 
     def note(self, action: str, version: int, **what: Any) -> None:
         """Adds a line to the history. For a promotion it comes first, so that no number is given twice."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        runs.append_line(self.folder / HISTORY, {"action": action, "version": version, "time": stamp, **what})
+        append_line(self.folder / HISTORY, {"action": action, "version": version, "time": stamp, **what})
 
     def serves(self, run: str, step: int | None, value: float | None) -> bool:
         """Whether this checkpoint is the one that serves."""
@@ -96,11 +97,11 @@ class Shelf:
         return last, before
 
 
-def serving_of(run: runs.Run) -> list[str]:
+def serving_of(run: Run) -> list[str]:
     """The models that serve a checkpoint of this run, in words."""
     found = []
-    for folder in sorted(runs.serving(run.root.parent, "").glob("*")):
-        shelf = Shelf(folder)
+    for folder in sorted(serving_dir(run.root.parent, "").glob("*")):
+        shelf = ModelVersions(folder)
         card = shelf.card(shelf.current)
         if card.get("run") == run.name:
             found.append(f"version {shelf.current} of {folder.name}, step {card.get('step')}")
@@ -108,14 +109,14 @@ def serving_of(run: runs.Run) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromotionDecision:
     """Whether a checkpoint passes, and the reason in words (for one that passes: what is to be known of it)."""
 
     passes: bool
     reason: str = ""
 
 
-def judge(
+def decide(
     value: float | None,
     rule: Rule,
     threshold: float | None,
@@ -123,36 +124,42 @@ def judge(
     card: Mapping[str, Any],
     *,
     by_hand: bool,
-) -> Verdict:
+) -> PromotionDecision:
     """Whether a checkpoint with `value` of the rule's metric may take the place of version `serving`.
 
     `card`: that version's. With a threshold the value must be at or beyond it, and better than the card's. By hand
     any checkpoint passes without a threshold, and a version that can't be compared is no obstacle.
     """
     if threshold is None:
-        return Verdict(True, _against(value, rule, serving, card).reason) if by_hand else Verdict(False, "no threshold")
+        return (
+            PromotionDecision(True, _against(value, rule, serving, card).reason)
+            if by_hand
+            else PromotionDecision(False, "no threshold")
+        )
     lower = lower_is_better(rule.metric, rule.direction)
     if value is None or not math.isfinite(value):
-        return Verdict(False, f"it has no {rule.metric}: it was not evaluated by that")
+        return PromotionDecision(False, f"it has no {rule.metric}: it was not evaluated by that")
     if rule.is_better(threshold, value):
         side = "above" if lower else "below"
-        return Verdict(False, f"{rule.metric} {value:.4f} is {side} the threshold {threshold:g}")
+        return PromotionDecision(False, f"{rule.metric} {value:.4f} is {side} the threshold {threshold:g}")
     against = _against(value, rule, serving, card)
     if serving is not None and not _comparable(rule, card):
-        return Verdict(by_hand, against.reason)
+        return PromotionDecision(by_hand, against.reason)
     return against
 
 
-def _against(value: float | None, rule: Rule, serving: int | None, card: Mapping[str, Any]) -> Verdict:
+def _against(value: float | None, rule: Rule, serving: int | None, card: Mapping[str, Any]) -> PromotionDecision:
     if serving is None:
-        return Verdict(True)
+        return PromotionDecision(True)
     if not _comparable(rule, card):
         theirs = f"has {card['metric']}, not {rule.metric}" if card.get("metric") else "has no metric in its card"
-        return Verdict(False, f"not comparable with version {serving}, which {theirs}")
+        return PromotionDecision(False, f"not comparable with version {serving}, which {theirs}")
     if not rule.is_better(value, card["value"]):
         ours = "none" if value is None else f"{value:.4f}"
-        return Verdict(False, f"{rule.metric} {ours} is not better than {card['value']:.4f} of version {serving}")
-    return Verdict(True)
+        return PromotionDecision(
+            False, f"{rule.metric} {ours} is not better than {card['value']:.4f} of version {serving}"
+        )
+    return PromotionDecision(True)
 
 
 def _comparable(rule: Rule, card: Mapping[str, Any]) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import runs
+from app.run.directory import Run
+from app.run.files import read_json, read_lines, replacing, write_json, write_text
 
 TRAINING_LOSS = "Train/total_loss"
 
@@ -42,36 +43,36 @@ def first_step(epochs: float, *, batch_size: int, pictures: int) -> int:
     return math.ceil(epochs * pictures / batch_size - 1e-9)
 
 
-def training_loss(run: runs.Run, step: int) -> float | None:
+def training_loss(run: Run, step: int) -> float | None:
     """The training loss at `step`: that of the newest line of `metrics.jsonl` at or before it."""
-    rows = [row for row in runs.read_lines(run.metrics) if row.get("step", math.inf) <= step]
+    rows = [row for row in read_lines(run.metrics) if row.get("step", math.inf) <= step]
     newest = max(enumerate(rows), key=lambda at: (at[1]["step"], at[0]), default=None)
     loss = newest[1].get("loss") if newest else None
     return float(loss) if isinstance(loss, (int, float)) and math.isfinite(loss) else None
 
 
 def keep_best(
-    run: runs.Run, prefix: Path, step: int, metrics: dict[str, float], details: dict[str, Any], rule: Rule
+    run: Run, prefix: Path, step: int, metrics: dict[str, float], details: dict[str, Any], rule: Rule
 ) -> bool:
     """Copies the checkpoint `prefix` of `step` to `best/` if it beats the best there is by `rule`.
 
     The folder is replaced as a whole. To do it again for the same step changes nothing.
     """
     value = metrics.get(rule.metric)
-    before: dict[str, Any] = runs.read_json(run.best_card) or {}
+    before: dict[str, Any] = read_json(run.best_card) or {}
     bar = before.get("value") if before.get("metric") == rule.metric else None
     if step < rule.first_step or not rule.is_better(value, bar):
         return False
-    with runs.replacing(run.best) as folder:
+    with replacing(run.best) as folder:
         folder.mkdir()
         for path in sorted(prefix.parent.glob(f"{prefix.name}.*")):
             shutil.copy2(path, folder / path.name)
         for path in (run.pipeline_config, run.label_map):
             shutil.copy2(path, folder / path.name)
         # Upstream's exporter finds a checkpoint by this file.
-        runs.write_text(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
+        write_text(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
         # Last: a folder with a card is whole.
-        runs.write_json(
+        write_json(
             folder / run.best_card.name,
             {
                 "step": step,
@@ -86,7 +87,7 @@ def keep_best(
     return True
 
 
-def mend(run: runs.Run) -> None:
+def restore_best(run: Run) -> None:
     """Puts `best/` back if its writer was killed between the two renames that replace it, and clears what it left."""
     for staging in run.root.glob(f".{run.best.name}.*"):
         for left in (staging / run.best.name, staging / "old"):

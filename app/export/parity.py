@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.export.detections import Detections
+from app.detection.detections import Detections
 
 SURE, FEWEST = 0.1, 10
 """Compared are a picture's detections from this score on, and its best so many where fewer are that sure."""

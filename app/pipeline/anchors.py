@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.pipeline import architecture
+from app.protos import architecture
 
 MATCHED = 0.5
 """IoU from which every anchor that overlaps a box learns it: `matched_threshold` of the presets."""
@@ -38,7 +38,7 @@ class Anchors:
         return sorted({round(float(side), 1) for side in np.sqrt(self.sizes.prod(1))})
 
 
-def of(config: Any) -> Anchors | None:
+def from_config(config: Any) -> Anchors | None:
     """The anchors of a pipeline; None for a model without any (CenterNet), or whose anchors depend on the picture."""
     chosen = generator(config)
     kind = chosen.WhichOneof("anchor_generator_oneof") if chosen is not None else None
@@ -55,7 +55,7 @@ def of(config: Any) -> Anchors | None:
     return Anchors(np.array(sizes, float).reshape(-1, 2), kind) if len(sizes) else None
 
 
-def seen(config: Any, pictures: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def boxes_after_resize(config: Any, pictures: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Boxes as the model sees them: [n, 2] of (height, width) in pixels after the model's resizer.
 
     `pictures` [n, 2] holds (height, width) of each box's picture in pixels, `boxes` [n, 2] (height, width) as

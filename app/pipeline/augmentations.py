@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from app.errors import SettingsError
-from app.pipeline import architecture
+from app.protos import architecture
 
 NONE = "none"
 SETTING = "--augmentations / DETBOX_AUGMENTATIONS"

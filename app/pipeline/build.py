@@ -5,18 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SettingsError
-from app.odapi import protos
-from app.pipeline import (
-    architecture,
-    augmentations,
-    batch_norm,
-    fine_tune,
-    image_size,
-    readers,
-    schedule,
-    starting_point,
-)
+from app.pipeline import augmentations, batch_norm, fine_tune, fine_tune_checks, image_size, readers, schedule
 from app.pipeline.origin import find_origin
+from app.protos import architecture, pipeline_config
 
 CHECKPOINTS_PER_RUN = 10
 CHECKPOINT_EVERY_MOST = 1000
@@ -86,12 +77,12 @@ class Pipeline:
 def build(request: Request) -> Pipeline:
     """The pipeline.config for `request`. SettingsError (one line) where no usable one can be made."""
     origin = find_origin(request.model, request.fine_tune_checkpoint)
-    before = protos.print_pipeline(origin.config)
+    before = pipeline_config.print_pipeline(origin.config)
     config = origin.config
     notes = _edit(config, request, origin.name)
     if request.config_override:
-        protos.merge_pipeline(request.config_override, config, where="config_override")
-    text = protos.print_pipeline(config)
+        pipeline_config.merge_pipeline(request.config_override, config, where="config_override")
+    text = pipeline_config.print_pipeline(config)
     steps = config.train_config.num_steps
     return Pipeline(
         config=config,
@@ -117,7 +108,7 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
     notes = fine_tune.edit(
         config, checkpoint=request.fine_tune_checkpoint, checkpoint_type=request.fine_tune_checkpoint_type
     )
-    notes += starting_point.notes(config)
+    notes += fine_tune_checks.notes(config)
     notes += image_size.edit(config, request.image_size)
     notes += augmentations.edit(config, request.augmentations)
     notes += _edit_length(config, request, origin)

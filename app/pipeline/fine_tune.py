@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.errors import SettingsError
-from app.odapi import protos
 from app.pipeline.origin import RANDOM_WEIGHTS, checkpoint_prefix
+from app.protos import pipeline_config
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 """What the model zoo's configs hold in place of paths."""
@@ -41,7 +41,7 @@ def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
         return ["no fine_tune_checkpoint: all weights start at random"]
     elif checkpoint_type:
         train.fine_tune_checkpoint_type = checkpoint_type
-    train.fine_tune_checkpoint_version = protos.CHECKPOINT_V2
+    train.fine_tune_checkpoint_version = pipeline_config.CHECKPOINT_V2
     return _mend_type(config)
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.pipeline import architecture, checkpoint_index
+from app.pipeline import checkpoint_index
+from app.protos import architecture
 
 FLOAT = 4
 PNG_PER_PIXEL = 2
@@ -57,7 +58,7 @@ of the peaks with 3 and with 1 pictures. Without: parameters alone, from those b
 
 
 @dataclass(frozen=True, kw_only=True)
-class Writing:
+class WriteSchedule:
     """How often a run writes what: the settings of that name."""
 
     checkpoint_every_n: int
@@ -100,7 +101,7 @@ def checkpoint_bytes(config: Any) -> int:
     return sum(tensor.size for key, tensor in start.items() if key.startswith("model/")) * (1 + slots(config))
 
 
-def checkpoints(writing: Writing) -> tuple[int, int]:
+def checkpoints(writing: WriteSchedule) -> tuple[int, int]:
     """Checkpoints on disk at once: surely, and where the evaluator lags behind.
 
     One more than are kept while the newest is written, one more for the copy of the best.
@@ -109,7 +110,7 @@ def checkpoints(writing: Writing) -> tuple[int, int]:
     return surely, surely + writing.checkpoint_backlog_max
 
 
-def event_bytes(config: Any, writing: Writing) -> int:
+def event_bytes(config: Any, writing: WriteSchedule) -> int:
     """Bytes of the run's event files at its end, nearly all of them pictures."""
     steps, seen = config.train_config.num_steps, architecture.picture_size(config)
     pixels = seen[0] * seen[1] if seen else 0

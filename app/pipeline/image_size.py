@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from app.errors import SettingsError
-from app.pipeline import anchors, architecture
+from app.pipeline import anchors
+from app.protos import architecture
 
 SETTING = "--image_size / DETBOX_IMAGE_SIZE"
 TEXT = re.compile(r"(\d+)(?:\s*[x×]\s*(\d+))?", re.IGNORECASE)
@@ -60,7 +61,7 @@ def _anchor_note(config: Any, before: tuple[int, int] | None) -> list[str]:
     """Says that anchors which are set in pixels stay while the pictures around them change."""
     after = architecture.picture_size(config)
     try:
-        found = anchors.of(config)
+        found = anchors.from_config(config)
     except (ArithmeticError, ValueError):  # No anchors come of these numbers.
         return []
     if not before or before == after or found is None or found.kind == "ssd_anchor_generator":

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
-from app.odapi import protos
 from app.pipeline.zoo import catalogue
+from app.protos import pipeline_config
 
 DEFAULT_PRESET = "tiny"
 CONFIG_NAME = "pipeline.config"
@@ -54,7 +54,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
         return _read(path)
     name = model or DEFAULT_PRESET
     if name in presets():
-        return Origin(f"preset {name}", protos.parse_pipeline(preset_text(name), where=f"preset {name}"))
+        return Origin(f"preset {name}", pipeline_config.parse_pipeline(preset_text(name), where=f"preset {name}"))
     path = Path(name)
     if path.is_dir():
         path = path / CONFIG_NAME
@@ -119,4 +119,4 @@ def _read(path: Path) -> Origin:
         raise SettingsError(
             what, where=str(path), remedy="a pipeline.config in UTF-8: --model / DETBOX_MODEL"
         ) from None
-    return Origin(str(path), protos.parse_pipeline(text, where=str(path)))
+    return Origin(str(path), pipeline_config.parse_pipeline(text, where=str(path)))

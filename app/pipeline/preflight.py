@@ -7,10 +7,11 @@ from glob import glob
 from typing import Any
 
 from app.errors import SettingsError
-from app.pipeline import architecture, augmentations, image_size, schedule, starting_point
+from app.pipeline import augmentations, fine_tune_checks, image_size, schedule
 from app.pipeline.finding import Finding, error, warning
 from app.pipeline.resources import Resources
 from app.pipeline.resources import check as check_resources
+from app.protos import architecture
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def check(
     replicas: int = 1,
     workers: int = 1,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    look_into: starting_point.LookInto | None = None,
+    look_into: fine_tune_checks.VerifyCheckpoint | None = None,
     resuming: bool = False,
     resources: Resources | None = None,
     find_files: Callable[[str], Collection[str]] = glob,
@@ -40,7 +41,7 @@ def check(
         *_check_model(config),
         *_check_classes(config, label_map, boxes_per_class, classes),
         *_check_records(config, workers, find_files),
-        *([] if resuming else starting_point.check(config, shapes, look_into)),
+        *([] if resuming else fine_tune_checks.check(config, shapes, look_into)),
         *_check_schedule(config),
         *_check_batch(config, replicas),
         *_check_augmentations(config),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import SettingsError
-from app.pipeline import architecture
+from app.protos import architecture
 
 METRICS = "coco_detection_metrics"
 

@@ -21,7 +21,7 @@ class Resources:
     or `host`, whose memory `memory_bytes` is, per device.
     """
 
-    writing: footprint.Writing
+    writing: footprint.WriteSchedule
     free_bytes: int | None = None
     checkpoint_bytes: int = 0
     present_bytes: int = 0

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RetentionPlan:
     """Steps whose checkpoints go, ascending; `unseen` are those of them that were never evaluated."""
 
     delete: tuple[int, ...]
     unseen: tuple[int, ...]
 
 
-def judge(steps: Collection[int], evaluated: Collection[int], *, max_to_keep: int, backlog_max: int) -> Verdict:
+def plan_retention(
+    steps: Collection[int], evaluated: Collection[int], *, max_to_keep: int, backlog_max: int
+) -> RetentionPlan:
     """What to delete of the checkpoints at `steps`.
 
     The newest `max_to_keep` stay. Of the older ones, those not in `evaluated` stay as well, the newest
@@ -22,4 +24,4 @@ def judge(steps: Collection[int], evaluated: Collection[int], *, max_to_keep: in
     waiting = [step for step in older if step not in set(evaluated)]
     kept = set(waiting[-backlog_max:] if backlog_max else ())
     unseen = tuple(step for step in waiting if step not in kept)
-    return Verdict(tuple(step for step in older if step not in kept), unseen)
+    return RetentionPlan(tuple(step for step in older if step not in kept), unseen)

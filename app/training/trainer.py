@@ -9,8 +9,11 @@ from typing import Any, Protocol
 
 import psutil
 
-from app import runs
 from app.errors import DivergedError
+from app.run.directory import Run
+from app.run.evaluations import evaluated_steps
+from app.run.files import append_line, read_json, write_json
+from app.run.heartbeat import write_heartbeat
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
@@ -59,7 +62,7 @@ class Trainer:
 
     def __init__(
         self,
-        run: runs.Run,
+        run: Run,
         policy: Policy,
         stop: StopFlag,
         *,
@@ -128,9 +131,7 @@ class Trainer:
             return
         self._settle(loop)
         reason = self.stopped_for or "completed"
-        runs.write_json(
-            self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()}
-        )
+        write_json(self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()})
         self._beat(loop, "done", reason)
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
 
@@ -138,7 +139,7 @@ class Trainer:
         if self.stop.signal is None and not self._request_due.is_due(0):
             return False
         self._request_due.mark()
-        self.stopped_for = self.stop.why(lambda: runs.read_json(self.run.stop_request))
+        self.stopped_for = self.stop.why(lambda: read_json(self.run.stop_request))
         return self.stopped_for is not None
 
     def _record(self, loop: Loop) -> None:
@@ -156,7 +157,7 @@ class Trainer:
             if losses_due:
                 scalars["steps_per_sec"] = row["steps_per_sec"]
             if loop.is_chief:
-                runs.append_line(self.run.metrics, row)
+                append_line(self.run.metrics, row)
             log.info(_line(loop, row))
         if scalars:
             loop.write_scalars(scalars)
@@ -195,13 +196,13 @@ class Trainer:
 
     def _settle(self, loop: Loop) -> None:
         """At the end of a run that no evaluator watches, only the newest checkpoints stay."""
-        if runs.read_json(self.run.status("evaluator")) is None:
+        if read_json(self.run.status("evaluator")) is None:
             self._prune(loop, 0)
 
     def _prune(self, loop: Loop, backlog_max: int) -> None:
-        verdict = retention.judge(
+        verdict = retention.plan_retention(
             loop.checkpoints,
-            runs.evaluated_steps(self.run),
+            evaluated_steps(self.run),
             max_to_keep=self.policy.checkpoint_max_to_keep,
             backlog_max=backlog_max,
         )
@@ -216,7 +217,7 @@ class Trainer:
     def _beat(self, loop: Loop, state: str, reason: str = "") -> None:
         self._beat_due.mark()
         if loop.is_chief:
-            runs.beat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
+            write_heartbeat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
 
 
 def diverged(what: str, checkpoints: dict[int, str]) -> DivergedError:

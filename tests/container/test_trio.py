@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from compose_project import SHORT, docker, wait_for
 
-from app.tensorboard import LINGER_SECONDS
+from app.services.tensorboard import LINGER_SECONDS
 
 pytestmark = pytest.mark.container
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app import runs
+from app.run.directory import Run
+from app.run.files import read_json, read_lines
 
 pytestmark = pytest.mark.e2e
 SMALL = ["--sample_pictures=40", "--batch_size=4", "--detection_outputs=2", "--eval_image_outputs=1"]
@@ -38,7 +39,7 @@ def test_the_trio_on_the_sample(up, tmp_path):
     """One command trains, evaluates every checkpoint, serves the events meanwhile, and draws pictures at the end."""
     port = free_port()
     process = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20", "--summary_every_n=5", port=port)
-    run = runs.Run(tmp_path / "sample")
+    run = Run(tmp_path / "sample")
     wait_for(lambda: list(run.train_events.rglob("events.*")))
 
     def losses_are_listed() -> bool:
@@ -52,13 +53,13 @@ def test_the_trio_on_the_sample(up, tmp_path):
     assert process.poll() is None, "it ended before TensorBoard listed its losses"
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-3000:]
-    assert [row["step"] for row in runs.read_lines(run.evaluations)] == [20, 40, 60]
-    assert {row["pictures"] for row in runs.read_lines(run.evaluations)} == {8}
-    assert runs.read_json(run.done)["reason"] == "completed"
+    assert [row["step"] for row in read_lines(run.evaluations)] == [20, 40, 60]
+    assert {row["pictures"] for row in read_lines(run.evaluations)} == {8}
+    assert read_json(run.done)["reason"] == "completed"
     assert len(list(run.detections.glob("*.jpg"))) == 2
-    assert (run.best / f"ckpt-{runs.read_json(run.best_card)['step']}.index").is_file()
+    assert (run.best / f"ckpt-{read_json(run.best_card)['step']}.index").is_file()
     assert str(run.root) in out and "mAP" in out and str(run.detections) in out and str(run.report) in out
-    best = runs.read_json(run.best_card)
+    best = read_json(run.best_card)
     report = run.report.read_text("utf-8")
     assert f"{best['value']:.3f} at step {best['step']}" in report
     assert report.count("data:image/jpeg") == 2
@@ -82,22 +83,22 @@ def test_ctrl_c_stops_all_three_and_the_same_command_goes_on(up, tmp_path):
     """SIGINT ends the trio within the trainer's time with the step saved; nothing is left running."""
     flags = [*SMALL, "--num_train_steps=90", "--checkpoint_every_n=30", "--log_every_n=1"]
     process = up(*flags)
-    run = runs.Run(tmp_path / "sample")
-    wait_for(lambda: len(runs.read_lines(run.metrics)) >= 5)
+    run = Run(tmp_path / "sample")
+    wait_for(lambda: len(read_lines(run.metrics)) >= 5)
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err[-2000:]
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     saved = run.checkpoint_steps()[-1]
-    assert saved == runs.read_lines(run.metrics)[-1]["step"]
+    assert saved == read_lines(run.metrics)[-1]["step"]
     assert f"step {saved} is saved" in err
     process = up(*flags)
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-2000:]
     assert f"resumed from {run.checkpoint(saved)}" in Path(run.log("trainer")).read_text(errors="replace")
-    assert runs.read_json(run.done)["step"] == 90
-    assert [row["step"] for row in runs.read_lines(run.metrics)] == list(range(1, 91))
+    assert read_json(run.done)["step"] == 90
+    assert [row["step"] for row in read_lines(run.metrics)] == list(range(1, 91))
 
 
 @pytest.mark.slow
@@ -117,7 +118,7 @@ def test_fine_tuning_beats_the_same_steps_from_scratch(up, tmp_path, test_data):
         process = up(f"--run={name}", start, *flags)
         _, err = process.communicate(timeout=1800)
         assert process.returncode == 0, err[-3000:]
-        (row,) = runs.read_lines(runs.Run(tmp_path / name).evaluations)
+        (row,) = read_lines(Run(tmp_path / name).evaluations)
         assert row["pictures"] == 72
         best[name] = row["metrics"]["DetectionBoxes_Precision/mAP"]
     assert best["fine-tuned"] > best["scratch"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.odapi import protos
-from app.pipeline import anchors, architecture, origin
+from app.pipeline import anchors, origin
+from app.protos import architecture, pipeline_config
 
 pytestmark = pytest.mark.odapi
 
@@ -34,7 +34,7 @@ def test_anchors_are_upstream_s(preset, override, grids):
     from object_detection.builders import anchor_generator_builder
 
     config = origin.find_origin(preset, "").config
-    protos.merge_pipeline(override, config, where="test")
+    pipeline_config.merge_pipeline(override, config, where="test")
     height, width = architecture.picture_size(config)
     upstream = anchor_generator_builder.build(anchors.generator(config))
     shapes = [(1, 1)] * grids
@@ -42,7 +42,7 @@ def test_anchors_are_upstream_s(preset, override, grids):
     corners = np.concatenate([boxes.get().numpy() for boxes in made])
     scale = (1, 1) if grids == 1 else (height, width)
     theirs = (corners[:, 2:] - corners[:, :2]) * scale
-    ours = anchors.of(config).sizes
+    ours = anchors.from_config(config).sizes
 
     def in_order(sizes):
         return np.array(sorted(np.round(sizes, 2).tolist()))

@@ -10,9 +10,9 @@ import pytest
 from command import ROOT, copy_of, environment
 from PIL import Image
 
-from app import runs
 from app.dataset import card as cards
-from app.jobs import detecting, promoting
+from app.jobs import detect, promote
+from app.run.files import read_json
 from app.settings import Settings
 
 pytestmark = pytest.mark.odapi
@@ -95,10 +95,10 @@ def test_a_promoted_checkpoint(untrained, prepared, tmp_path, pictures):
     """It appears as TensorFlow Serving wants a version, finds what the checkpoint finds, and knows its classes."""
     run = copy_of(prepared, tmp_path / "models" / "small")
     settings = Settings(models_dir=run.root.parent, run="small", checkpoint=str(untrained / "ckpt-1"))
-    version = Path(promoting.promote(settings).folder)
+    version = Path(promote.promote(settings).folder)
     assert version == run.root.parent / "serving" / "small" / "1"
     assert (version / "saved_model.pb").is_file() and (version / "variables").is_dir()
-    card = runs.read_json(version / "card.json")
+    card = read_json(version / "card.json")
     assert card["form"] == "image_tensor" and card["parity"]
     assert (card["run"], card["data"]["fingerprint"]) == ("small", cards.read(run.records).fingerprint)
     ours, theirs = _found(untrained, tmp_path / "ours", pictures), _found(version, tmp_path / "served", pictures)
@@ -108,7 +108,7 @@ def test_a_promoted_checkpoint(untrained, prepared, tmp_path, pictures):
 def _found(detector: Path, output: Path, pictures: Path) -> list[dict]:
     """Every detection of `detector`, whatever its score."""
     given = {"detector": str(detector), "output": str(output), "models_dir": output.parent / "none"}
-    assert detecting.detect(Settings(input=str(pictures), score_threshold=0.0, **given)).pictures == 2
+    assert detect.detect(Settings(input=str(pictures), score_threshold=0.0, **given)).pictures == 2
     return json.loads((output / "detections.json").read_text())["annotations"]
 
 

@@ -12,9 +12,10 @@ import pytest
 from command import ROOT, copy_of, detbox, environment, place
 from events import steps
 
-from app import runs
 from app.dataset import card as cards
 from app.dataset import records
+from app.run.directory import Run, serving_dir
+from app.run.files import read_json, read_lines
 
 pytestmark = pytest.mark.odapi
 FAKE_DRIVER = """
@@ -43,7 +44,7 @@ def driver(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(prepared, driver, tmp_path_factory) -> tuple[runs.Run, dict[str, str], Path]:
+def trained(prepared, driver, tmp_path_factory) -> tuple[Run, dict[str, str], Path]:
     """A run with checkpoints of steps 4, 8 and 10; variables that put the driver in place; its log of the trainer."""
     folder = tmp_path_factory.mktemp("trained")
     run = copy_of(prepared, folder / "small")
@@ -58,11 +59,12 @@ def trained(prepared, driver, tmp_path_factory) -> tuple[runs.Run, dict[str, str
 @pytest.fixture(scope="module")
 def evaluator(trained, tmp_path_factory):
     """A copy of the trained run, and the evaluator of its pictures."""
-    from app.odapi import evaluation, runtime
+    from app.odapi import runtime
+    from app.odapi.evaluator import Evaluator
 
     run = copy_of(trained[0], tmp_path_factory.mktemp("evaluated") / "small")
     runtime.start(use_gpu=False)
-    return run, evaluation.Evaluator(run.pipeline_config)
+    return run, Evaluator(run.pipeline_config)
 
 
 def test_a_checkpoint_may_go_once_it_is_evaluated(evaluator):
@@ -136,7 +138,7 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     assert evaluate.returncode == 0, evaluate.stderr
     assert not seen.exists() or set(seen.read_text().split()) == {"-1"}
 
-    rows = runs.read_lines(run.evaluations)
+    rows = read_lines(run.evaluations)
     assert [row["step"] for row in rows] == [4, 8, 10]
     assert {(row["pictures"], row["expected"]) for row in rows} == {(6, 6)}
     classes = cards.read(run.records).classes
@@ -151,23 +153,23 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     assert f"DetectionBoxes_PerformanceByCategory/mAP/{classes[0]}" in found
     assert "eval_side_by_side_1" not in found
     assert len(list(run.eval_events.rglob("events.out.tfevents.*"))) == 1
-    best = runs.read_json(run.best_card)
+    best = read_json(run.best_card)
     assert best["details"] == next(row["details"] for row in rows if row["step"] == best["step"])
-    drawn = runs.read_json(run.detections_index)
+    drawn = read_json(run.detections_index)
     assert [row["kind"] for row in drawn] == ["worst"] * 3 + ["best"] * 3
     assert all((run.detections / row["file"]).is_file() for row in drawn)
-    assert runs.read_json(run.status("evaluator"))["state"] == "done"
+    assert read_json(run.status("evaluator"))["state"] == "done"
 
     export = run.exports / "image_tensor"
-    card = runs.read_json(export / "card.json")
+    card = read_json(export / "card.json")
     assert (export / "saved_model" / "saved_model.pb").is_file() and (export / "label_map.pbtxt").is_file()
-    assert card["step"] == runs.read_json(run.best_card)["step"]
+    assert card["step"] == read_json(run.best_card)["step"]
     assert card["parity"]["unmatched"] == 0 and card["parity"]["score"] < 1e-3
 
     # An evaluator that has nothing to evaluate still promotes the best checkpoint, if that was not done.
     again = detbox("evaluate", *place(run), "--once", "--promote_threshold=-1")
     assert again.returncode == 0, again.stderr
-    assert len(runs.read_lines(run.evaluations)) == 3
-    serving = runs.serving(run.root.parent, run.name) / "1"
+    assert len(read_lines(run.evaluations)) == 3
+    serving = serving_dir(run.root.parent, run.name) / "1"
     assert (serving / "saved_model.pb").is_file()
-    assert runs.read_json(serving / "card.json")["step"] == card["step"]
+    assert read_json(serving / "card.json")["step"] == card["step"]

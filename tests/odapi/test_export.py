@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from command import copy_of, detbox, place
 
-from app import runs
 from app.dataset import card as cards
+from app.detection import loader
 from app.errors import GateError, SettingsError
-from app.export import forms, loading, tflite_metadata
-from app.jobs import exporting
-from app.jobs.probing import Pictures
+from app.export import formats, tflite_metadata
+from app.export.probe_images import ProbeImages
+from app.jobs import export
+from app.run.directory import Run
+from app.run.files import write_json
 
 pytestmark = pytest.mark.odapi
 SEED = 3
@@ -29,14 +31,14 @@ def tf():
 
 
 @pytest.fixture(scope="module")
-def run(tf, prepared, tmp_path_factory) -> runs.Run:
+def run(tf, prepared, tmp_path_factory) -> Run:
     """A run whose best checkpoint was never trained, yet is sure of what it sees: its scores are spread out."""
     from object_detection.builders import model_builder
 
-    from app.odapi import protos
+    from app.protos import pipeline_config
 
     run = copy_of(prepared, tmp_path_factory.mktemp("export") / "small")
-    config = protos.parse_pipeline(run.pipeline_config.read_text(), where="test")
+    config = pipeline_config.parse_pipeline(run.pipeline_config.read_text(), where="test")
     # Random boxes all lie on each other, also beyond the picture's edge, where TensorFlow Lite's suppression does not
     # clip them first. Without suppression it is the same of all forms.
     config.model.ssd.post_processing.batch_non_max_suppression.iou_threshold = 1.0
@@ -54,29 +56,29 @@ def run(tf, prepared, tmp_path_factory) -> runs.Run:
     tf.train.Checkpoint(model=model).write(str(run.best / "ckpt-7"))
     for path in (run.pipeline_config, run.label_map):
         shutil.copy2(path, run.best / path.name)
-    runs.write_json(run.best_card, {"step": 7, "checkpoint": "ckpt-7", "metrics": {"m": 0.5}, "details": {}})
+    write_json(run.best_card, {"step": 7, "checkpoint": "ckpt-7", "metrics": {"m": 0.5}, "details": {}})
     return run
 
 
 @pytest.fixture(scope="module")
-def exported(run) -> exporting.Exported:
+def exported(run) -> export.Exported:
     """Every form of it."""
-    return exporting.export_forms(run, "all")
+    return export.export_forms(run, "all")
 
 
 @pytest.fixture(scope="module")
 def pictures(run) -> list[np.ndarray]:
     """Two held-out pictures."""
-    return Pictures(run, "").probes()[:2]
+    return ProbeImages(run, "").probes()[:2]
 
 
 def test_every_form_is_made_and_finds_what_the_checkpoint_finds(run, exported):
     """The card says how near, and all that a reader of the export has to know."""
     assert exported.refused == {}
     classes = list(cards.read(run.records).classes)
-    assert [form.form for form in exported.forms] == list(forms.FORMS)
-    for form in forms.FORMS:
-        card = json.loads((run.exports / form / loading.CARD).read_text())
+    assert [form.form for form in exported.forms] == list(formats.FORMS)
+    for form in formats.FORMS:
+        card = json.loads((run.exports / form / loader.CARD).read_text())
         assert (card["form"], card["step"], card["metrics"]) == (form, 7, {"m": 0.5})
         assert list(card["classes"].values()) == classes
         assert card["parity"]["compared"] >= 8 * 10
@@ -88,8 +90,8 @@ def test_every_form_is_made_and_finds_what_the_checkpoint_finds(run, exported):
 
 def test_float_forms_are_as_near_as_they_must_be(run, exported):
     """Scores within 0.001, boxes within a pixel, the same classes."""
-    for form in set(forms.FORMS) - {"tflite_dynamic", "tflite_float16", "tflite_int8"}:
-        found = json.loads((run.exports / form / loading.CARD).read_text())["parity"]
+    for form in set(formats.FORMS) - {"tflite_dynamic", "tflite_float16", "tflite_int8"}:
+        found = json.loads((run.exports / form / loader.CARD).read_text())["parity"]
         assert found["score"] <= 1e-3, form
         assert found["pixels"] <= 1, form
         assert found["unmatched"] == 0, form
@@ -97,16 +99,16 @@ def test_float_forms_are_as_near_as_they_must_be(run, exported):
 
 def test_eight_bits_are_held_to_the_map(run, exported):
     """Measured on the held-out pictures of the records, by the checkpoint and by the export."""
-    found = json.loads((run.exports / "tflite_int8" / loading.CARD).read_text())["parity"]["mAP"]
+    found = json.loads((run.exports / "tflite_int8" / loader.CARD).read_text())["parity"]["mAP"]
     assert found["pictures"] == 6
     assert found["export"] >= found["checkpoint"] - 0.02
 
 
 def test_a_folder_of_an_export_loads_as_the_form_that_it_is(run, exported, pictures):
     """Of SavedModels by their signature alone: without the card it is what upstream would have made."""
-    for form in forms.SAVED_MODELS:
-        assert loading.load(run.exports / form / "saved_model").form == form
-    one = loading.load(run.exports / "encoded_image_string_tensor")
+    for form in formats.SAVED_MODELS:
+        assert loader.load(run.exports / form / "saved_model").form == form
+    one = loader.load(run.exports / "encoded_image_string_tensor")
     together, apart = one.detect(pictures), [one.detect([picture])[0] for picture in pictures]
     for a, b in zip(together, apart, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
@@ -114,15 +116,15 @@ def test_a_folder_of_an_export_loads_as_the_form_that_it_is(run, exported, pictu
 
 def test_a_frozen_graph_runs_in_a_session_of_tensorflow_1(tf, run, exported, pictures):
     """Under the names of TF1's tensors, in binary as in text, several pictures at once."""
-    for form in forms.FROZEN:
-        graph = loading_graph(tf, run.exports / form / forms.FILES[form])
+    for form in formats.FROZEN:
+        graph = loading_graph(tf, run.exports / form / formats.FILES[form])
         assert not {node.op for node in graph.node} & {"VarHandleOp", "VariableV2", "PartitionedCall"}
     with tf.Graph().as_default() as inside, tf.compat.v1.Session() as session:
         tf.compat.v1.import_graph_def(graph, name="")
         wanted = [f"detection_{key}:0" for key in ("boxes", "scores", "classes")] + ["num_detections:0"]
         tensors = [inside.get_tensor_by_name(name) for name in wanted]
         boxes, scores, classes, count = session.run(tensors, {"image_tensor:0": np.stack(pictures)})
-    expected = loading.load(run.exports / "image_tensor").detect(pictures)
+    expected = loader.load(run.exports / "image_tensor").detect(pictures)
     assert boxes.shape[:1] == classes.shape[:1] == count.shape == (2,)
     for row, found in enumerate(expected):
         np.testing.assert_allclose(scores[row][: len(found.scores)], found.scores, atol=1e-4)
@@ -130,14 +132,14 @@ def test_a_frozen_graph_runs_in_a_session_of_tensorflow_1(tf, run, exported, pic
 
 def loading_graph(tf, path):
     """The GraphDef in a file of either kind."""
-    from app.export import frozen_graph
+    from app.detection import frozen_graph
 
     return frozen_graph._read(path)
 
 
 def test_a_tflite_file_tells_of_itself(tf, run, exported):
     """Outputs in the order that apps expect, labels packed inside, an 8-bit model takes 8-bit pictures."""
-    for form in forms.TFLITE:
+    for form in formats.TFLITE:
         path = run.exports / form / "model.tflite"
         interpreter = tf.lite.Interpreter(str(path))
         interpreter.allocate_tensors()
@@ -146,39 +148,39 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
         assert [detail["name"].rpartition("_")[2] for detail in details] == ["boxes", "classes", "scores", "detections"]
         with zipfile.ZipFile(path) as archive:
             assert archive.read(tflite_metadata.LABELS).decode().split() == list(cards.read(run.records).classes)
-    card = json.loads((run.exports / "tflite_int8" / loading.CARD).read_text())
+    card = json.loads((run.exports / "tflite_int8" / loader.CARD).read_text())
     assert [tensor["dtype"] for tensor in card["inputs"].values()] == ["uint8"]
-    sizes = {form: (run.exports / form / "model.tflite").stat().st_size for form in forms.TFLITE}
+    sizes = {form: (run.exports / form / "model.tflite").stat().st_size for form in formats.TFLITE}
     assert sizes["tflite_int8"] < sizes["tflite_float16"] < sizes["tflite"]
 
 
 def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, pictures):
     """As TensorFlow Serving wants a version, under the signature asked for; without records too, on drawn shapes."""
-    alone = runs.Run(tmp_path / "alone")
+    alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
-    card = exporting.saved_model_for_serving(alone, "best", tmp_path / "1", signature_key="detect")
+    card = export.saved_model_for_serving(alone, "best", tmp_path / "1", signature_key="detect")
     assert (tmp_path / "1" / "saved_model.pb").is_file()
-    assert json.loads((tmp_path / "1" / loading.CARD).read_text()) == card
+    assert json.loads((tmp_path / "1" / loader.CARD).read_text()) == card
     assert card["parity"]["source"] == "drawn shapes"
     assert list(tf.saved_model.load(str(tmp_path / "1")).signatures) == ["detect"]
-    assert loading.load(tmp_path / "1").detect(pictures)[0].scores.size
+    assert loader.load(tmp_path / "1").detect(pictures)[0].scores.size
 
 
 def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypatch):
     """The gate's exit code; what was exported before stays."""
-    from app.odapi import detection
+    from app.odapi import checkpoint_detector
 
-    real = detection.Detector.detect
+    real = checkpoint_detector.CheckpointDetector.detect
 
     def off(self, seen):
         return [type(d)(d.boxes + 0.01, d.scores, d.classes) for d in real(self, seen)]
 
-    monkeypatch.setattr(detection.Detector, "detect", off)
-    before = (run.exports / "frozen_graph" / loading.CARD).read_text()
+    monkeypatch.setattr(checkpoint_detector.CheckpointDetector, "detect", off)
+    before = (run.exports / "frozen_graph" / loader.CARD).read_text()
     with pytest.raises(GateError, match="does not find") as caught:
-        exporting.export_forms(run, "frozen_graph")
+        export.export_forms(run, "frozen_graph")
     assert caught.value.exit_code == 8
-    assert (run.exports / "frozen_graph" / loading.CARD).read_text() == before
+    assert (run.exports / "frozen_graph" / loader.CARD).read_text() == before
     assert [path.name for path in run.exports.iterdir() if path.name.startswith(".")] == []
 
 
@@ -187,7 +189,7 @@ def test_what_a_model_is_not_for_is_refused_before_any_work(run, tmp_path):
     shutil.copytree(run.best, tmp_path / "r" / "best")
     config = tmp_path / "r" / "best" / "pipeline.config"
     config.write_text("model { faster_rcnn { num_classes: 3 } }")
-    result = detbox("export", *place(runs.Run(tmp_path / "r")), "--export_forms=tflite,tflite_int8")
+    result = detbox("export", *place(Run(tmp_path / "r")), "--export_forms=tflite,tflite_int8")
     assert result.returncode == 3
     assert "two-stage" in result.stderr
     assert "Traceback" not in result.stderr
@@ -195,7 +197,7 @@ def test_what_a_model_is_not_for_is_refused_before_any_work(run, tmp_path):
 
 def test_int8_without_pictures_is_refused_with_the_remedy(run, tmp_path):
     """Before any work too."""
-    alone = runs.Run(tmp_path / "alone")
+    alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
     with pytest.raises(SettingsError, match="--input"):
-        exporting.export_forms(alone, "tflite_int8")
+        export.export_forms(alone, "tflite_int8")

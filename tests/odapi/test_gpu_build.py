@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from app import gpus
+from app.machine import gpus
 
 pytestmark = pytest.mark.odapi
 

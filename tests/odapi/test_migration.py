@@ -8,7 +8,7 @@ from tf1_configs import FASTER_RCNN, SSD
 
 from app.pipeline import preflight
 from app.pipeline.build import Request, build
-from app.pipeline.migration import convert, training, twins
+from app.pipeline.migration import convert, tf2_counterpart, training
 
 pytestmark = pytest.mark.odapi
 
@@ -81,8 +81,8 @@ def test_twins_are_upstreams():
         *model_builder.SSD_KERAS_FEATURE_EXTRACTOR_CLASS_MAP,
         *model_builder.FASTER_RCNN_KERAS_FEATURE_EXTRACTOR_CLASS_MAP,
     }
-    assert set(twins.TWINS.values()) <= known
-    assert not {f"{name}_keras" for name in twins.NEAREST} & known
+    assert set(tf2_counterpart.TWINS.values()) <= known
+    assert not {f"{name}_keras" for name in tf2_counterpart.NEAREST} & known
 
 
 def test_metrics_sets_are_upstreams():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command import ROOT, detbox, environment, place
 
-from app.odapi import protos
+from app.protos import pipeline_config
 
 pytestmark = pytest.mark.odapi
 STEPS = 20
@@ -38,14 +38,14 @@ def test_losses_equal_those_of_upstreams_own_loop(fresh, tmp_path):
 
     start = detbox("train", *place(fresh), "--num_train_steps=2", "--batch_size=2")
     assert start.returncode == 0, start.stderr
-    config = protos.parse_pipeline(fresh.pipeline_config.read_text("utf-8"), where="")
+    config = pipeline_config.parse_pipeline(fresh.pipeline_config.read_text("utf-8"), where="")
     train = config.train_config
     train.num_steps, train.fine_tune_checkpoint = STEPS, str(fresh.checkpoint(2))
     train.fine_tune_checkpoint_type, train.fine_tune_checkpoint_version = "full", V2
     del train.data_augmentation_options[:]
     config.train_input_reader.shuffle = False
     path = tmp_path / "pipeline.config"
-    path.write_text(protos.print_pipeline(config), "utf-8")
+    path.write_text(pipeline_config.print_pipeline(config), "utf-8")
     theirs = losses(str(tree), path, tmp_path / "theirs")
     ours = losses("", path, tmp_path / "ours")
     tags = [tag for tag in theirs if tag.startswith("Loss/")]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import runs
 from app.pipeline.build import Request, build
+from app.run.directory import Run
 from entrypoint.__main__ import run as detbox
 
 pytestmark = pytest.mark.odapi
@@ -50,15 +50,15 @@ def tf():
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> runs.Run:
+def prepared(tmp_path_factory) -> Run:
     """A run on ten pictures of the sample, two of them to evaluate on."""
     models = tmp_path_factory.mktemp("models")
     flags = [f"--models_dir={models}", "--run=r", "--sample_pictures=10", "--model=tiny"]
     assert detbox(["prepare", *flags]) == 0
-    return runs.Run(models / "r")
+    return Run(models / "r")
 
 
-def make(preset: str, side: int, run: runs.Run):
+def make(preset: str, side: int, run: Run):
     """The preset for the run's data and pictures of side x side pixels, few enough for two CPU cores."""
     return build(
         Request(
@@ -135,7 +135,7 @@ def train_two_steps(tf, config, preset: str, side: int, folder: Path) -> str:
 
 def evaluate(config: Path, prefix: str) -> None:
     """Both held-out pictures are measured, with a finite loss and an mAP, whatever it is after two steps."""
-    from app.odapi.evaluation import Evaluator
+    from app.odapi.evaluator import Evaluator
 
     evaluated = Evaluator(config).evaluate(prefix)
     assert (evaluated.step, len(evaluated.pictures)) == (200, 2)
@@ -145,7 +145,7 @@ def evaluate(config: Path, prefix: str) -> None:
 
 def export(tf, config: Path, prefix: str, folder: Path) -> None:
     """The SavedModel loads and gives detections in the OD API's form: sorted, boxes in order, classes from 1."""
-    from app.odapi.exporting import Exporter
+    from app.odapi.exporter import Exporter
 
     Exporter(config, Path(prefix)).saved_model(folder, "image_tensor", "serving_default")
     detect = tf.saved_model.load(str(folder)).signatures["serving_default"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.dataset import card, records, sample
-from app.dataset.prepare import prepare
+from app.dataset.preparation import prepare
 
 pytestmark = pytest.mark.odapi
 

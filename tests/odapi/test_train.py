@@ -8,7 +8,7 @@ import pytest
 from command import copy_of, detbox, place, start
 from events import pictures, steps
 
-from app import runs
+from app.run.files import read_json, read_lines
 
 pytestmark = pytest.mark.odapi
 CADENCE = [
@@ -49,13 +49,13 @@ def test_checkpoints_kept_are_the_newest(trained):
 def test_a_finished_run_says_how_it_ended(trained):
     """DONE, heartbeat, metrics and provenance are there and agree."""
     run, _ = trained
-    done = runs.read_json(run.done)
+    done = read_json(run.done)
     assert (done["step"], done["reason"]) == (200, "completed")
-    assert runs.read_json(run.status("trainer"))["state"] == "done"
-    rows = runs.read_lines(run.metrics)
+    assert read_json(run.status("trainer"))["state"] == "done"
+    rows = read_lines(run.metrics)
     assert [row["step"] for row in rows] == list(range(25, 201, 25))
     assert rows[-1]["loss"] < rows[0]["loss"]
-    assert len(runs.read_json(run.provenance)["patches"]["patches"]) >= 10
+    assert len(read_json(run.provenance)["patches"]["patches"]) >= 10
 
 
 def test_the_terminal_is_quiet(trained):
@@ -82,7 +82,7 @@ def test_training_again_is_refused_or_goes_on_from_the_newest_whole_checkpoint(t
     assert more.returncode == 0, more.stderr
     assert "ckpt-200 is broken and passed over" in more.stderr
     assert "resumed from" in more.stderr and "ckpt-180" in more.stderr
-    assert runs.read_json(run.done)["step"] == 210
+    assert read_json(run.done)["step"] == 210
 
 
 def test_terminated_at_a_random_step_it_ends_at_the_exact_number(fresh):
@@ -91,21 +91,21 @@ def test_terminated_at_a_random_step_it_ends_at_the_exact_number(fresh):
     flags = [*place(fresh), "--log_every_n=1", "--checkpoint_every_n=50"]
     first = start("train", *flags)
     deadline = time.monotonic() + 600
-    while len(runs.read_lines(fresh.metrics)) < after and first.poll() is None and time.monotonic() < deadline:
+    while len(read_lines(fresh.metrics)) < after and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert first.wait(timeout=60) == 143
     assert time.monotonic() - began < 25
-    reported = runs.read_lines(fresh.metrics)[-1]["step"]
+    reported = read_lines(fresh.metrics)[-1]["step"]
     saved = fresh.checkpoint_steps()[-1]
     assert saved == reported >= after
     second = detbox("train", *flags)
     assert second.returncode == 0, second.stderr
     assert f"resumed from {fresh.checkpoint(saved)}" in second.stderr
-    done = runs.read_json(fresh.done)
+    done = read_json(fresh.done)
     assert (done["step"], done["of"]) == (200, 200)
-    logged = [row["step"] for row in runs.read_lines(fresh.metrics)]
+    logged = [row["step"] for row in read_lines(fresh.metrics)]
     assert logged == list(range(1, 201))
 
 
@@ -122,7 +122,7 @@ def test_a_run_that_diverges_stops_and_saves_nothing_of_it(fresh):
     line = result.stderr.splitlines()[-1]
     assert "not finite" in line and "--learning_rate" in line and "no checkpoint was saved" in line
     assert fresh.checkpoint_steps() == []
-    assert runs.read_json(fresh.status("trainer"))["state"] == "failed"
+    assert read_json(fresh.status("trainer"))["state"] == "failed"
 
 
 def test_a_run_whose_model_was_changed_is_refused(trained):

@@ -39,18 +39,19 @@ def by_upstream(root: Path, tree: str):
 
 def by_detbox(root: Path):
     """The evaluator service on each checkpoint: figures, pictures, events, `best/` and line."""
-    from app import runs
-    from app.jobs.evaluating import Service
+    from app.jobs.evaluate import Service
     from app.odapi import runtime
+    from app.run.directory import Run
+    from app.run.evaluations import read_evaluations
     from app.settings import Settings
 
     runtime.start(use_gpu=False)
-    run = runs.Run(root)
+    run = Run(root)
     service = Service(run, Settings())
 
     def evaluate(prefix: str) -> dict:
         service.evaluate(Path(prefix))
-        return runs.read_evaluations(run)[-1]["metrics"]
+        return read_evaluations(run)[-1]["metrics"]
 
     return evaluate
 

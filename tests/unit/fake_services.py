@@ -3,14 +3,16 @@
 import sys
 from pathlib import Path
 
-from app.runs import Run
-from app.supervisor import Service
+from app.run.directory import Run
+from app.services.supervisor import Service
 
 HEAD = """
 import os, signal, sys, time
 from pathlib import Path
-from app import runs
-run = runs.Run(Path(sys.argv[1]))
+from app.run.directory import Run
+from app.run.files import append_line, write_json, write_text
+from app.run.heartbeat import write_heartbeat
+run = Run(Path(sys.argv[1]))
 """
 
 TRAINER = (
@@ -21,20 +23,20 @@ stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(signal.SIGTERM))
 signal.signal(signal.SIGINT, lambda *_: stop.append(signal.SIGINT))
 def save(step):
-    runs.write_text(run.root / f"ckpt-{step}.index", "")
+    write_text(run.root / f"ckpt-{step}.index", "")
 for step in range(1, steps + 1):
-    runs.beat(run, "trainer", state="training", step=step, of=steps)
-    runs.append_line(run.metrics, {"step": step, "time": time.time(), "loss": 1 / step, "learning_rate": 0.02,
+    write_heartbeat(run, "trainer", state="training", step=step, of=steps)
+    append_line(run.metrics, {"step": step, "time": time.time(), "loss": 1 / step, "learning_rate": 0.02,
                                    "steps_per_sec": 1 / pause})
-    runs.write_text(run.train_events / "events", "x" * 1000 * step)
+    write_text(run.train_events / "events", "x" * 1000 * step)
     time.sleep(pause)
     if stop:
         save(step)
         print(f"detbox: stopped: step {step} is saved", flush=True)
         sys.exit(128 + stop[0])
 save(steps)
-runs.write_json(run.done, {"step": steps, "reason": "completed"})
-runs.beat(run, "trainer", state="done", step=steps, of=steps)
+write_json(run.done, {"step": steps, "reason": "completed"})
+write_heartbeat(run, "trainer", state="done", step=steps, of=steps)
 """
 )
 
@@ -42,20 +44,20 @@ EVALUATOR = (
     HEAD
     + """
 while not run.checkpoint_steps():
-    runs.beat(run, "evaluator", state="waiting", step=0, of=0, reason="for the first checkpoint")
+    write_heartbeat(run, "evaluator", state="waiting", step=0, of=0, reason="for the first checkpoint")
     time.sleep(0.05)
 step = run.checkpoint_steps()[-1]
-runs.append_line(run.evaluations, {"step": step, "metrics": {"DetectionBoxes_Precision/mAP": 0.31}})
+append_line(run.evaluations, {"step": step, "metrics": {"DetectionBoxes_Precision/mAP": 0.31}})
 run.detections.mkdir(exist_ok=True)
 (run.detections / "1.jpg").touch()
-runs.beat(run, "evaluator", state="done", step=step, of=step)
+write_heartbeat(run, "evaluator", state="done", step=step, of=step)
 """
 )
 
 CRASH = (
     HEAD
     + """
-runs.beat(run, "trainer", state="training", step=3, of=9)
+write_heartbeat(run, "trainer", state="training", step=3, of=9)
 print("a line before", flush=True)
 print("detbox: error: loss is not finite at step 3", file=sys.stderr)
 sys.exit(6)

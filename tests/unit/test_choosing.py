@@ -4,15 +4,16 @@ import json
 
 import pytest
 
-from app import runs
+from app.checkpoint import resolve_checkpoint
 from app.errors import DetboxError, SettingsError
-from app.jobs.choosing import choose
+from app.run.directory import Run
+from app.run.files import append_line
 
 
 @pytest.fixture
-def run(tmp_path) -> runs.Run:
+def run(tmp_path) -> Run:
     """A run with checkpoints of steps 10 and 20, both evaluated, and the best of step 5, which retention has taken."""
-    run = runs.Run(tmp_path / "r")
+    run = Run(tmp_path / "r")
     run.best.mkdir(parents=True)
     for prefix in (run.checkpoint(10), run.checkpoint(20), run.best / "ckpt-5"):
         prefix.with_name(prefix.name + ".index").touch()
@@ -21,7 +22,7 @@ def run(tmp_path) -> runs.Run:
         (folder / "label_map.pbtxt").touch()
     run.best_card.write_text(json.dumps({"step": 5, "checkpoint": "ckpt-5", "metrics": {"m": 0.5}}))
     for step in (5, 10, 20):
-        runs.append_line(run.evaluations, {"step": step, "metrics": {"m": step / 100}})
+        append_line(run.evaluations, {"step": step, "metrics": {"m": step / 100}})
     return run
 
 
@@ -30,7 +31,7 @@ def run(tmp_path) -> runs.Run:
 )
 def test_a_word_or_a_step_is_of_the_run(run, wanted, step, metric):
     """With the metrics of its evaluation."""
-    found = choose(run, wanted)
+    found = resolve_checkpoint(run, wanted)
     assert (found.step, found.metrics["m"], found.run) == (step, metric, "r")
     assert found.prefix.with_name(found.prefix.name + ".index").is_file()
 
@@ -38,7 +39,7 @@ def test_a_word_or_a_step_is_of_the_run(run, wanted, step, metric):
 @pytest.mark.parametrize(("path", "step"), [("ckpt-20", 20), ("ckpt-10.index", 10), ("best", 5), ("best/ckpt-5", 5)])
 def test_a_path_into_the_run_is_of_the_run(run, path, step):
     """What is known of the checkpoint does not depend on how it is named."""
-    assert choose(run, str(run.root / path)).step == step
+    assert resolve_checkpoint(run, str(run.root / path)).step == step
 
 
 def test_a_folder_of_the_zoo_is_a_checkpoint_of_no_run(run, tmp_path):
@@ -47,7 +48,7 @@ def test_a_folder_of_the_zoo_is_a_checkpoint_of_no_run(run, tmp_path):
     folder.mkdir(parents=True)
     (folder / "ckpt-0.index").touch()
     (folder.parent / "pipeline.config").touch()
-    found = choose(run, str(folder.parent))
+    found = resolve_checkpoint(run, str(folder.parent))
     assert (found.prefix, found.run, found.step) == (folder / "ckpt-0", "", None)
     assert (found.pipeline_config, found.label_map) == (folder.parent / "pipeline.config", None)
 
@@ -59,12 +60,12 @@ def test_a_folder_of_the_zoo_is_a_checkpoint_of_no_run(run, tmp_path):
 def test_what_is_not_there_is_told(run, wanted, error, words):
     """With what is."""
     with pytest.raises(error, match=words):
-        choose(run, str(run.root) if wanted == "ROOT" else wanted)
+        resolve_checkpoint(run, str(run.root) if wanted == "ROOT" else wanted)
 
 
 def test_a_run_without_an_evaluation_has_no_best(tmp_path):
     """Nor a newest without a checkpoint."""
     with pytest.raises(DetboxError, match="evaluate --once"):
-        choose(runs.Run(tmp_path), "best")
+        resolve_checkpoint(Run(tmp_path), "best")
     with pytest.raises(DetboxError, match="no checkpoint yet"):
-        choose(runs.Run(tmp_path), "newest")
+        resolve_checkpoint(Run(tmp_path), "newest")

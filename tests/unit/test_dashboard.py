@@ -6,8 +6,10 @@ import time
 import pytest
 from rich.console import Console
 
-from app import dashboard, runs, standing
-from app.runs import Run
+from app.run.directory import Run
+from app.run.files import append_line, write_json, write_text
+from app.run.heartbeat import write_heartbeat
+from app.services import live_view, run_state
 
 METRIC = "DetectionBoxes_Precision/mAP"
 
@@ -16,19 +18,19 @@ METRIC = "DetectionBoxes_Precision/mAP"
 def run(tmp_path):
     """A run at step 120 of 900 with two evaluations, the first of which is the best."""
     run = Run(tmp_path / "shapes")
-    runs.beat(run, "trainer", state="training", step=120, of=900)
-    runs.beat(run, "evaluator", state="waiting", step=100, of=0, reason="for the checkpoint of step 200")
+    write_heartbeat(run, "trainer", state="training", step=120, of=900)
+    write_heartbeat(run, "evaluator", state="waiting", step=100, of=0, reason="for the checkpoint of step 200")
     row = {"step": 120, "time": time.time(), "loss": 0.8123, "learning_rate": 0.0213, "steps_per_sec": 7.1}
-    runs.append_line(run.metrics, row)
+    append_line(run.metrics, row)
     for step, value in ((50, 0.4), (100, 0.31)):
-        runs.append_line(run.evaluations, {"step": step, "metrics": {METRIC: value}})
-    runs.write_text(run.train_events / "events.out", "x" * 2_100_000)
+        append_line(run.evaluations, {"step": step, "metrics": {METRIC: value}})
+    write_text(run.train_events / "events.out", "x" * 2_100_000)
     return run
 
 
 def test_a_line_of_progress(run):
     """Step, loss, rate, time left, newest score, bytes of events: in this order."""
-    assert dashboard.line(standing.read(run, METRIC)) == (
+    assert live_view.line(run_state.read_run_state(run, METRIC)) == (
         "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 | events 2.1 MB"
     )
 
@@ -36,17 +38,17 @@ def test_a_line_of_progress(run):
 def test_lines_come_at_intervals_and_only_when_something_advanced(run):
     """Nothing is told twice, nor oftener than the interval; closing tells what was held back."""
     stream = io.StringIO()
-    lines = dashboard.Lines(stream, interval=0.2)
-    lines.show(standing.read(run, METRIC), {})
-    runs.beat(run, "trainer", state="training", step=121, of=900)
-    lines.show(standing.read(run, METRIC), {})
+    lines = live_view.Lines(stream, interval=0.2)
+    lines.show(run_state.read_run_state(run, METRIC), {})
+    write_heartbeat(run, "trainer", state="training", step=121, of=900)
+    lines.show(run_state.read_run_state(run, METRIC), {})
     assert stream.getvalue().count("\n") == 1
     time.sleep(0.25)
     for _ in range(3):
-        lines.show(standing.read(run, METRIC), {})
+        lines.show(run_state.read_run_state(run, METRIC), {})
     assert stream.getvalue().count("\n") == 2
-    runs.beat(run, "trainer", state="training", step=122, of=900)
-    lines.show(standing.read(run, METRIC), {})
+    write_heartbeat(run, "trainer", state="training", step=122, of=900)
+    lines.show(run_state.read_run_state(run, METRIC), {})
     lines.close()
     assert [line.split(" | ")[1] for line in stream.getvalue().splitlines()] == [
         "step 120/900",
@@ -57,15 +59,15 @@ def test_lines_come_at_intervals_and_only_when_something_advanced(run):
 
 def test_an_empty_run_can_be_shown(tmp_path):
     """Before the first file there is something to say."""
-    empty = standing.read(Run(tmp_path / "none"), METRIC, since=1.0)
-    assert dashboard.line(empty) == "train | step 0/? | trainer starting | evaluator starting | events 0 B"
+    empty = run_state.read_run_state(Run(tmp_path / "none"), METRIC, since=1.0)
+    assert live_view.line(empty) == "train | step 0/? | trainer starting | evaluator starting | events 0 B"
     assert "none yet" in render(empty, {})
 
 
 def test_panel_shows_everything(run):
     """Run, step, figures, best and newest score with steps, bytes, and each service in words."""
-    now = standing.read(run, METRIC)
-    services = {"trainer": "training", "evaluator": dashboard.describe(now.evaluator, now.time)}
+    now = run_state.read_run_state(run, METRIC)
+    services = {"trainer": "training", "evaluator": live_view.describe(now.evaluator, now.time)}
     text = render(now, {**services, "tensorboard": "http://localhost:6006/"})
     for words in (
         "shapes",
@@ -83,48 +85,48 @@ def test_panel_shows_everything(run):
 def render(now, services):
     """The panel as a terminal of 120 columns shows it."""
     console = Console(file=io.StringIO(), width=120)
-    console.print(dashboard.panel(now, services))
+    console.print(live_view.panel(now, services))
     return console.file.getvalue()
 
 
 def test_no_escape_codes_outside_a_terminal():
     """A pipe gets lines, a terminal the panel."""
-    assert isinstance(dashboard.view(io.StringIO()), dashboard.Lines)
+    assert isinstance(live_view.view(io.StringIO()), live_view.Lines)
 
 
 def test_words_of_an_earlier_start_are_passed_over(run):
     """After a resume the view waits for the new trainer's own word; scores stay."""
-    now = standing.read(run, METRIC, since=time.time() + 1)
+    now = run_state.read_run_state(run, METRIC, since=time.time() + 1)
     assert (now.trainer.state, now.row, now.eta_seconds) == ("starting", {}, None)
-    assert now.best == standing.Score(50, 0.4)
+    assert now.best == run_state.Score(50, 0.4)
 
 
 def test_an_old_heartbeat_is_told_as_stalled():
     """A service that says it trains, long ago, is not believed; one that is done is."""
-    beat = standing.Heartbeat("trainer", state="training", step=3, of=9, time=100.0, since=90.0)
-    assert dashboard.describe(beat, 130.0) == "training"
-    assert dashboard.describe(beat, 350.0) == "stalled: training, but not heard of for 4:10"
-    done = standing.Heartbeat("trainer", state="done", time=100.0)
-    assert dashboard.describe(done, 9999.0) == "done"
+    beat = run_state.ServiceState("trainer", state="training", step=3, of=9, time=100.0, since=90.0)
+    assert live_view.describe(beat, 130.0) == "training"
+    assert live_view.describe(beat, 350.0) == "stalled: training, but not heard of for 4:10"
+    done = run_state.ServiceState("trainer", state="done", time=100.0)
+    assert live_view.describe(done, 9999.0) == "done"
 
 
 @pytest.mark.parametrize(("metric", "step"), [(METRIC, 20), ("Loss/total_loss", 10)])
 def test_best_is_the_highest_score_or_the_lowest_loss(metric, step):
     """The earliest wins among equals."""
-    scores = [standing.Score(10, 0.1), standing.Score(20, 0.5), standing.Score(30, 0.5)]
-    assert standing.best(scores, metric).step == step
+    scores = [run_state.Score(10, 0.1), run_state.Score(20, 0.5), run_state.Score(30, 0.5)]
+    assert run_state.best(scores, metric).step == step
 
 
 def test_a_score_that_is_no_number_is_no_score(run):
     """NaN can't be the best, and a row without the metric does not count."""
-    runs.append_line(run.evaluations, {"step": 150, "metrics": {METRIC: float("nan")}})
-    runs.append_line(run.evaluations, {"step": 160, "metrics": {}})
-    now = standing.read(run, METRIC)
+    append_line(run.evaluations, {"step": 150, "metrics": {METRIC: float("nan")}})
+    append_line(run.evaluations, {"step": 160, "metrics": {}})
+    now = run_state.read_run_state(run, METRIC)
     assert (now.newest.step, now.best.step) == (100, 50)
 
 
 def test_the_best_is_what_the_evaluator_keeps(run):
     """It knows what may be the best, and which direction is better; by another metric the scores decide."""
-    runs.write_json(run.best_card, {"step": 100, "metric": METRIC, "value": 0.31})
-    assert standing.read(run, METRIC).best == standing.Score(100, 0.31)
-    assert standing.read(run, "Loss/total_loss").best is None
+    write_json(run.best_card, {"step": 100, "metric": METRIC, "value": 0.31})
+    assert run_state.read_run_state(run, METRIC).best == run_state.Score(100, 0.31)
+    assert run_state.read_run_state(run, "Loss/total_loss").best is None

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app import runs, standing, trio
-from app.evaluation import watch
+from app.evaluation import checkpoint_queue
 from app.evaluation.coco import ClassFigures
-from app.jobs.evaluating import Service
+from app.jobs.evaluate import Service
+from app.run.directory import Run
+from app.run.files import read_json
+from app.services import run_state, trio
 from app.settings import Settings
 from app.training import stop, trainer
 
@@ -49,7 +51,7 @@ class Loop:
 
 
 def evaluate(run, service):
-    for prefix in watch.checkpoints(run, once=True, wait_secs=0, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.checkpoints(run, once=True, wait_secs=0, fault=lambda prefix: None):
         service.evaluate(prefix)
 
 
@@ -66,7 +68,7 @@ class Model:
 
 @pytest.fixture
 def run(tmp_path):
-    made = runs.Run(tmp_path / "run")
+    made = Run(tmp_path / "run")
     made.root.mkdir()
     for path in (made.pipeline_config, made.label_map):
         path.touch()
@@ -88,12 +90,12 @@ def trained(run, **settings):
 def test_training_ends_when_the_score_has_stopped_rising(run):
     """Three evaluations after the best of step 20, at step 50 of 100; DONE and `up` say so, and the best is step 20."""
     trained(run, early_stopping_patience=3)
-    done = runs.read_json(run.done)
+    done = read_json(run.done)
     assert (done["step"], done["of"]) == (50, 100)
     assert done["reason"].startswith("early-stopped: ") and "0.3000 of step 20" in done["reason"]
-    assert runs.read_json(run.status("trainer"))["state"] == "done"
-    assert runs.read_json(run.best_card)["step"] == 20
-    assert standing.is_finished(run, 100)
+    assert read_json(run.status("trainer"))["state"] == "done"
+    assert read_json(run.best_card)["step"] == 20
+    assert run_state.is_finished(run, 100)
     assert "early-stopped" in str(trio.outcome(run, metric=METRIC))
 
 
@@ -102,4 +104,4 @@ def test_without_patience_training_goes_on(run):
     with pytest.raises(KeyError, match="70"):
         trained(run)
     assert not run.stop_request.exists() and not run.done.exists()
-    assert runs.read_json(run.best_card)["step"] == 60
+    assert read_json(run.best_card)["step"] == 60

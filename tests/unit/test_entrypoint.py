@@ -34,7 +34,7 @@ def elsewhere(tmp_path, monkeypatch):
 def ran(monkeypatch):
     """The settings with which `train` was run; nothing is trained."""
     calls = []
-    monkeypatch.setattr(jobs, "train", lambda settings: calls.append(settings), raising=False)
+    monkeypatch.setattr(jobs, "load", lambda command: lambda settings: calls.append(settings))
     return calls
 
 
@@ -129,7 +129,7 @@ def test_the_job_runs_once_with_its_settings(ran, capsys):
 
 def test_every_command_has_its_job():
     """A command without a use case would be found by its first user."""
-    assert [name for name in COMMANDS if not callable(getattr(jobs, name.replace(" ", "_"), None))] == []
+    assert [name for name in COMMANDS if not callable(jobs.load(name))] == []
 
 
 def test_every_setting_is_a_flag_somewhere():
@@ -247,7 +247,7 @@ class ResourceExhaustedError(Exception):
 )
 def test_an_error_is_one_line_and_its_code(monkeypatch, capsys, error, code, words):
     """No traceback without --debug, whatever it was."""
-    monkeypatch.setattr(jobs, "train", lambda settings: raising(error), raising=False)
+    monkeypatch.setattr(jobs, "load", lambda command: lambda settings: raising(error))
     assert entrypoint.run(["train"]) == code
     out, err = capsys.readouterr()
     assert words in err
@@ -271,14 +271,14 @@ def test_a_stop_inside_of_tensorflow_is_a_stop(monkeypatch, capsys):
         except RuntimeError:
             raise RuntimeError("in user code: " + "word " * 999) from None
 
-    monkeypatch.setattr(jobs, "train", train)
+    monkeypatch.setattr(jobs, "load", lambda command: train)
     assert entrypoint.run(["train"]) == 143
     assert capsys.readouterr().err == "detbox: stopped: step 3 is saved\n"
 
 
 def test_the_line_of_a_bug_is_short(monkeypatch, capsys):
     """TensorFlow's messages run over pages; the log has them whole."""
-    monkeypatch.setattr(jobs, "train", lambda settings: raising(RuntimeError("word\n" * 999)))
+    monkeypatch.setattr(jobs, "load", lambda command: lambda settings: raising(RuntimeError("word\n" * 999)))
     assert entrypoint.run(["train"]) == 1
     err = capsys.readouterr().err
     assert (err.count("\n"), len(err) < 400) == (1, True)
@@ -286,7 +286,7 @@ def test_the_line_of_a_bug_is_short(monkeypatch, capsys):
 
 def test_debug_shows_the_traceback(monkeypatch, capsys):
     """--debug is for whoever wants to know where."""
-    monkeypatch.setattr(jobs, "train", lambda settings: raising(KeyError("loss")), raising=False)
+    monkeypatch.setattr(jobs, "load", lambda command: lambda settings: raising(KeyError("loss")))
     assert entrypoint.run(["train", "--debug"]) == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
@@ -294,7 +294,7 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
 def test_a_bug_leaves_its_traceback_in_the_runs_log(monkeypatch, capsys, tmp_path):
     """Whoever reports the bug has it, and the line says where."""
     (tmp_path / "models" / "r").mkdir(parents=True)
-    monkeypatch.setattr(jobs, "status", lambda settings: raising(KeyError("loss")))
+    monkeypatch.setattr(jobs, "load", lambda command: lambda settings: raising(KeyError("loss")))
     assert entrypoint.run(["status", "--run=r"]) == 1
     log = Path("models/r/logs/status.log")
     assert f"traceback in {log}" in capsys.readouterr().err

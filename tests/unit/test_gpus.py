@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import gpus
+from app.machine import gpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def gpu(capability, driver=NEW_DRIVER, index=0, uuid="GPU-a"):
 )
 def test_a_current_driver(capability, kind):
     """Machine code for 6.0, 7.0, 8.0, 8.9 and their later minor versions; PTX from 9.0 on."""
-    assert gpus.judge(gpu(capability)).kind == kind
+    assert gpus.support(gpu(capability)).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_a_current_driver(capability, kind):
 )
 def test_the_driver_decides_too(capability, driver, kind):
     """CUDA 12 needs 525.60.13; compiling the PTX of CUDA 12.5 needs its own driver, 555.42.02."""
-    assert gpus.judge(gpu(capability, driver)).kind == kind
+    assert gpus.support(gpu(capability, driver)).kind == kind
 
 
 def test_what_will_not_work_has_its_remedy():
     """The line names what is there, what is needed, and what to install."""
-    old = gpus.judge(gpu((9, 0), (535, 183, 1)))
+    old = gpus.support(gpu((9, 0), (535, 183, 1)))
     assert "9.0" in old.text and "535.183.01" in old.text and "555.42.02" in old.remedy
-    assert "5.2" in gpus.judge(gpu((5, 2))).text
-    assert gpus.judge(gpu((8, 6))).remedy == ""
+    assert "5.2" in gpus.support(gpu((5, 2))).text
+    assert gpus.support(gpu((8, 6))).remedy == ""
 
 
 def test_reads_what_the_driver_lists():

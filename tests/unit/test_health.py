@@ -2,7 +2,9 @@
 
 import pytest
 
-from app import health, runs
+from app.run import health
+from app.run.directory import find_run
+from app.run.heartbeat import write_heartbeat
 
 NOW = 1_000_000.0
 
@@ -33,7 +35,7 @@ def beat(state, *, quiet=0.0, still=0.0, reason="", step=40):
 )
 def test_progress_is_health(heartbeat, healthy):
     """Each state has its own patience; a stuck step is told from a slow start."""
-    verdict = health.judge("trainer", heartbeat, NOW)
+    verdict = health.health_of("trainer", heartbeat, NOW)
     assert verdict.healthy is healthy
     assert verdict.exit_code == (0 if healthy else 1)
     assert "\n" not in str(verdict)
@@ -41,13 +43,13 @@ def test_progress_is_health(heartbeat, healthy):
 
 def test_the_line_says_what_and_since_when():
     """docker inspect shows it."""
-    verdict = health.judge("trainer", beat("training", still=400), NOW)
+    verdict = health.health_of("trainer", beat("training", still=400), NOW)
     assert str(verdict) == "trainer: training at step 40, the step moved 400 s ago"
 
 
 def test_it_reads_the_run(tmp_path):
     """What runs.beat writes is what is judged."""
-    run = runs.find(tmp_path, "r")
+    run = find_run(tmp_path, "r")
     assert not health.look(run, "evaluator").healthy
-    runs.beat(run, "evaluator", state="waiting", step=3, of=0, reason="for the next checkpoint")
+    write_heartbeat(run, "evaluator", state="waiting", step=3, of=0, reason="for the next checkpoint")
     assert health.look(run, "evaluator").healthy

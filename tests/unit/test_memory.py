@@ -1,6 +1,6 @@
 """How much memory training has."""
 
-from app import gpus, memory
+from app.machine import gpus, memory
 
 LISTED = "0, GPU-aa, NVIDIA L4, 8.9, 570.1\n1, GPU-bb, NVIDIA T4, 7.5, 570.1\n"
 SIZES = "GPU-aa, 23034\nGPU-bb, 15360\n"

@@ -7,7 +7,7 @@ import pytest
 from tf1_configs import FASTER_RCNN
 
 from app.errors import SettingsError
-from app.jobs.migrating import migrate
+from app.jobs.migrate import run as migrate
 from app.settings import Settings, load
 from entrypoint.results import present
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app import charts, page
+from app.html import charts, page
 
 HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=y>\x00\u202egpj.exe\ud800"
 VOID = {"meta", "img", "br"}

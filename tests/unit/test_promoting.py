@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app import runs
 from app.errors import DetboxError, GateError, SettingsError
-from app.evaluation.promotion import Shelf
-from app.jobs import exporting, promoting
+from app.evaluation.promotion import ModelVersions
+from app.jobs import export, promote
 from app.odapi import runtime
+from app.run.directory import Run
+from app.run.files import append_line, read_json, replacing, write_json, write_text
 from app.settings import Settings
 
 MAP = "DetectionBoxes_Precision/mAP"
@@ -38,7 +39,7 @@ def exports(monkeypatch):
             return {"form": form, "run": "", "classes": {"1": "cat"}, "parity": {"score": 1e-6}}
 
     made = Exports()
-    monkeypatch.setattr(exporting, "saved_model_for_serving", made.write)
+    monkeypatch.setattr(export, "saved_model_for_serving", made.write)
     monkeypatch.setattr(runtime, "start", lambda use_gpu: None)
     return made
 
@@ -46,29 +47,29 @@ def exports(monkeypatch):
 @pytest.fixture
 def run(tmp_path, exports):
     """A run whose best checkpoint is that of step 20, with an mAP of 0.6; step 30 has 0.5; 40 has none."""
-    made = runs.Run(tmp_path / "wheels")
+    made = Run(tmp_path / "wheels")
     for path in (made.pipeline_config, made.label_map):
-        runs.write_text(path, path.name)
+        write_text(path, path.name)
     for step, value in ((20, 0.6), (30, 0.5), (40, None)):
         _checkpoint(made.root, step)
         if value:
             row = {"step": step, "metrics": {MAP: value}, "details": {}, "time": 1.0}
-            runs.append_line(made.evaluations, row)
+            append_line(made.evaluations, row)
     _better(made, 20, 0.6)
     return made
 
 
 def _checkpoint(folder, step):
     for end in ("index", "data-00000-of-00001"):
-        runs.write_text(folder / f"ckpt-{step}.{end}", f"step {step}")
+        write_text(folder / f"ckpt-{step}.{end}", f"step {step}")
 
 
 def _better(run, step, value, metric=MAP):
     """Another best checkpoint, as the evaluator keeps it."""
-    with runs.replacing(run.best) as folder:
+    with replacing(run.best) as folder:
         _checkpoint(folder, step)
         for path in (run.pipeline_config, run.label_map):
-            runs.write_text(folder / path.name, path.name)
+            write_text(folder / path.name, path.name)
         best = {
             "step": step,
             "metric": metric,
@@ -76,7 +77,7 @@ def _better(run, step, value, metric=MAP):
             "checkpoint": f"ckpt-{step}",
             "metrics": {metric: value},
         }
-        runs.write_json(folder / run.best_card.name, best)
+        write_json(folder / run.best_card.name, best)
 
 
 def settings(run, **given):
@@ -84,22 +85,22 @@ def settings(run, **given):
 
 
 def shelf(run, name="wheels"):
-    return Shelf(run.root.parent / "serving" / name)
+    return ModelVersions(run.root.parent / "serving" / name)
 
 
 def test_the_best_checkpoint_by_hand(run):
     """It appears as version 1 with its card, and is archived in the run in a form that can be promoted again."""
-    result = promoting.promote(settings(run))
+    result = promote.run(settings(run))
     assert (result.version, result.step, result.value, result.previous) == (1, 20, 0.6, None)
     folder = run.root.parent / "serving" / "wheels"
     assert sorted(path.name for path in (folder / "1").iterdir()) == ["card.json", "saved_model.pb"]
-    card = runs.read_json(folder / "1" / "card.json")
+    card = read_json(folder / "1" / "card.json")
     assert (card["run"], card["step"], card["metric"], card["value"]) == ("wheels", 20, MAP, 0.6)
     assert card["form"] == "image_tensor" and card["classes"] == {"1": "cat"} and card["direction"] == "higher"
     archive = Path(result.archive)
     assert archive == run.root / "promoted" / "wheels" / "1"
     assert (archive / "ckpt-20.index").read_text() == "step 20" and (archive / "pipeline.config").is_file()
-    again = promoting.promote(settings(run, checkpoint=str(archive), serving_input="tf_example"))
+    again = promote.run(settings(run, checkpoint=str(archive), serving_input="tf_example"))
     assert shelf(run).card(2)["form"] == "tf_example"
     assert again.version == 2 and "serves    version 2 of wheels" in str(again)
 
@@ -107,15 +108,15 @@ def test_the_best_checkpoint_by_hand(run):
 @pytest.mark.parametrize(("wanted", "step", "value"), [("30", 30, 0.5), ("newest", 40, None), ("best", 20, 0.6)])
 def test_which_checkpoint(run, wanted, step, value):
     """Best, newest or a step, each with the metrics of its evaluation."""
-    result = promoting.promote(settings(run, checkpoint=wanted))
+    result = promote.run(settings(run, checkpoint=wanted))
     assert (result.step, result.value) == (step, value)
     assert (shelf(run).path(1) / "saved_model.pb").read_text() == f"step {step}"
 
 
 def test_by_hand_without_a_threshold_it_may_be_worse(run):
     """It is done, and said."""
-    promoting.promote(settings(run))
-    result = promoting.promote(settings(run, checkpoint="30"))
+    promote.run(settings(run))
+    result = promote.run(settings(run, checkpoint="30"))
     assert result.version == 2 and result.note == f"{MAP} 0.5000 is not better than 0.6000 of version 1"
 
 
@@ -129,9 +130,9 @@ def test_by_hand_without_a_threshold_it_may_be_worse(run):
 )
 def test_a_threshold_is_a_gate(run, given, words):
     """Exit code 8 with the reason; nothing changes."""
-    promoting.promote(settings(run))
+    promote.run(settings(run))
     with pytest.raises(GateError, match=words) as caught:
-        promoting.promote(settings(run, **given))
+        promote.run(settings(run, **given))
     assert caught.value.exit_code == 8
     assert shelf(run).versions == [1] and len(shelf(run).history()) == 1
 
@@ -140,58 +141,58 @@ def test_a_model_that_finds_something_else_is_not_promoted(run, exports):
     """Nothing is left under serving/ or in the archive, by hand and by itself; the number is still free."""
     exports.fail = True
     with pytest.raises(GateError, match="step 20: image_tensor does not find what the checkpoint finds"):
-        promoting.promote(settings(run))
-    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
+        promote.run(settings(run))
+    assert promote.promote_best(run, settings(run, promote_threshold=0.5)) is None
     assert shelf(run).versions == [] and not list(run.root.glob("promoted/*/*"))
     assert [path.name for path in shelf(run).folder.iterdir()] == [".lock"]
     exports.fail = False
-    assert promoting.promote(settings(run)).version == 1
+    assert promote.run(settings(run)).version == 1
 
 
 def test_by_itself(run, exports):
     """A best checkpoint that passes becomes the next version, once; one that does not leaves no trace."""
     given = settings(run, promote_threshold=0.65)
-    assert promoting.promote_best(run, given) is None
+    assert promote.promote_best(run, given) is None
     assert not (run.root.parent / "serving").exists()
     _better(run, 30, 0.7)
-    assert promoting.promote_best(run, given).version == 1
-    assert promoting.promote_best(run, given) is None
+    assert promote.promote_best(run, given).version == 1
+    assert promote.promote_best(run, given) is None
     _better(run, 40, 0.8)
-    assert promoting.promote_best(run, given).version == 2
-    assert promoting.promote_best(run, settings(run)) is None
+    assert promote.promote_best(run, given).version == 2
+    assert promote.promote_best(run, settings(run)) is None
     assert (exports.made, shelf(run).versions) == (2, [1, 2])
 
 
 def test_what_was_rolled_back_does_not_come_back_by_itself(run):
     """The evaluator leaves a withdrawn checkpoint alone and promotes a better one, under a new number."""
     given = settings(run, promote_threshold=0.5)
-    promoting.promote_best(run, given)
+    promote.promote_best(run, given)
     _better(run, 30, 0.7)
-    promoting.promote_best(run, given)
-    back = promoting.promote(settings(run, rollback=True))
+    promote.promote_best(run, given)
+    back = promote.run(settings(run, rollback=True))
     assert (back.action, back.version, back.previous, back.step) == ("withdrawn", 1, 2, 20)
-    assert promoting.promote_best(run, given) is None
+    assert promote.promote_best(run, given) is None
     _better(run, 40, 0.75)
-    assert promoting.promote_best(run, given).version == 3
+    assert promote.promote_best(run, given).version == 3
     assert shelf(run).versions == [1, 3]
 
 
 def test_nothing_to_go_back_to(run):
     """The last version stays."""
     with pytest.raises(GateError, match="nothing was promoted"):
-        promoting.promote(settings(run, rollback=True))
-    promoting.promote(settings(run))
+        promote.run(settings(run, rollback=True))
+    promote.run(settings(run))
     with pytest.raises(GateError, match="version 1 is the only one"):
-        promoting.promote(settings(run, rollback=True))
+        promote.run(settings(run, rollback=True))
     assert shelf(run).versions == [1]
 
 
 def test_the_metric_that_chose_the_best_is_the_gates(run):
     """Without --best_metric; a version with another one is no obstacle by hand, and one by itself."""
-    promoting.promote(settings(run))
+    promote.run(settings(run))
     _better(run, 30, 0.2, "Loss/total_loss")
-    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
-    result = promoting.promote(settings(run, promote_threshold=0.5))
+    assert promote.promote_best(run, settings(run, promote_threshold=0.5)) is None
+    result = promote.run(settings(run, promote_threshold=0.5))
     assert (result.version, result.metric, result.value) == (2, "Loss/total_loss", 0.2)
     assert "not comparable with version 1" in result.note
 
@@ -201,14 +202,14 @@ def test_names_that_could_leave_the_folder(run, name):
     """Are refused, for promotion and for going back."""
     for rollback in (False, True):
         with pytest.raises(SettingsError, match="no name for a model in serving"):
-            promoting.promote(settings(run, serving_name=name, rollback=rollback))
+            promote.run(settings(run, serving_name=name, rollback=rollback))
 
 
 @pytest.mark.parametrize("given", [{"checkpoint": "50"}, {"checkpoint": "nowhere/ckpt-1"}, {"run": "other"}])
 def test_what_is_not_there(run, given):
     """Is told, and leaves no folder."""
     with pytest.raises(DetboxError, match="there is no"):
-        promoting.promote(Settings(**{"models_dir": run.root.parent, "run": "wheels", **given}))
+        promote.run(Settings(**{"models_dir": run.root.parent, "run": "wheels", **given}))
     assert not (run.root.parent / "serving").exists()
 
 
@@ -218,8 +219,8 @@ def test_a_failure_does_not_end_the_evaluator(run, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exporting, "saved_model_for_serving", full)
-    assert promoting.promote_best(run, settings(run, promote_threshold=0.5)) is None
+    monkeypatch.setattr(export, "saved_model_for_serving", full)
+    assert promote.promote_best(run, settings(run, promote_threshold=0.5)) is None
     assert shelf(run).versions == []
 
 
@@ -228,7 +229,7 @@ def test_two_promotions_at_once(run, exports):
     exports.seconds = 0.3
     results = []
     threads = [
-        threading.Thread(target=lambda step=step: results.append(promoting.promote(settings(run, checkpoint=step))))
+        threading.Thread(target=lambda step=step: results.append(promote.run(settings(run, checkpoint=step))))
         for step in ("20", "30", "best")
     ]
     for thread in threads:
@@ -241,7 +242,7 @@ def test_two_promotions_at_once(run, exports):
 
 def test_a_promotion_that_does_not_end(run, monkeypatch):
     """Another process holds the model for too long: it is told and nothing is done."""
-    monkeypatch.setattr(promoting, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(promote, "WAIT_SECONDS", 0.3)
     lock = shelf(run).folder / ".lock"
     hold = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
     hold += "print('held', flush=True); time.sleep(60)"
@@ -249,6 +250,6 @@ def test_a_promotion_that_does_not_end(run, monkeypatch):
     with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(SettingsError, match="another promotion of this model is at work"):
-            promoting.promote(settings(run))
+            promote.run(settings(run))
         other.kill()
     assert shelf(run).versions == []

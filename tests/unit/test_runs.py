@@ -7,20 +7,23 @@ import time
 
 import pytest
 
-from app import runs
 from app.errors import SettingsError
+from app.run.directory import Run, find_run
+from app.run.evaluations import read_evaluations
+from app.run.files import append_line, read_json, read_lines, replacing, write_json, write_text
+from app.run.heartbeat import write_heartbeat
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "serving", "-x", "a b", "x" * 101])
 def test_a_name_that_leaves_models_dir_is_refused(tmp_path, name):
     """No name reaches another folder or detbox's own."""
     with pytest.raises(SettingsError, match="is no name for a run"):
-        runs.find(tmp_path, name)
+        find_run(tmp_path, name)
 
 
 def test_finding_a_run_writes_nothing(tmp_path):
     """A reader may look for a run that is not there."""
-    run = runs.find(tmp_path, "2024")
+    run = find_run(tmp_path, "2024")
     assert (run.name, run.root, list(tmp_path.iterdir())) == ("2024", tmp_path / "2024", [])
     assert run.checkpoint_steps() == []
 
@@ -35,19 +38,19 @@ def test_checkpoint_steps_are_whole_checkpoints_in_order(tmp_path):
         "ckpt-7.tmp",
     ):
         (tmp_path / name).touch()
-    assert runs.Run(tmp_path).checkpoint_steps() == [3, 20]
+    assert Run(tmp_path).checkpoint_steps() == [3, 20]
 
 
 def test_a_reader_never_sees_a_file_half_written(tmp_path):
     """While a writer rewrites a large file, each read gives one of its whole texts."""
     path, stop, seen = tmp_path / "f.json", threading.Event(), set()
     texts = [json.dumps(letter * 300_000) for letter in "ab"]
-    runs.write_text(path, texts[0])
+    write_text(path, texts[0])
 
     def write():
         while not stop.is_set():
             for text in texts:
-                runs.write_text(path, text)
+                write_text(path, text)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -64,12 +67,12 @@ def test_a_reader_never_sees_a_file_half_written(tmp_path):
 def test_write_that_fails_leaves_the_old_file_alone(tmp_path):
     """An error while a value is turned to text, or put in place, leaves no debris."""
     path = tmp_path / "f.json"
-    runs.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="Circular"):
         loop = {}
         loop["loop"] = loop
-        runs.write_json(path, loop)
-    assert runs.read_json(path) == {"a": 1}
+        write_json(path, loop)
+    assert read_json(path) == {"a": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["f.json"]
 
 
@@ -77,7 +80,7 @@ def test_replacing_a_folder_takes_the_new_one_whole(tmp_path):
     """What the old folder held is gone, and no staging is left."""
     target = tmp_path / "best"
     for name in ("one", "two"):
-        with runs.replacing(target) as staging:
+        with replacing(target) as staging:
             staging.mkdir()
             (staging / name).touch()
     assert [entry.name for entry in target.iterdir()] == ["two"]
@@ -89,7 +92,7 @@ def test_replacing_that_fails_keeps_the_old(tmp_path):
     target = tmp_path / "best"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(RuntimeError), runs.replacing(target) as staging:
+    with pytest.raises(RuntimeError), replacing(target) as staging:
         staging.mkdir()
         raise RuntimeError
     assert [entry.name for entry in target.iterdir()] == ["old"]
@@ -104,9 +107,9 @@ def test_what_a_killed_process_left_is_cleared(tmp_path):
         left.mkdir()
         (left / "half").touch()
         os.utime(left, (time.time() - age,) * 2)
-    with runs.replacing(tmp_path / "records") as other:
+    with replacing(tmp_path / "records") as other:
         os.utime(other.parent, (0, 0))
-        with runs.replacing(target) as staging:
+        with replacing(target) as staging:
             staging.mkdir()
         assert other.parent.is_dir()
         other.mkdir()
@@ -117,40 +120,40 @@ def test_readers_take_absence_and_damage(tmp_path):
     """None or an empty list, never an exception."""
     broken = tmp_path / "broken.json"
     broken.write_text('{"a": ')
-    assert runs.read_json(tmp_path / "absent.json") is None
-    assert runs.read_json(broken) is None
-    assert runs.read_lines(tmp_path / "absent.jsonl") == []
-    assert runs.read_lines(broken / "below") == []
+    assert read_json(tmp_path / "absent.json") is None
+    assert read_json(broken) is None
+    assert read_lines(tmp_path / "absent.jsonl") == []
+    assert read_lines(broken / "below") == []
 
 
 def test_a_line_cut_short_costs_only_itself(tmp_path):
     """After a writer was killed in the middle of a line, the next lines can be read."""
     path = tmp_path / "metrics.jsonl"
-    runs.append_line(path, {"step": 1})
+    append_line(path, {"step": 1})
     with open(path, "a") as file:
         file.write('{"step": 2, "lo')
-    runs.append_line(path, {"step": 3})
-    runs.append_line(path, {"step": 4})
-    assert [row["step"] for row in runs.read_lines(path)] == [1, 3, 4]
+    append_line(path, {"step": 3})
+    append_line(path, {"step": 4})
+    assert [row["step"] for row in read_lines(path)] == [1, 3, 4]
 
 
 def test_tail_reads_the_last_rows_only(tmp_path):
     """A long file costs no more than a short one; a row cut by the seam is passed over."""
     path = tmp_path / "metrics.jsonl"
     for step in range(100):
-        runs.append_line(path, {"step": step})
-    steps = [row["step"] for row in runs.read_lines(path, tail_bytes=100)]
+        append_line(path, {"step": step})
+    steps = [row["step"] for row in read_lines(path, tail_bytes=100)]
     assert steps == list(range(100 - len(steps), 100))
     assert 3 < len(steps) < 10
 
 
 def test_heartbeat_keeps_since_while_the_state_lasts(tmp_path):
     """`since` is when the state began, `advanced` when the step last changed, `time` is now."""
-    run, now = runs.Run(tmp_path), [100.0]
+    run, now = Run(tmp_path), [100.0]
 
     def beat(state, step):
-        runs.beat(run, "trainer", state=state, step=step, of=9, clock=lambda: now[0])
-        found = runs.read_json(run.status("trainer"))
+        write_heartbeat(run, "trainer", state=state, step=step, of=9, clock=lambda: now[0])
+        found = read_json(run.status("trainer"))
         now[0] += 10
         return found["time"], found["since"], found["advanced"]
 
@@ -162,15 +165,15 @@ def test_heartbeat_keeps_since_while_the_state_lasts(tmp_path):
 
 def test_evaluations_are_read_without_their_details(tmp_path):
     """Whatever the order of a line; one that was cut short anywhere does not count."""
-    run = runs.Run(tmp_path)
+    run = Run(tmp_path)
     whole = {"step": 2, "metrics": {"a": 2.0}, "details": {"classes": [{"name": ', "time": 1}'}]}, "time": 7.5}
     for row in ({"step": 1, "metrics": {"a": 1.0}, "details": {}}, whole):
-        runs.append_line(run.evaluations, row)
+        append_line(run.evaluations, row)
     line = json.dumps({**whole, "step": 3})
     with open(run.evaluations, "a", encoding="utf-8") as file:
         file.writelines(line[:length] + "\n" for length in range(1, len(line)))
-    assert runs.read_evaluations(run) == [
+    assert read_evaluations(run) == [
         {"step": 1, "metrics": {"a": 1.0}},
         {"step": 2, "metrics": {"a": 2.0}, "time": 7.5},
     ]
-    assert runs.read_evaluations(runs.Run(tmp_path / "none")) == []
+    assert read_evaluations(Run(tmp_path / "none")) == []

@@ -8,9 +8,12 @@ import time
 
 import pytest
 
-from app import doctor, patches, runs, status
 from app.errors import PatchMismatchError, SettingsError
-from app.runs import Run
+from app.machine import doctor, odapi_build
+from app.run.directory import Run, serving_dir
+from app.run.files import append_line, write_json, write_text
+from app.run.heartbeat import write_heartbeat
+from app.services import run_table
 
 METRIC = "DetectionBoxes_Precision/mAP"
 
@@ -18,16 +21,16 @@ METRIC = "DetectionBoxes_Precision/mAP"
 def make_run(root, name, *, state="training", age=0.0):
     """A run at step 5 of 9 whose trainer was heard of `age` seconds ago."""
     run = Run(root / name)
-    runs.beat(run, "trainer", state=state, step=5, of=9, clock=lambda: time.time() - age)
-    runs.append_line(run.evaluations, {"step": 5, "metrics": {METRIC: 0.5}})
-    runs.write_text(run.root / "ckpt-5.index", "x" * 1000)
+    write_heartbeat(run, "trainer", state=state, step=5, of=9, clock=lambda: time.time() - age)
+    append_line(run.evaluations, {"step": 5, "metrics": {METRIC: 0.5}})
+    write_text(run.root / "ckpt-5.index", "x" * 1000)
     return run
 
 
 def test_status_of_one_run(tmp_path):
     """Step, scores, checkpoints and sizes of the run that was asked for."""
     make_run(tmp_path, "a")
-    text = str(status.read(tmp_path, "a", METRIC))
+    text = str(run_table.read(tmp_path, "a", METRIC))
     for words in ("step         5 of 9", "newest 0.500 @5, best 0.500 @5", "checkpoints  5", "not started"):
         assert words in text
 
@@ -36,8 +39,8 @@ def test_status_says_what_serves(tmp_path):
     """The model in serving that was made of the run, under whatever name; that of another run is not told."""
     make_run(tmp_path, "a")
     for name, version, run in (("a", 1, "a"), ("prod", 7, "a"), ("other", 2, "b")):
-        runs.write_json(runs.serving(tmp_path, name) / str(version) / "card.json", {"run": run, "step": 5})
-    found = status.read(tmp_path, "a", METRIC)
+        write_json(serving_dir(tmp_path, name) / str(version) / "card.json", {"run": run, "step": 5})
+    found = run_table.read(tmp_path, "a", METRIC)
     assert found.runs[0].serving == ["version 1 of a, step 5", "version 7 of prod, step 5"]
     assert "serves       version 7 of prod, step 5" in str(found)
 
@@ -48,7 +51,7 @@ def test_status_of_all_runs_is_a_table(tmp_path):
     make_run(tmp_path, "b", state="done")
     (tmp_path / "serving" / "x" / "1").mkdir(parents=True)
     (tmp_path / "lost+found").mkdir()
-    found = status.read(tmp_path, "", METRIC)
+    found = run_table.read(tmp_path, "", METRIC)
     assert [one.run for one in found.runs] == ["a", "b"]
     assert [line.split()[0] for line in str(found).splitlines()[2:]] == ["a", "b"]
 
@@ -57,22 +60,22 @@ def test_a_silent_trainer_is_stalled(tmp_path):
     """A heartbeat of minutes ago is no life, unless the service had ended."""
     make_run(tmp_path, "a", age=300)
     make_run(tmp_path, "b", age=300, state="done")
-    found = {one.run: one.stalled for one in status.read(tmp_path, "", METRIC).runs}
+    found = {one.run: one.stalled for one in run_table.read(tmp_path, "", METRIC).runs}
     assert found == {"a": ["trainer"], "b": []}
 
 
 def test_status_without_runs(tmp_path):
     """An empty or missing folder is no error; a run that is not there is."""
     make_run(tmp_path / "models", "a")
-    assert str(status.read(tmp_path / "none", "", METRIC)) == f"no runs in {tmp_path / 'none'}"
+    assert str(run_table.read(tmp_path / "none", "", METRIC)) == f"no runs in {tmp_path / 'none'}"
     with pytest.raises(SettingsError, match=r"there is no run b in .*there are: a"):
-        status.read(tmp_path / "models", "b", METRIC)
+        run_table.read(tmp_path / "models", "b", METRIC)
 
 
 def test_status_is_json(tmp_path):
     """Machines get numbers."""
     make_run(tmp_path, "a")
-    value = json.loads(json.dumps(dataclasses.asdict(status.read(tmp_path, "", METRIC)), default=str))
+    value = json.loads(json.dumps(dataclasses.asdict(run_table.read(tmp_path, "", METRIC)), default=str))
     assert value["runs"][0]["best"] == {"step": 5, "value": 0.5}
 
 
@@ -87,13 +90,13 @@ def od_api(tmp_path):
         (series / name).write_text(name)
         hashes.append({"name": name, "sha256": hashlib.sha256(name.encode()).hexdigest()})
     (series / "series").write_text("# order\n0001-a.patch\n0002-b.patch\n")
-    runs.write_json(installed / patches.BUILD_RECORD, {"version": "0.1", "patches": hashes})
+    write_json(installed / odapi_build.BUILD_RECORD, {"version": "0.1", "patches": hashes})
     return installed, series
 
 
 def test_an_od_api_of_this_checkout_is_accepted(od_api):
     """Same patches, same order."""
-    assert patches.verify(*od_api)["version"] == "0.1"
+    assert odapi_build.verify(*od_api)["version"] == "0.1"
 
 
 @pytest.mark.parametrize("change", ["edited", "added", "removed", "reordered", "stock", "lost"])
@@ -114,11 +117,11 @@ def test_any_other_od_api_is_refused(od_api, change):
         (series / "series").write_text("0002-b.patch\n0001-a.patch\n")
     elif change == "stock":
         name = "not detbox's build"
-        (installed / patches.BUILD_RECORD).unlink()
+        (installed / odapi_build.BUILD_RECORD).unlink()
     else:
         (series / name).unlink()
     with pytest.raises(PatchMismatchError, match=name) as caught:
-        patches.verify(installed, series)
+        odapi_build.verify(installed, series)
     assert caught.value.exit_code == 5
     assert "--reinstall-package object-detection" in str(caught.value)
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 from fake_services import service
 
-from app import standing, trio
 from app.errors import ServiceError, Stopped
-from app.runs import Run
-from app.supervisor import Supervisor
+from app.run.directory import Run
+from app.services import run_state, trio
+from app.services.supervisor import Supervisor
 
 METRIC = "DetectionBoxes_Precision/mAP"
 ROOT = Path(__file__).parents[2]
@@ -72,8 +72,8 @@ def test_a_run_to_its_end(run, told):
     supervise([trainer, evaluator, board], told)
     assert (trainer.code, evaluator.code, board.code, board.stopped) == (0, 0, 143, True)
     assert told == []
-    assert standing.is_finished(run)
-    assert standing.read(run, METRIC).best == standing.Score(5, 0.31)
+    assert run_state.is_finished(run)
+    assert run_state.read_run_state(run, METRIC).best == run_state.Score(5, 0.31)
 
 
 def test_a_crash_stops_the_others_and_gives_its_code(run, told):
@@ -112,7 +112,7 @@ def test_a_signal_lets_the_trainer_save(run, told, number):
     trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
     evaluator = service(run, "evaluator", fake.EVALUATOR)
     handler = signal.getsignal(number)
-    thread = later(lambda: standing.read(run, METRIC).step >= 3, number)
+    thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, number)
     with pytest.raises(Stopped) as caught:
         supervise([trainer, evaluator], told)
     thread.join()
@@ -126,7 +126,7 @@ def test_a_signal_lets_the_trainer_save(run, told, number):
 def test_the_saved_step_is_told(run, capsys):
     """What `up` says after Ctrl-C names the step and how to go on."""
     trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
-    thread = later(lambda: standing.read(run, METRIC).step >= 3, signal.SIGINT)
+    thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, signal.SIGINT)
     with pytest.raises(Stopped) as caught:
         trio.train(run, [trainer], metric=METRIC, host="127.0.0.1", port=1)
     thread.join()
@@ -223,10 +223,10 @@ def test_a_users_own_app_folder_is_not_taken_for_ours(run, tmp_path, monkeypatch
 )
 def test_when_a_run_is_finished(run, done, evaluated, steps, finished):
     """Training has ended, the last checkpoint is evaluated, and no more steps are asked for."""
-    from app import runs
+    from app.run.files import append_line, write_json
 
     if done:
-        runs.write_json(run.done, done)
+        write_json(run.done, done)
     for step in evaluated:
-        runs.append_line(run.evaluations, {"step": step, "metrics": {}})
-    assert standing.is_finished(run, steps) is finished
+        append_line(run.evaluations, {"step": step, "metrics": {}})
+    assert run_state.is_finished(run, steps) is finished

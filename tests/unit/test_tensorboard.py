@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app import tensorboard
 from app.errors import SettingsError
+from app.services import tensorboard
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"

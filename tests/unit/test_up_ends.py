@@ -6,8 +6,9 @@ import socket
 import fake_services as fake
 import pytest
 
-from app import jobs, trio
 from app.errors import DatasetError
+from app.jobs import prepare as prepare_job
+from app.services import trio
 from entrypoint.__main__ import run as detbox
 
 
@@ -33,7 +34,7 @@ def board(monkeypatch, tmp_path):
 
     calls = Calls()
     monkeypatch.setattr(trio, "services", services)
-    monkeypatch.setattr(jobs, "prepare", lambda settings: calls.append(("prepare", settings)), raising=False)
+    monkeypatch.setattr(prepare_job, "run", lambda settings: calls.append(("prepare", settings)))
     return calls
 
 
@@ -82,7 +83,7 @@ def test_a_report_that_fails_is_no_failure_of_the_run(board, capsys, monkeypatch
     def fail(*given, **named):
         raise ValueError("no such figure\nmore of it")
 
-    monkeypatch.setattr("app.evaluation.report.read", fail)
+    monkeypatch.setattr("app.report.run_report.read", fail)
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
     out, err = capsys.readouterr()
     assert "no report.html: ValueError: no such figure -> detbox report --run=r --debug" in err
@@ -139,7 +140,7 @@ def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
     def prepare(settings):
         raise DatasetError("no pictures", where="d")
 
-    monkeypatch.setattr(jobs, "prepare", prepare)
+    monkeypatch.setattr(prepare_job, "run", prepare)
     assert detbox(["up"]) == 4
     assert "detbox: error: d: no pictures" in capsys.readouterr().err
     assert board.names() == []

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app import provenance
 from app.errors import SettingsError
-from app.jobs import zoo
+from app.jobs import zoo_fetch, zoo_list
 from app.pipeline.origin import find_origin
+from app.run import provenance
 from app.settings import Settings
 from entrypoint.results import present
 
@@ -32,22 +32,22 @@ def settings(tmp_path) -> Settings:
 
 def test_list_marks_what_is_here(settings):
     """The table has a line a model; a fetched one is marked, and named with its folder in the JSON."""
-    before = zoo.listing(settings)
+    before = zoo_list.run(settings)
     assert [row["folder"] for row in before.models if row["folder"]] == []
     assert len(str(before).splitlines()) == len(before.models) + 2
-    zoo.fetch(dataclasses.replace(settings, model=NAME))
-    after = json.loads(present(zoo.listing(settings), as_json=True))["models"]
+    zoo_fetch.run(dataclasses.replace(settings, model=NAME))
+    after = json.loads(present(zoo_list.run(settings), as_json=True))["models"]
     assert {row["name"]: row["folder"] for row in after if row["folder"]} == {
         NAME: str(settings.models_dir / "zoo" / NAME)
     }
-    (line,) = [line for line in str(zoo.listing(settings)).splitlines() if line.endswith("yes")]
+    (line,) = [line for line in str(zoo_list.run(settings)).splitlines() if line.endswith("yes")]
     assert NAME in line and "320x320" in line and "22.2" in line
 
 
 def test_fetch_says_what_it_did(settings):
     """First that it is new and where from, with its sha256 and what that is worth; then that it was there."""
     asked = dataclasses.replace(settings, model="SSD MobileNet V2 FPNLite 320x320")
-    first, second = zoo.fetch(asked), zoo.fetch(asked)
+    first, second = zoo_fetch.run(asked), zoo_fetch.run(asked)
     assert (first.new, second.new) == (True, False)
     assert first.sha256 == second.sha256 and first.sha256 in str(first)
     assert "upstream publishes none" in str(first) and "was there already" in str(second)
@@ -56,23 +56,23 @@ def test_fetch_says_what_it_did(settings):
 
 def test_a_zoos_name_is_a_model(settings):
     """It is fetched, its folder becomes the model, and training starts from its own checkpoint."""
-    made = zoo.resolved(dataclasses.replace(settings, model=NAME))
+    made = zoo_fetch.resolved(dataclasses.replace(settings, model=NAME))
     folder = str(settings.models_dir.resolve() / "zoo" / NAME)
     assert (made.model, made.fine_tune_checkpoint) == (folder, folder)
     assert find_origin(made.model, made.fine_tune_checkpoint).name == f"{folder}/pipeline.config"
-    assert zoo.resolved(made) == made
+    assert zoo_fetch.resolved(made) == made
 
 
 @pytest.mark.parametrize("checkpoint", ["none", "/models/other/ckpt-5"])
 def test_another_checkpoint_than_the_zoos(settings, checkpoint):
     """What was asked for stays: other weights, or random ones."""
-    made = zoo.resolved(dataclasses.replace(settings, model=NAME, fine_tune_checkpoint=checkpoint))
+    made = zoo_fetch.resolved(dataclasses.replace(settings, model=NAME, fine_tune_checkpoint=checkpoint))
     assert made.fine_tune_checkpoint == checkpoint
 
 
 def test_a_zoos_name_is_a_checkpoint(settings):
     """A preset can start from a zoo's weights by their name."""
-    made = zoo.resolved(dataclasses.replace(settings, model="tiny", fine_tune_checkpoint=NAME))
+    made = zoo_fetch.resolved(dataclasses.replace(settings, model="tiny", fine_tune_checkpoint=NAME))
     assert (made.model, made.fine_tune_checkpoint) == ("tiny", str(settings.models_dir.resolve() / "zoo" / NAME))
 
 
@@ -80,14 +80,14 @@ def test_a_zoos_name_is_a_checkpoint(settings):
 def test_presets_come_first(settings, model):
     """A preset, or no model, is left as it is: nothing is fetched."""
     asked = dataclasses.replace(settings, model=model)
-    assert zoo.resolved(asked) == asked and not (settings.models_dir / "zoo").exists()
+    assert zoo_fetch.resolved(asked) == asked and not (settings.models_dir / "zoo").exists()
 
 
 def test_paths_come_before_the_zoo(settings, tmp_path, monkeypatch):
     """A folder that is called like a zoo's model is that folder."""
     monkeypatch.chdir(tmp_path / "mirror")
     asked = dataclasses.replace(settings, model=NAME)
-    assert zoo.resolved(asked) == asked
+    assert zoo_fetch.resolved(asked) == asked
 
 
 def test_name_that_is_nearly_the_zoos(settings):
@@ -99,7 +99,7 @@ def test_name_that_is_nearly_the_zoos(settings):
 def test_lines_of_a_download(caplog):
     """Where there is no terminal, a line each ten seconds: how much of how much, how fast, how long yet."""
     now = [0.0]
-    lines = zoo._Lines("m", clock=lambda: now[0])
+    lines = zoo_fetch._Lines("m", clock=lambda: now[0])
     with caplog.at_level(logging.INFO):
         for second in range(0, 31, 5):
             now[0] = second

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.odapi import old_protos, protos
-from app.pipeline import architecture
 from app.pipeline.migration import model, run_settings, starting_weights, training
 from app.pipeline.migration.change import Change
+from app.protos import architecture, pipeline_config, unknown_fields
 
 REASONS = {
     ("SsdFeatureExtractor", "batch_norm_trainable"): "replaced by model.ssd.freeze_batchnorm, which freezes if true",
@@ -34,8 +33,8 @@ class Migration:
 def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
     """Migrates the config in `text`. Raises SettingsError, with `where`, if it does not parse or has no twin."""
     settings, run_changes, left = run_settings.translate(run_settings.split(words))
-    config, unknown = old_protos.parse_pipeline(text, where=where)
-    before = protos.print_pipeline(config)
+    config, unknown = unknown_fields.parse_pipeline(text, where=where)
+    before = pipeline_config.print_pipeline(config)
     architecture.body(config, where=where)
     extractor = architecture.extractor_type(config)
     changes = [_dropped(field) for field in unknown]
@@ -50,7 +49,7 @@ def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
             "pictures. Consider a model that it has: detbox zoo list."
         )
     more, more_left = training.edit(config)
-    after = protos.print_pipeline(config)
+    after = pipeline_config.print_pipeline(config)
     if "num_train_steps" in settings:
         more_left = [item for item in more_left if "num_steps" not in item]
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "TF1", "TF2", n=2, lineterm="")
@@ -66,6 +65,6 @@ def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
     )
 
 
-def _dropped(field: old_protos.UnknownField) -> Change:
+def _dropped(field: unknown_fields.UnknownField) -> Change:
     why = REASONS.get((field.message, field.name), f"{field.message} has no such field any more")
     return Change(f"line {field.line}: {field.name}", field.text, "", why)

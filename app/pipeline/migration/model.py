@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from app.pipeline import architecture
-from app.pipeline.migration import twins
+from app.pipeline.migration import tf2_counterpart
 from app.pipeline.migration.change import Change, drop, replace
+from app.protos import architecture
 
 STRIDE = 16
 """The only stride of Keras' ResNets in a Faster R-CNN (models/faster_rcnn_resnet_keras_feature_extractor.py)."""
@@ -22,7 +22,7 @@ def edit(config: Any, *, where: str) -> list[Change]:
         body.feature_extractor,
         f"{path}.feature_extractor",
         "type",
-        twins.twin(extractor, where=where),
+        tf2_counterpart.tf2_counterpart(extractor, where=where),
         "TF2's models are Keras models, and their feature extractors have other names",
     )
     changes += drop(

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from app.pipeline.migration import twins
+from app.pipeline.migration import tf2_counterpart
 from app.pipeline.migration.change import Change, drop, replace, text_of
 
 OBJECT_BASED = re.compile(r"(^|/)ckpt-\d+$")
@@ -24,7 +24,7 @@ def edit(config: Any) -> tuple[list[Change], str]:
     if not given:
         why = "no fine_tune_checkpoint, so nothing to restore"
         return [change for name in FIELDS for change in drop(train, "train_config", name, why)], ""
-    zoo = twins.zoo_model(config)
+    zoo = tf2_counterpart.zoo_model(config)
     instead = f"fine_tune_checkpoint={zoo} in its place" if zoo else "the zoo has none of this backbone in its place"
     whys = {
         "fine_tune_checkpoint": f"a TF1 checkpoint, which no TF2 model loads: names and layers differ; {instead}",

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import urllib3
 
-from app import runs
 from app.errors import DetboxError, SettingsError
+from app.run.files import read_json, write_json
 
 ATTEMPTS = 5
 """Tries in a row that bring nothing, after which it is given up."""
@@ -159,7 +159,7 @@ def _write(answer: requests.Response, part: Path, whole: _Part, url: str, progre
         raise DetboxError(what, where=str(part.parent), remedy="free space, or --zoo_dir / DETBOX_ZOO_DIR")
     if not whole.size:
         part.unlink(missing_ok=True)
-        runs.write_json(_card(part), {"url": without_password(url), "total": whole.total, "validator": whole.validator})
+        write_json(_card(part), {"url": without_password(url), "total": whole.total, "validator": whole.validator})
     size = whole.size
     progress(size, whole.total)
     with open(part, "ab") as file:
@@ -185,7 +185,7 @@ def _finish(whole: _Part, part: Path, target: Path) -> int:
 
 def _read(part: Path, url: str) -> _Part:
     """What is here of `url`, forgotten where it is of another address or could not be gone on with."""
-    card = runs.read_json(_card(part)) or {}
+    card = read_json(_card(part)) or {}
     size = part.stat().st_size if part.is_file() else 0
     if size and card.get("url") == without_password(url) and card.get("validator") and size <= card.get("total", 0):
         return _Part(size, card["total"], card["validator"])

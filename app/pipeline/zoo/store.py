@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import runs
 from app.errors import DetboxError, SettingsError
 from app.pipeline.zoo import catalogue
 from app.pipeline.zoo.catalogue import Model
 from app.pipeline.zoo.download import MIRROR, NotThere, Progress, download, without_password
 from app.pipeline.zoo.unpack import unpack
+from app.run.files import read_json, replacing, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +45,14 @@ def stored(model: Model, zoo_dir: Path) -> Stored | None:
     folder = zoo_dir / model.name
     if not _is_model(folder):
         return None
-    return Stored(folder, runs.read_json(folder / RECORD) or {}, is_new=False)
+    return Stored(folder, read_json(folder / RECORD) or {}, is_new=False)
 
 
 def record_of(checkpoint: str) -> dict[str, Any] | None:
     """What was recorded of the zoo's model that the checkpoint prefix is of, or None if it is of none."""
     folder = Path(checkpoint).parent
     for place in (folder, folder.parent):
-        if checkpoint and (record := runs.read_json(place / RECORD)):
+        if checkpoint and (record := read_json(place / RECORD)):
             return record
     return None
 
@@ -124,7 +124,7 @@ def _unpack(model: Model, archive: Path, url: str, target: Path) -> Stored:
     with open(archive, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     _compare(target.parent / SUMS, model.archive, digest)
-    with runs.replacing(target) as fresh:
+    with replacing(target) as fresh:
         # Beside `fresh`, and gone with it.
         whole = fresh.with_name("unpacked")
         unpack(archive, whole)
@@ -135,7 +135,7 @@ def _unpack(model: Model, archive: Path, url: str, target: Path) -> Stored:
 def _copy(model: Model, source: Path, target: Path) -> Stored:
     """Copies an unpacked model. Its sha256 is that of what `sha256sum` would print of its files, sorted by path."""
     lines, size = [], 0
-    with runs.replacing(target) as fresh:
+    with replacing(target) as fresh:
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
             name = path.relative_to(source).as_posix()
             if name != RECORD:
@@ -150,7 +150,7 @@ def _copy(model: Model, source: Path, target: Path) -> Stored:
 
 def _record(model: Model, target: Path, fresh: Path, url: str, size: int, digest: str, of: str) -> Stored:
     record = {"name": model.name, "url": url, "bytes": size, "sha256": digest, "sha256_of": of, "time": _now()}
-    runs.write_json(fresh / RECORD, record)
+    write_json(fresh / RECORD, record)
     if of == "archive":
         _remember(target.parent / SUMS, model.archive, digest)
     return Stored(target, record, is_new=True)

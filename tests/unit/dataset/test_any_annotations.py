@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dataset import example, foreign, records
-from app.dataset.prepare import prepare
+from app.dataset import example, records
+from app.dataset.formats import datumaro
+from app.dataset.preparation import prepare
 from app.errors import DatasetError
 
 JSON = st.recursive(
@@ -68,7 +69,7 @@ ONE_FOLDER = settings(
 def without_datumaro():
     """It takes seconds over what it does not know either."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(foreign, "is_installed", lambda: False)
+        patched.setattr(datumaro, "is_installed", lambda: False)
         yield
 
 

@@ -4,12 +4,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.dataset import boxes, faults
-from app.dataset.annotation import Box, Picture
+from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import Fault
 
 
 def placed(box, *, said=(100, 50), raw=(100, 50), orientation=1, fractions=False):
-    picture = Picture(None, "p.jpg", (box,), *said, fractions)
+    picture = AnnotatedImage(None, "p.jpg", (box,), *said, fractions)
     kept, found = boxes.place(picture, raw, orientation)
     corners = [tuple(round(v, 6) for v in (b.xmin, b.ymin, b.xmax, b.ymax)) for b in kept]
     return corners, [(fault.kind, fault.action) for fault in found]
@@ -25,7 +25,7 @@ def test_pixels_become_fractions():
     """Corners are divided by the picture's sides; the area becomes the box's where none is stated."""
     assert placed(Box("a", 10, 5, 60, 30)) == ([(0.1, 0.1, 0.6, 0.6)], [])
     stated = Box("a", 0, 0, 50, 25, area=500)
-    kept, _ = boxes.place(Picture(None, "p", (stated,), 100, 50), (100, 50), 1)
+    kept, _ = boxes.place(AnnotatedImage(None, "p", (stated,), 100, 50), (100, 50), 1)
     assert kept[0].area == pytest.approx(0.1)
 
 
@@ -94,6 +94,6 @@ def test_fractions_where_pixels_belong(said):
 def test_pixels_are_not_taken_for_fractions():
     """One box beyond the first pixel, or one of exactly that pixel, and they are pixels."""
     two = (Box("a", 0, 0, 0.5, 1), Box("a", 0, 0, 50, 25))
-    kept, found = boxes.place(Picture(None, "p.jpg", two, 100, 50), (100, 50), 1)
+    kept, found = boxes.place(AnnotatedImage(None, "p.jpg", two, 100, 50), (100, 50), 1)
     assert [box.xmax for box in kept] == [0.005, 0.5] and not found
     assert placed(Box("a", 0, 0, 1, 1)) == ([(0, 0, 0.01, 0.02)], [])

@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from app.dataset import coco as reader
 from app.dataset import faults
-from app.dataset.annotation import Category, Picture
+from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
+from app.dataset.formats import coco as reader
 
 ANIMALS = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]
 
 
 def read(source, split=""):
     items = list(reader.read(source, split))
-    return tuple([item for item in items if isinstance(item, kind)] for kind in (Picture, Category, Fault))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Category, Fault))
 
 
 def test_single_file_beside_pictures(tmp_path, picture, coco):

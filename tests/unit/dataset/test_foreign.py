@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
-from app.dataset import foreign, formats, records
-from app.dataset.prepare import prepare
+from app.dataset import records
+from app.dataset.formats import datumaro, registry
+from app.dataset.preparation import prepare
 from app.errors import DatasetError
 
-needs_datumaro = pytest.mark.skipif(not foreign.is_installed(), reason="needs the extra `datumaro`")
+needs_datumaro = pytest.mark.skipif(not datumaro.is_installed(), reason="needs the extra `datumaro`")
 
 
 @pytest.fixture
@@ -74,27 +75,27 @@ def test_what_datumaro_refuses_is_one_line(cvat, tmp_path):
         prepare(cvat, tmp_path / "records", format="cvat")
     assert "\n" not in str(caught.value) and caught.value.exit_code == 4
     with pytest.raises(DatasetError, match="did you mean --format=kitti"):
-        formats.choose(cvat, "kiti")
+        registry.resolve_reader(cvat, "kiti")
     assert not (tmp_path / "records").exists()
 
 
 @needs_datumaro
 def test_several_of_datumaros_formats_are_named(cvat, monkeypatch):
     """Where Datumaro finds several equally likely, none is taken."""
-    monkeypatch.setattr(foreign, "recognise", lambda source: ("cvat", "label_me"))
+    monkeypatch.setattr(datumaro, "recognise", lambda source: ("cvat", "label_me"))
     with pytest.raises(DatasetError, match=r"several formats fit.*cvat, label_me.*--format"):
-        formats.choose(cvat)
+        registry.resolve_reader(cvat)
 
 
 def test_without_datumaro(cvat, monkeypatch):
     """What nothing of ours reads is refused with the command that installs the extra."""
-    monkeypatch.setattr(foreign, "is_installed", lambda: False)
+    monkeypatch.setattr(datumaro, "is_installed", lambda: False)
     for name in ("auto", "cvat"):
         with pytest.raises(DatasetError, match="uv sync --extra datumaro") as caught:
-            formats.choose(cvat, name)
+            registry.resolve_reader(cvat, name)
         assert caught.value.exit_code == 4
     with pytest.raises(DatasetError, match="did you mean --format=tfrecord"):
-        formats.choose(cvat, "tfrecords")
+        registry.resolve_reader(cvat, "tfrecords")
 
 
 def test_our_own_formats_import_nothing_of_it(voc, tmp_path):

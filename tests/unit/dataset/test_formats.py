@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.dataset import foreign, formats
+from app.dataset.formats import datumaro, registry
 from app.errors import DatasetError
 
 BOX = ("dog", 1, 1, 9, 9)
@@ -12,11 +12,11 @@ BOX = ("dog", 1, 1, 9, 9)
 
 def test_auto_says_what_and_why(voc, tmp_path, coco):
     """The format is named together with what was found."""
-    reader, reason = formats.choose(voc({"a": [BOX]}, {"train": ["a"]}))
+    reader, reason = registry.resolve_reader(voc({"a": [BOX]}, {"train": ["a"]}))
     assert reader.NAME == "voc"
     assert "1 XML file" in reason and "Annotations/a.xml" in reason and "ImageSets" in reason
     coco(tmp_path / "c" / "train" / "_annotations.coco.json", {}, [], [])
-    reader, reason = formats.choose(tmp_path / "c")
+    reader, reason = registry.resolve_reader(tmp_path / "c")
     assert reader.NAME == "coco"
     assert "train/_annotations.coco.json" in reason
 
@@ -26,26 +26,26 @@ def test_ambiguous_is_refused_until_named(voc, coco):
     root = voc({"a": [BOX]})
     coco(root / "all.json", {}, [], [])
     with pytest.raises(DatasetError, match=r"several formats.*voc.*coco.*--format") as caught:
-        formats.choose(root)
+        registry.resolve_reader(root)
     assert caught.value.exit_code == 4
-    assert formats.choose(root, "coco")[0].NAME == "coco"
+    assert registry.resolve_reader(root, "coco")[0].NAME == "coco"
 
 
 def test_unknown_names_the_candidates(tmp_path):
     """The error lists what can be read and what was found instead."""
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DatasetError, match=r"notes\.txt.*voc, coco, yolo, csv, pet, tfrecord"):
-        formats.choose(tmp_path)
+        registry.resolve_reader(tmp_path)
     with pytest.raises(DatasetError, match="no such file"):
-        formats.choose(tmp_path / "nowhere")
+        registry.resolve_reader(tmp_path / "nowhere")
 
 
 def test_a_wrong_name_is_told(voc):
     """A format that is named but not there is refused, with what it looks like."""
     with pytest.raises(DatasetError, match="looks like voc"):
-        formats.choose(voc({"a": [BOX]}), "coco")
+        registry.resolve_reader(voc({"a": [BOX]}), "coco")
     with pytest.raises(DatasetError, match="'tfds' is unknown"):
-        formats.choose(voc({"a": [BOX]}), "tfds")
+        registry.resolve_reader(voc({"a": [BOX]}), "tfds")
 
 
 def test_a_folder_whose_name_is_no_utf8(tmp_path):
@@ -53,7 +53,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     with pytest.raises(DatasetError, match="no UTF-8") as caught:
-        formats.choose(folder)
+        registry.resolve_reader(folder)
     str(caught.value).encode()
 
 
@@ -71,14 +71,14 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
 @pytest.mark.parametrize("installed", [False, True])
 def test_what_is_most_likely_amiss(tmp_path, monkeypatch, files, hint, installed):
     """A folder too high, names of classes or columns that are missing, an archive: the remedy says which."""
-    monkeypatch.setattr(foreign, "is_installed", lambda: installed)
-    monkeypatch.setattr(foreign, "recognise", lambda source: ())
+    monkeypatch.setattr(datumaro, "is_installed", lambda: installed)
+    monkeypatch.setattr(datumaro, "recognise", lambda source: ())
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
     if "download/a.xml" in files:
-        files_of_voc = formats.READERS["voc"]
+        files_of_voc = registry.READERS["voc"]
         monkeypatch.setattr(files_of_voc, "recognise", lambda source: "XML" * (source.name == "download"))
     with pytest.raises(DatasetError, match="no known format") as caught:
-        formats.choose(tmp_path)
+        registry.resolve_reader(tmp_path)
     assert hint in caught.value.remedy

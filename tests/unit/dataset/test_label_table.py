@@ -1,16 +1,17 @@
 """Reading labelImg's CSV."""
 
-from app.dataset import faults, formats
-from app.dataset import label_table as reader
-from app.dataset.annotation import Picture
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
+from app.dataset.formats import csv_boxes as reader
+from app.dataset.formats import registry
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 
 
 def read(source, split=""):
     items = list(reader.read(source, split))
-    return tuple([item for item in items if isinstance(item, kind)] for kind in (Picture, Fault))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Fault))
 
 
 def test_rows_are_gathered_by_picture(tmp_path, picture):
@@ -19,7 +20,9 @@ def test_rows_are_gathered_by_picture(tmp_path, picture):
     (tmp_path / "labels.csv").write_text(
         '\ufeffclass,filename,xmin,ymin,xmax,ymax\ndog,"a, b.jpg",1,2,30,40\n"big, cat","a, b.jpg",5.5,6,7,8\n'
     )
-    assert formats.choose(tmp_path)[0].NAME == formats.choose(tmp_path / "labels.csv")[0].NAME == "csv"
+    assert (
+        registry.resolve_reader(tmp_path)[0].NAME == registry.resolve_reader(tmp_path / "labels.csv")[0].NAME == "csv"
+    )
     pictures, found = read(tmp_path)
     assert [(b.label, b.xmin, b.ymax) for b in pictures[0].boxes] == [("dog", 1, 40), ("big, cat", 5.5, 8)]
     assert [f.kind for f in found] == [faults.SIZE_MISSING]

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 
 from app.dataset import faults, masks, records
-from app.dataset.prepare import prepare
+from app.dataset.preparation import prepare
 
 PERSON = [{"id": 1, "name": "person"}]
 SQUARE = [10, 6, 30, 6, 30, 26, 10, 26]

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.dataset import faults, formats, records
-from app.dataset import pet as reader
-from app.dataset.annotation import Category, Picture
+from app.dataset import faults, records
+from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
-from app.dataset.prepare import prepare
+from app.dataset.formats import pet as reader
+from app.dataset.formats import registry
+from app.dataset.preparation import prepare
 
 STEMS = ("Abyssinian_1", "Abyssinian_2", "great_pyrenees_3", "Abyssinian_4", "great_pyrenees_5")
 
@@ -36,11 +37,11 @@ def pets(tmp_path, picture, voc_xml):
 
 def test_the_class_is_the_breed(pets):
     """The name's beginning, not the XML's cat or dog; ids in the order of list.txt; heads are the boxes."""
-    assert formats.choose(pets)[0] is reader
+    assert registry.resolve_reader(pets)[0] is reader
     assert reader.splits(pets) == ("trainval",)
     items = list(reader.read(pets, "trainval"))
     assert [item.name for item in items if isinstance(item, Category)] == ["great_pyrenees", "Abyssinian"]
-    found = {item.name: item.boxes for item in items if isinstance(item, Picture)}
+    found = {item.name: item.boxes for item in items if isinstance(item, AnnotatedImage)}
     assert {name: box.label for name, (box,) in found.items()} == {
         "images/Abyssinian_1.jpg": "Abyssinian",
         "images/Abyssinian_2.jpg": "Abyssinian",

@@ -7,14 +7,14 @@ import shutil
 
 import pytest
 
-from app import runs
 from app.dataset import card as cards
-from app.dataset import faults, pool, records
-from app.dataset import prepare as module
-from app.dataset.annotation import Picture
-from app.dataset.prepare import prepare
+from app.dataset import faults, records, shard_pool
+from app.dataset import preparation as module
+from app.dataset.annotation import AnnotatedImage
+from app.dataset.preparation import prepare
 from app.dataset.shards import Shard
 from app.errors import DatasetError
+from app.run.files import read_json
 
 DOG, CAT = ("dog", 8, 6, 40, 30), ("cat", 10, 10, 50, 40)
 ANIMALS = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]
@@ -76,7 +76,7 @@ def test_nothing_is_done_twice(animals, tmp_path, monkeypatch, caplog):
     target = tmp_path / "records"
     first = prepare(animals, target)
     with monkeypatch.context() as patched, caplog.at_level(logging.INFO):
-        patched.setattr(pool, "write", None)
+        patched.setattr(shard_pool, "write", None)
         assert prepare(animals, target) == first
         assert "up to date" in caplog.text
     assert prepare(animals, target, max_side=32).train.pictures == 8
@@ -123,7 +123,7 @@ def test_a_folder_of_other_files_is_not_replaced(animals, tmp_path):
 def test_two_processes_write_the_same_bytes_as_one(animals, tmp_path, monkeypatch):
     """The number of workers changes nothing in the records; progress ends at all pictures."""
     prepare(animals, tmp_path / "one", workers=1)
-    monkeypatch.setattr(pool, "ALONE_BELOW", 0)
+    monkeypatch.setattr(shard_pool, "ALONE_BELOW", 0)
     seen = []
     prepare(animals, tmp_path / "two", workers=2, progress=lambda done, of: seen.append((done, of)))
     assert seen[-1] == (12, 12)
@@ -133,9 +133,9 @@ def test_two_processes_write_the_same_bytes_as_one(animals, tmp_path, monkeypatc
 
 def test_interrupted_workers_stop_at_once(voc, tmp_path, monkeypatch):
     """Workers give up after the picture in hand, not at the end of a shard of thousands."""
-    monkeypatch.setattr(pool, "ALONE_BELOW", 0)
+    monkeypatch.setattr(shard_pool, "ALONE_BELOW", 0)
     path = voc({"a": [DOG]}) / "JPEGImages" / "a.jpg"
-    many = tuple(Picture(path, str(n), (), 64, 48) for n in range(6_000))
+    many = tuple(AnnotatedImage(path, str(n), (), 64, 48) for n in range(6_000))
     plan = [Shard(tmp_path / f"{n}.tfrecord", "train", many, {}, 0) for n in range(2)]
 
     def interrupted(done, of):
@@ -143,7 +143,7 @@ def test_interrupted_workers_stop_at_once(voc, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool.write(plan, 2, interrupted)
+        shard_pool.write(plan, 2, interrupted)
     sizes = [shard.path.stat().st_size for shard in plan if shard.path.exists()]
     assert 0 < sum(sizes) < len(many) * path.stat().st_size
 
@@ -327,7 +327,7 @@ def test_a_full_disk_is_one_line(animals, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device", "/models/x")
 
-    monkeypatch.setattr(pool, "write", full)
+    monkeypatch.setattr(shard_pool, "write", full)
     assert "/models/x: No space left on device" in refused(animals, tmp_path / "records")
 
 
@@ -336,7 +336,7 @@ def test_records_may_lie_in_the_set_itself(animals):
     target = animals / "records"
     first = prepare(animals, target)
     assert prepare(animals, target) == first
-    assert runs.read_json(target / "dataset.json")["state"] == first.state
+    assert read_json(target / "dataset.json")["state"] == first.state
 
 
 def test_the_cause_is_named_and_not_what_follows_from_it(animals, tmp_path):

@@ -2,17 +2,18 @@
 
 import pytest
 
-from app.dataset import faults, formats, records, splits
-from app.dataset import voc as voc_reader
-from app.dataset.annotation import Picture
+from app.dataset import faults, records, splits
+from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
-from app.dataset.prepare import prepare
+from app.dataset.formats import registry
+from app.dataset.formats import voc as voc_reader
+from app.dataset.preparation import prepare
 
 
 def test_bccd_as_a_whole(test_data):
     """364 pictures, 4888 annotated boxes of three classes, and no fault in reading."""
     items = list(voc_reader.read(test_data / "bccd"))
-    pictures = [item for item in items if isinstance(item, Picture)]
+    pictures = [item for item in items if isinstance(item, AnnotatedImage)]
     assert len(pictures) == 364
     assert sum(len(picture.boxes) for picture in pictures) == 4888
     assert {box.label for picture in pictures for box in picture.boxes} == {"RBC", "WBC", "Platelets"}
@@ -55,10 +56,10 @@ def test_wheels_yolo(test_data, tmp_path):
 def test_rbc_coco(test_data, tmp_path):
     """240 pictures and 5638 boxes in three splits; the unused category 0 is no class."""
     source = test_data / "rbc_coco"
-    reader, _ = formats.choose(source)
+    reader, _ = registry.resolve_reader(source)
     own = reader.splits(source)
     assert own == ("test", "train", "valid")
-    assert splits.choose(own, "", "", "").eval == "valid"
+    assert splits.select_splits(own, "", "", "").eval == "valid"
     first = prepare(source, tmp_path / "records")
     second = prepare(source, tmp_path / "records", eval_split="test")
     assert first.classes == second.classes == ("rbc", "wbc")

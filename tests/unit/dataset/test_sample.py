@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.dataset import formats, sample
-from app.dataset.prepare import prepare
+from app.dataset import sample
+from app.dataset.formats import registry
+from app.dataset.preparation import prepare
 from app.errors import DatasetError
 
 
@@ -27,7 +28,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 def test_it_prepares_without_a_fault(tmp_path):
     """Its own reader finds the splits, all four classes and nothing to mend."""
     sample.write(tmp_path / "sample", pictures=40, seed=0, eval_fraction=0.25)
-    assert formats.choose(tmp_path / "sample")[0].NAME == "coco"
+    assert registry.resolve_reader(tmp_path / "sample")[0].NAME == "coco"
     card = prepare(tmp_path / "sample", tmp_path / "records")
     assert card.classes == sample.CLASSES
     assert (card.train.pictures, card.eval.pictures) == (30, 10)

@@ -23,7 +23,7 @@ from app.errors import DatasetError
 )
 def test_own_splits_win_and_named_ones_before_them(own, named, chosen):
     """The set's own splits are used, named ones first, evaluation on val before test."""
-    choice = splits.choose(own, *named, "here")
+    choice = splits.select_splits(own, *named, "here")
     assert (choice.train, choice.eval) == chosen
 
 
@@ -40,7 +40,7 @@ def test_own_splits_win_and_named_ones_before_them(own, named, chosen):
 def test_wrong_names_are_refused_with_those_there_are(own, named, said):
     """The error lists the set's splits and the flag."""
     with pytest.raises(DatasetError, match=said):
-        splits.choose(own, *named, "here")
+        splits.select_splits(own, *named, "here")
 
 
 CLASSES = st.sets(st.sampled_from("abcd"), max_size=1)

@@ -92,7 +92,7 @@ def test_truncated_pictures_are_found(tmp_path, picture, name, kept):
     path = picture(tmp_path / name, size=(320, 240), **({"progressive": True} if "prog" in name else {}))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    with pytest.raises(image.UnusablePicture) as caught:
+    with pytest.raises(image.UnusableImage) as caught:
         image.store(path, name)
     assert (caught.value.fault.kind, caught.value.fault.file) == (faults.PICTURE_UNREADABLE, name)
 
@@ -101,9 +101,9 @@ def test_truncated_pictures_are_found(tmp_path, picture, name, kept):
 def test_other_bytes_are_found(tmp_path, data):
     """What is no picture is a fault, not a crash."""
     (tmp_path / "a.jpg").write_bytes(data)
-    with pytest.raises(image.UnusablePicture):
+    with pytest.raises(image.UnusableImage):
         image.store(tmp_path / "a.jpg", "a.jpg")
-    with pytest.raises(image.UnusablePicture) as caught:
+    with pytest.raises(image.UnusableImage) as caught:
         image.store(tmp_path / "none.jpg", "none.jpg")
     assert caught.value.fault.kind == faults.PICTURE_MISSING
 
@@ -112,7 +112,7 @@ def test_decompression_bombs_are_refused(tmp_path, monkeypatch, picture):
     """A picture of absurdly many pixels is refused from its header."""
     path = picture(tmp_path / "a.png", size=(100, 100))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
-    with pytest.raises(image.UnusablePicture) as caught:
+    with pytest.raises(image.UnusableImage) as caught:
         image.store(path, "a.png")
     assert caught.value.fault.kind == faults.PICTURE_TOO_LARGE
 
@@ -125,7 +125,7 @@ def test_pixels_are_those_that_viewers_show(tmp_path, picture, orientation):
     turned = np.rot90(raw, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
     assert np.array_equal(image.pixels(path, "a.jpg"), turned)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(image.UnusablePicture):
+    with pytest.raises(image.UnusableImage):
         image.pixels(path, "a.jpg")
 
 
@@ -133,11 +133,11 @@ def test_pixels_are_those_that_viewers_show(tmp_path, picture, orientation):
 def test_a_glance_shows_the_picture_in_small(tmp_path, picture, options):
     """The miniature is the picture as viewers show it, in grey; size and orientation are the file's."""
     path = picture(tmp_path / "a.jpg", **{"size": (320, 240), **options})
-    seen = image.glance(path, "a.jpg")
+    seen = image.probe(path, "a.jpg")
     assert (seen.raw, seen.orientation) == (options.get("size", (320, 240)), options.get("orientation", 1))
     shown = Image.fromarray(image.pixels(path, "a.jpg")).convert("L").resize(image.MINIATURE, Image.Resampling.BOX)
     assert np.abs(np.asarray(shown, float) - seen.miniature).mean() < 6
-    assert image.glance(path.read_bytes(), "a.jpg").digest == seen.digest
+    assert image.probe(path.read_bytes(), "a.jpg").digest == seen.digest
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(image.UnusablePicture):
-        image.glance(path, "a.jpg")
+    with pytest.raises(image.UnusableImage):
+        image.probe(path, "a.jpg")

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.dataset import faults, image, subject, twins
+from app.dataset import faults, image
 from app.dataset.annotation import Box
-from app.dataset.census import Census, imbalance
-from app.dataset.prepare import prepare
-from app.dataset.sheet import CELL, PICTURES, Sample, cell, compose
-from app.dataset.subject import Look
-from app.dataset.twins import Twins
+from app.dataset.preparation import prepare
 from app.errors import DatasetError
+from app.inspection import dataset_view, duplicates
+from app.inspection.contact_sheet import CELL, PICTURES, SheetSample, cell, compose
+from app.inspection.dataset_view import ImageSummary
+from app.inspection.duplicates import DuplicateFinder
+from app.inspection.statistics import DatasetStatistics, imbalance
 
 DOG, CAT = ("dog", 8, 6, 40, 30), ("cat", 10, 10, 50, 40)
 ARGUMENTS = {"format": "auto", "train_split": "", "eval_split": "", "eval_fraction": 0.25, "seed": 0}
@@ -21,7 +22,7 @@ ARGUMENTS = {"format": "auto", "train_split": "", "eval_split": "", "eval_fracti
 
 def looked_at(source, **changes):
     """The subject, and its looks by name."""
-    made = subject.of_set(source, **{**ARGUMENTS, **changes})
+    made = dataset_view.of_set(source, **{**ARGUMENTS, **changes})
     return made, {look.name.split("/")[-1]: look for look in made.looks(lambda: None)}
 
 
@@ -35,10 +36,10 @@ def test_every_split_of_the_set_is_looked_at(voc):
     source = voc({name: [DOG] for name in names}, {"train": ["a"], "val": ["b"], "trainval": ["a", "b"], "test": ["c"]})
     made, looks = looked_at(source)
     assert made.roles == {
-        "train": "trained on", "val": "evaluated on", "test": "", "trainval": "", subject.NO_SPLIT: ""
+        "train": "trained on", "val": "evaluated on", "test": "", "trainval": "", dataset_view.NO_SPLIT: ""
     }  # fmt: skip
     assert {name: set(look.splits) for name, look in looks.items()} == {
-        "a.jpg": {"train", "trainval"}, "b.jpg": {"val", "trainval"}, "c.jpg": {"test"}, "d.jpg": {subject.NO_SPLIT}
+        "a.jpg": {"train", "trainval"}, "b.jpg": {"val", "trainval"}, "c.jpg": {"test"}, "d.jpg": {dataset_view.NO_SPLIT}
     }  # fmt: skip
     assert kinds(made) == {}
 
@@ -48,7 +49,9 @@ def test_a_set_without_splits_is_parted_as_prepare_parts_it(voc, tmp_path):
     source = voc({f"p{n}": [DOG] if n % 2 else [CAT] for n in range(8)})
     prepared = prepare(source, tmp_path / "records", eval_fraction=0.25)
     made, looks = looked_at(source)
-    again = {look.name.split("/")[-1]: look for look in subject.of_records(tmp_path / "records", prepared).looks(int)}
+    again = {
+        look.name.split("/")[-1]: look for look in dataset_view.of_records(tmp_path / "records", prepared).looks(int)
+    }
     assert {name: look.splits for name, look in looks.items()} == {name: look.splits for name, look in again.items()}
     assert made.roles["train"].startswith("trained on: 0.75")
     for name, look in looks.items():
@@ -100,15 +103,15 @@ def test_a_set_without_pictures_is_refused(voc):
         looked_at(source)
 
 
-def look(name, labels=("dog",), splits=("train",), seed=0, side=0.5) -> Look:
+def look(name, labels=("dog",), splits=("train",), seed=0, side=0.5) -> ImageSummary:
     pixels = np.random.default_rng(seed).integers(0, 256, image.MINIATURE[::-1], np.uint8)
     boxes = tuple(Box(label, 0.1, 0.1, 0.1 + side, 0.1 + side) for label in labels)
-    return Look(name, splits, 480, 640, boxes, name.encode(), pixels)
+    return ImageSummary(name, splits, 480, 640, boxes, name.encode(), pixels)
 
 
 def test_the_census_counts_the_whole_and_each_split():
     """A picture of two splits counts in both, once in the whole."""
-    counts = Census(("dog", "cat"))
+    counts = DatasetStatistics(("dog", "cat"))
     for one in (look("a", ["dog", "dog"], ("train", "all")), look("b", ["cat"], ("val", "all")), look("c", [])):
         counts.add(one)
     assert counts.total == 3 and counts.pictures == {"train": 2, "val": 1, "all": 2}
@@ -156,7 +159,7 @@ def scene(seed):
 
 def test_copies_across_splits_are_found(tmp_path):
     """Byte for byte, saved again as PNG, smaller, brighter: each is a leak; strangers and a mirror image are not."""
-    pairs = Twins()
+    pairs = DuplicateFinder()
     one = scene(0)
     write(tmp_path / "one.jpg", one, quality=95)
     shutil.copy(tmp_path / "one.jpg", tmp_path / "copy.jpg")
@@ -167,9 +170,9 @@ def test_copies_across_splits_are_found(tmp_path):
     for seed in range(1, 41):
         write(tmp_path / f"stranger{seed}.jpg", scene(seed))
     for path in sorted(tmp_path.iterdir()):
-        seen = image.glance(path, path.name)
+        seen = image.probe(path, path.name)
         split = "train" if path.name == "one.jpg" else "val"
-        pairs.add(Look(path.name, (split, "all"), 240, 320, (), seen.digest, seen.miniature))
+        pairs.add(ImageSummary(path.name, (split, "all"), 240, 320, (), seen.digest, seen.miniature))
     found = pairs.find()
     leaks = {frozenset((twin.a, twin.b)) for twin in found if twin.leak}
     others = ("copy.jpg", "saved.png", "smaller.jpg", "brighter.jpg")
@@ -180,10 +183,10 @@ def test_copies_across_splits_are_found(tmp_path):
 
 def test_copies_within_a_split_are_no_leak():
     """They are named all the same; three files of the same bytes are two pairs, not three."""
-    pairs = Twins()
+    pairs = DuplicateFinder()
     for name in ("a", "b", "c"):
         one = look(name)
-        pairs.add(Look(name, one.splits, 480, 640, (), b"same", one.miniature))
+        pairs.add(ImageSummary(name, one.splits, 480, 640, (), b"same", one.miniature))
     assert [(twin.a, twin.b, twin.leak, twin.identical) for twin in pairs.find()][:2] == [
         ("a", "b", False, True), ("a", "c", False, True)
     ]  # fmt: skip
@@ -192,21 +195,21 @@ def test_copies_within_a_split_are_no_leak():
 
 def test_blank_pictures_are_not_called_alike():
     """Pictures without features have the same hash by chance; only their bytes can tell."""
-    pairs = Twins()
+    pairs = DuplicateFinder()
     for number in range(5):
         blank = np.full(image.MINIATURE[::-1], 40 * number, np.uint8)
-        pairs.add(Look(f"{number}", ("train",), 48, 64, (), bytes([number]), blank))
+        pairs.add(ImageSummary(f"{number}", ("train",), 48, 64, (), bytes([number]), blank))
     assert pairs.find() == []
-    assert Twins().find() == []
+    assert DuplicateFinder().find() == []
 
 
 def test_a_film_s_pairs_are_bounded(monkeypatch):
     """A thousand pictures that are all alike would be half a million pairs."""
-    monkeypatch.setattr(twins, "PAIRS_MAX", 10)
-    pairs = Twins()
+    monkeypatch.setattr(duplicates, "PAIRS_MAX", 10)
+    pairs = DuplicateFinder()
     for number in range(40):
         one = look(str(number))
-        pairs.add(Look(one.name, one.splits, 480, 640, (), bytes([number]), one.miniature))
+        pairs.add(ImageSummary(one.name, one.splits, 480, 640, (), bytes([number]), one.miniature))
     assert len(pairs.find()) == 10
 
 
@@ -217,7 +220,7 @@ def test_the_sheet_shows_every_class():
     looks[801] = look("p801", ["unicorn"])
 
     def chosen(seed, some):
-        sample = Sample(seed)
+        sample = SheetSample(seed)
         for one in some:
             sample.add(one)
         assert len(sample.looks) < 100

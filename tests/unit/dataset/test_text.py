@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.dataset import formats, text
-from app.dataset.prepare import prepare
+from app import text_files
+from app.dataset.formats import registry
+from app.dataset.preparation import prepare
 
 WORDS = "filename,class\ngrün weiß.jpg,Größe\n"
 
@@ -11,13 +12,13 @@ WORDS = "filename,class\ngrün weiß.jpg,Größe\n"
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_encodings(encoding):
     """UTF-8, UTF-16 with and without a mark, and Windows' Western code page."""
-    assert text.decode(WORDS.encode(encoding)) == WORDS
+    assert text_files.decode(WORDS.encode(encoding)) == WORDS
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff\xfe\0", b"a\0b", bytes(range(256))])
 def test_any_bytes(data):
     """Nothing fails."""
-    assert isinstance(text.decode(data), str)
+    assert isinstance(text_files.decode(data), str)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
@@ -48,7 +49,7 @@ def test_yolo_and_coco(tmp_path, picture, coco, encoding):
     file = coco(tmp_path / "coco" / "all.json", sizes, boxes, [{"id": 1, "name": "große Katze"}])
     file.write_bytes(file.read_text().encode(encoding))
     for kind in ("yolo", "coco"):
-        reader, _ = formats.choose(tmp_path / kind)
+        reader, _ = registry.resolve_reader(tmp_path / kind)
         assert kind == reader.NAME
         card = prepare(tmp_path / kind, tmp_path / f"{kind}-records")
         assert (card.classes, card.train.boxes + card.eval.boxes) == (("große Katze",), 2)

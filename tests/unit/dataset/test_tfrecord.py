@@ -3,9 +3,10 @@
 import pytest
 
 from app.dataset import card as cards
-from app.dataset import example, faults, formats, records
-from app.dataset import tfrecord as reader
-from app.dataset.prepare import prepare
+from app.dataset import example, faults, records
+from app.dataset.formats import registry
+from app.dataset.formats import tfrecord as reader
+from app.dataset.preparation import prepare
 from app.errors import DatasetError
 
 BOX = {"xmin": 0.25, "ymin": 0.25, "xmax": 0.5, "ymax": 0.75}
@@ -55,7 +56,7 @@ def test_records_of_upstreams_tools(tmp_path, row):
     write(source / "pets_train.record-00001-of-00002", row("c.jpg", [("", 2)], seed=2))
     write(source / "pets_val.record-00000-of-00001", row("a.jpg", seed=3))
     (source / "pets_label_map.pbtxt").write_text(LABEL_MAP)
-    found, reason = formats.choose(source)
+    found, reason = registry.resolve_reader(source)
     assert found is reader and "3 record files" in reason and "pets_label_map.pbtxt" in reason
     card = prepare(source, tmp_path / "records")
     assert card.classes == ("dog", "big cat", "yak")

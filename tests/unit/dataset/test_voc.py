@@ -3,16 +3,16 @@
 import pytest
 
 from app.dataset import faults
-from app.dataset import voc as reader
-from app.dataset.annotation import Picture
+from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
+from app.dataset.formats import voc as reader
 
 DOG = ("dog", 8, 6, 40, 30)
 
 
 def read(source, split=""):
     items = list(reader.read(source, split))
-    pictures = {item.name: item for item in items if isinstance(item, Picture)}
+    pictures = {item.name: item for item in items if isinstance(item, AnnotatedImage)}
     return pictures, [item for item in items if isinstance(item, Fault)]
 
 

@@ -3,15 +3,15 @@
 import pytest
 
 from app.dataset import faults
-from app.dataset import yolo as reader
-from app.dataset.annotation import Category, Picture
+from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
+from app.dataset.formats import yolo as reader
 from app.errors import DatasetError
 
 
 def read(source, split=""):
     items = list(reader.read(source, split))
-    return tuple([item for item in items if isinstance(item, kind)] for kind in (Picture, Category, Fault))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Category, Fault))
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from app import provenance, runs
+from app.run import provenance
+from app.run.directory import Run
+from app.run.files import write_json, write_text
 from app.settings import Settings
 
 MAP = "DetectionBoxes_Precision/mAP"
@@ -27,9 +29,9 @@ def write(
     size: tuple[int, int] = (120, 90),
     fingerprint: str = "ba86d00f",
     **settings: Any,
-) -> runs.Run:
+) -> Run:
     """The run at `root`: a row of metrics every 10 steps, an evaluation every 50, pictures, card, provenance."""
-    lot, run = random.Random(seed), runs.Run(root)
+    lot, run = random.Random(seed), Run(root)
     root.mkdir(parents=True)
     write_lines(run.metrics, [row(lot, step, steps) for step in range(10, steps + 1, 10)])
     evaluations = [evaluate(lot, step, classes) for step in range(50, steps + 1, 50)]
@@ -40,14 +42,14 @@ def write(
         if not best or evaluation["metrics"][MAP] > best["value"]:
             best = {"step": step, "metric": MAP, "direction": "higher", "value": evaluation["metrics"][MAP]}
             best |= {"checkpoint": f"ckpt-{step}", "metrics": evaluation["metrics"], "details": evaluation["details"]}
-    runs.write_json(run.best_card, best)
-    runs.write_json(run.done, {"step": steps, "of": steps, "reason": "completed", "time": STARTED + steps})
+    write_json(run.best_card, best)
+    write_json(run.done, {"step": steps, "of": steps, "reason": "completed", "time": STARTED + steps})
     draw(run, lot, pictures, size)
-    runs.write_json(run.dataset_card, card(lot, classes, fingerprint))
+    write_json(run.dataset_card, card(lot, classes, fingerprint))
     given = Settings(run=root.name, models_dir=root.parent, **settings)
-    runs.write_json(run.provenance, provenance.collect(given, {"patches": [{}, {}]}, fingerprint))
-    runs.write_text(run.pipeline_config, f'train_config {{\n  batch_size: {seed}\n}}\n# "{root}"\n')
-    runs.write_text(run.pipeline_diff, f"--- preset\n+++ pipeline.config\n-  batch_size: 8\n+  batch_size: {seed}\n")
+    write_json(run.provenance, provenance.collect(given, {"patches": [{}, {}]}, fingerprint))
+    write_text(run.pipeline_config, f'train_config {{\n  batch_size: {seed}\n}}\n# "{root}"\n')
+    write_text(run.pipeline_diff, f"--- preset\n+++ pipeline.config\n-  batch_size: 8\n+  batch_size: {seed}\n")
     return run
 
 
@@ -114,7 +116,7 @@ def figures(lot: random.Random, name: str) -> dict[str, Any]:
     }
 
 
-def draw(run: runs.Run, lot: random.Random, count: int, size: tuple[int, int]) -> None:
+def draw(run: Run, lot: random.Random, count: int, size: tuple[int, int]) -> None:
     """The same picture of noise, which no encoder makes small, under several names, with their index."""
     run.detections.mkdir(parents=True)
     index, noise = [], io.BytesIO()
@@ -124,7 +126,7 @@ def draw(run: runs.Run, lot: random.Random, count: int, size: tuple[int, int]) -
         (run.detections / file).write_bytes(noise.getvalue())
         index.append({"file": file, "picture": f"photo-{at}", "kind": kind})
         index[-1] |= {"missed": lot.randint(10, 99), "invented": lot.randint(10, 99)}
-    runs.write_json(run.detections_index, index)
+    write_json(run.detections_index, index)
 
 
 def card(lot: random.Random, classes: Sequence[str], fingerprint: str) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from types import SimpleNamespace
 
 from scenes import CLASSES, scene
 
-from app import runs
-from app.evaluation import coco, details, figures, selection, watch
-from app.jobs.evaluating import Service
+from app.evaluation import checkpoint_queue, coco, details, figures, selection
+from app.jobs.evaluate import Service
+from app.run.directory import Run
+from app.run.evaluations import evaluated_steps
+from app.run.files import write_json, write_text
 from app.settings import Settings
 from app.training import retention
 
@@ -39,10 +41,10 @@ class Model:
 
 
 def evaluate(run):
-    selection.mend(run)
+    selection.restore_best(run)
     service = Service(run, Settings())
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
-    for prefix in watch.checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
         service.evaluate(prefix)
 
 
@@ -58,9 +60,9 @@ def start(run):
 def save(run, step):
     """Data, then index, each by a rename; then what retention lets go of."""
     for end, text in (("data-00000-of-00001", str(step)), ("index", "")):
-        runs.write_text(run.root / f"ckpt-{step}.{end}", text)
+        write_text(run.root / f"ckpt-{step}.{end}", text)
     steps = run.checkpoint_steps()
-    verdict = retention.judge(steps, runs.evaluated_steps(run), max_to_keep=2, backlog_max=len(steps))
+    verdict = retention.plan_retention(steps, evaluated_steps(run), max_to_keep=2, backlog_max=len(steps))
     for gone in verdict.delete:
         for end in ("index", "data-00000-of-00001"):
             (run.root / f"ckpt-{gone}.{end}").unlink()
@@ -88,10 +90,10 @@ def main(run, checkpoints, kills):
             raise SystemExit("it had ended before it was killed")
     for number in range(saved, checkpoints):
         save(run, 10 * (number + 1))
-    runs.write_json(run.done, {"step": 10 * checkpoints, "reason": "completed"})
+    write_json(run.done, {"step": 10 * checkpoints, "reason": "completed"})
     if os.waitpid(start(run), 0)[1]:
         raise SystemExit("the last evaluator failed")
 
 
 if __name__ == "__main__":
-    main(runs.Run(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))
+    main(Run(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))

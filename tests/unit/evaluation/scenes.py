@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from app.evaluation.matching import Picture
+from app.evaluation.matching import EvaluatedImage
 
 CLASSES = {1: "cat", 2: "dog", 3: "cow", 4: "never there"}
 
 
-def picture(truth=(), found=(), *, crowd=(), name="p", key=0) -> Picture:
+def picture(truth=(), found=(), *, crowd=(), name="p", key=0) -> EvaluatedImage:
     """`truth`: `(class, (ymin, xmin, ymax, xmax))`; `found`: `(class, box, score)`; `crowd`: indices in `truth`."""
-    return Picture(
+    return EvaluatedImage(
         name=name,
         key=key,
         truth_boxes=np.array([box for _, box in truth], np.float32).reshape(-1, 4),
@@ -21,13 +21,13 @@ def picture(truth=(), found=(), *, crowd=(), name="p", key=0) -> Picture:
     )
 
 
-def scene(seed: int, pictures: int = 40) -> list[Picture]:
+def scene(seed: int, pictures: int = 40) -> list[EvaluatedImage]:
     """Pictures with crowds, empty ones, equal scores, wrong classes, and more boxes than COCO counts."""
     rng = np.random.default_rng(seed)
     return [_crowded(rng, number) for number in range(pictures)]
 
 
-def _crowded(rng: np.random.Generator, number: int) -> Picture:
+def _crowded(rng: np.random.Generator, number: int) -> EvaluatedImage:
     many = int(rng.integers(0, 12))
     corners, sizes = rng.uniform(0, 400, (many, 2)), rng.uniform(4, 160, (many, 2))
     truth = np.concatenate([corners, corners + sizes], axis=1).astype(np.float32)
@@ -41,7 +41,7 @@ def _crowded(rng: np.random.Generator, number: int) -> Picture:
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
     guesses = np.where(rng.random(shown) < 0.8, guesses, rng.integers(1, 4, shown))
     scores = np.sort(np.round(rng.random(shown), 2))[::-1]
-    return Picture(
+    return EvaluatedImage(
         f"p{number:03}", int(rng.integers(1 << 31)), truth, classes, rng.random(many) < 0.1,
         boxes.astype(np.float32), scores.astype(np.float32), guesses,
     )  # fmt: skip

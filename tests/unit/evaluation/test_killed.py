@@ -5,14 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app import runs
+from app.run.directory import Run
+from app.run.files import read_json, read_lines
 
 HERE = Path(__file__).parent
 
 
 def test_killed_twenty_times_every_checkpoint_is_there_once(tmp_path):
     """30 checkpoints: each step has one whole line, the best is the best, and nothing half-done is left."""
-    run = runs.Run(tmp_path / "run")
+    run = Run(tmp_path / "run")
     run.root.mkdir()
     for path in (run.pipeline_config, run.label_map):
         path.touch()
@@ -22,11 +23,11 @@ def test_killed_twenty_times_every_checkpoint_is_there_once(tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
 
     lines = run.evaluations.read_text(encoding="utf-8").splitlines()
-    rows = runs.read_lines(run.evaluations)
+    rows = read_lines(run.evaluations)
     assert [row["step"] for row in rows] == list(range(10, 301, 10))
     assert all(row["pictures"] == 3 and len(row["details"]["classes"]) == 4 for row in rows)
     assert len(lines) >= len(rows)
-    best = runs.read_json(run.best_card)
+    best = read_json(run.best_card)
     assert best["step"] == 150
     assert (run.best / f"{best['checkpoint']}.data-00000-of-00001").read_text() == "150"
     assert [path.name for path in run.root.iterdir() if path.name.startswith(".")] == []

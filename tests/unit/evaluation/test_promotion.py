@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from app import runs
 from app.errors import GateError
-from app.evaluation.promotion import CARD, Shelf, judge
+from app.evaluation.promotion import CARD, ModelVersions, decide
 from app.evaluation.selection import Rule
+from app.run.files import write_json
 
 MAP, LOSS = Rule(metric="DetectionBoxes_Precision/mAP"), Rule(metric="Loss/total_loss")
 
@@ -40,7 +40,7 @@ def card(value, rule=MAP):
 def test_what_passes(value, threshold, serving, by_hand, passes, words):
     """At the threshold and better than what serves; by hand anything, but for a threshold that is given."""
     version = None if serving is None else 4
-    verdict = judge(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
+    verdict = decide(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
     assert verdict.passes == passes
     assert words in verdict.reason and bool(words) == bool(verdict.reason)
 
@@ -48,21 +48,21 @@ def test_what_passes(value, threshold, serving, by_hand, passes, words):
 @pytest.mark.parametrize(("value", "passes"), [(0.4, True), (0.5, True), (0.6, False)])
 def test_a_loss_passes_below(value, passes):
     """Lower is better: at or below the threshold, and below what serves."""
-    assert judge(value, LOSS, 0.5, None, {}, by_hand=False).passes == passes
-    assert judge(value, LOSS, 1.0, 4, card(0.45, LOSS), by_hand=False).passes == (value < 0.45)
+    assert decide(value, LOSS, 0.5, None, {}, by_hand=False).passes == passes
+    assert decide(value, LOSS, 1.0, 4, card(0.45, LOSS), by_hand=False).passes == (value < 0.45)
     upwards = Rule(metric="Loss/total_loss", direction="higher")
-    assert not judge(0.9, upwards, 0.5, 4, {**card(0.1, LOSS), "direction": "lower"}, by_hand=False).passes
+    assert not decide(0.9, upwards, 0.5, 4, {**card(0.1, LOSS), "direction": "lower"}, by_hand=False).passes
 
 
 @pytest.fixture
 def shelf(tmp_path):
     """Versions 1 and 2, and names that Serving takes for none."""
-    shelf = Shelf(tmp_path / "serving" / "wheels")
+    shelf = ModelVersions(tmp_path / "serving" / "wheels")
     for name in ("1", "2", ".3.x7a2", "tmp", "²", "1_0", "-5"):
         (shelf.folder / name).mkdir(parents=True)
     (shelf.folder / "9").write_text("a file")
     for version in (1, 2):
-        runs.write_json(shelf.path(version) / CARD, {"run": "wheels", "step": version * 10, "value": version / 10})
+        write_json(shelf.path(version) / CARD, {"run": "wheels", "step": version * 10, "value": version / 10})
         shelf.note("promoted", version, run="wheels", step=version * 10, value=version / 10)
     return shelf
 
@@ -71,7 +71,7 @@ def test_the_highest_number_serves(shelf):
     """As TensorFlow Serving sees the folder."""
     assert (shelf.versions, shelf.current, shelf.next()) == ([1, 2], 2, 3)
     assert shelf.card(2)["step"] == 20
-    assert Shelf(shelf.folder / "none").current is None and Shelf(shelf.folder / "none").next() == 1
+    assert ModelVersions(shelf.folder / "none").current is None and ModelVersions(shelf.folder / "none").next() == 1
 
 
 def test_going_back(shelf):
@@ -83,7 +83,7 @@ def test_going_back(shelf):
         shelf.withdraw()
     assert shelf.versions == [1]
     with pytest.raises(GateError, match="nothing was promoted"):
-        Shelf(shelf.folder / "none").withdraw()
+        ModelVersions(shelf.folder / "none").withdraw()
 
 
 def test_numbers_are_never_given_twice(shelf):

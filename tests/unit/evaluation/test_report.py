@@ -7,9 +7,10 @@ import example_run
 import pytest
 from example_run import MAP
 
-from app import runs
-from app.evaluation import report, report_comparison, report_cost, report_page
-from app.evaluation.tolerance import mapping
+from app.report import comparison, cost, page, run_report
+from app.run.directory import Run, serving_dir
+from app.run.files import append_line, read_json, read_lines, write_json
+from app.run.lenient_json import mapping
 
 SPOILT = 15
 
@@ -21,12 +22,12 @@ def run(tmp_path):
 
 def test_the_figures_are_those_of_the_files(run):
     """Curves, best, details and settings, each equal to what a service wrote."""
-    found = report.read(run)
-    rows, evaluations = runs.read_lines(run.metrics), runs.read_lines(run.evaluations)
+    found = run_report.read(run)
+    rows, evaluations = read_lines(run.metrics), read_lines(run.evaluations)
     assert found.losses["total"] == tuple((row["step"], row["loss"]) for row in rows)
     assert found.learning_rate == tuple((row["step"], row["learning_rate"]) for row in rows)
     assert found.scores[MAP] == tuple((row["step"], row["metrics"][MAP]) for row in evaluations)
-    best = runs.read_json(run.best_card)
+    best = read_json(run.best_card)
     assert (found.best.step, found.best.value) == (best["step"], best["value"])
     assert [row.ap for row in found.details.classes] == [row["ap"] for row in best["details"]["classes"]]
     assert found.details.step == best["step"]
@@ -36,31 +37,31 @@ def test_the_figures_are_those_of_the_files(run):
 
 def test_what_coco_could_not_measure_is_left_out(run):
     """Its -1 is no figure."""
-    assert "DetectionBoxes_Precision/mAP (small)" not in report.read(run).scores
+    assert "DetectionBoxes_Precision/mAP (small)" not in run_report.read(run).scores
 
 
 def test_settings_are_told_where_they_differ(tmp_path):
     """Those that train otherwise than the default; where a run lies, or which port shows it, is none of them."""
     run = example_run.write(tmp_path / "r", learning_rate=0.3, tensorboard_port=7007)
-    assert report.read(run).settings == {"learning_rate": (0.3, None)}
+    assert run_report.read(run).settings == {"learning_rate": (0.3, None)}
 
 
 def test_another_metric_chooses_another_best(run):
     """By the rows, in the direction asked for; `best/` still holds the one that it was told to."""
-    rows = runs.read_lines(run.evaluations)
+    rows = read_lines(run.evaluations)
     loss = "Loss/total_loss"
     lowest = min(rows, key=lambda row: row["metrics"][loss])
     highest = max(rows, key=lambda row: row["metrics"][loss])
-    assert report.read(run, metric=loss).best.step == lowest["step"]
-    assert report.read(run, metric=loss, lower=False).best.step == highest["step"]
-    assert report.read(run, metric="no such").best is None
+    assert run_report.read(run, metric=loss).best.step == lowest["step"]
+    assert run_report.read(run, metric=loss, lower=False).best.step == highest["step"]
+    assert run_report.read(run, metric="no such").best is None
 
 
 def test_the_direction_that_chose_is_remembered(run):
     """`best.json` has it, for a metric whose name does not say it."""
     example_run.rewrite(run.best_card, metric="odd", direction="lower", value=0.5)
-    assert report.read(run).metric == "odd"
-    assert report.read(run).best.value == 0.5
+    assert run_report.read(run).metric == "odd"
+    assert run_report.read(run).best.value == 0.5
 
 
 def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
@@ -68,8 +69,8 @@ def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
     lot = random.Random(5)
     again = [example_run.row(lot, step, 200) for step in (160, 170)]
     for row in again:
-        runs.append_line(run.metrics, row)
-    found = report.read(run)
+        append_line(run.metrics, row)
+    found = run_report.read(run)
     steps = [step for step, _ in found.losses["total"]]
     assert steps == [*range(10, 180, 10)]
     assert found.losses["total"][-2:] == tuple((row["step"], row["loss"]) for row in again)
@@ -78,41 +79,39 @@ def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
 def test_a_run_that_has_just_started(tmp_path):
     """Nothing is there, and nothing is made up."""
     (tmp_path / "r").mkdir()
-    found = report.read(runs.Run(tmp_path / "r"))
+    found = run_report.read(Run(tmp_path / "r"))
     assert (found.step, found.best, found.details, found.dataset, found.state) == (0, None, None, None, "not started")
-    assert "No checkpoint was evaluated yet." in report_page.write(found)
+    assert "No checkpoint was evaluated yet." in page.write(found)
 
 
 def test_a_run_of_an_older_detbox(run):
     """Rows without details, cards without metric, pictures without index: what is there is told."""
-    rows = runs.read_lines(run.evaluations)
+    rows = read_lines(run.evaluations)
     run.evaluations.write_text("".join(json.dumps({**row, "details": None}) + "\n" for row in rows))
     run.best_card.write_text(json.dumps({"step": rows[0]["step"], "checkpoint": "ckpt"}))
     run.detections_index.unlink()
-    found = report.read(run)
+    found = run_report.read(run)
     assert found.best.value == max(row["metrics"][MAP] for row in rows)
     assert found.details is None
     assert {picture.kind for picture in found.pictures} == {"first"}
-    assert "no figures by class" in report_page.write(found)
+    assert "no figures by class" in page.write(found)
 
 
 def test_a_picture_outside_the_folder_is_not_taken(run, tmp_path):
     """An index that names another file of the machine does not bring it into the page."""
     (tmp_path / "secret.jpg").write_bytes(next(run.detections.glob("*.jpg")).read_bytes())
-    runs.write_json(run.detections_index, [{"file": "../../secret.jpg", "kind": "worst"}])
-    assert report.read(run).pictures == []
+    write_json(run.detections_index, [{"file": "../../secret.jpg", "kind": "worst"}])
+    assert run_report.read(run).pictures == []
 
 
 def test_exports_and_what_serves(run):
     """By their cards, an older one's too; a version of another run is not this one's."""
-    runs.write_json(run.exports / "onnx" / "card.json", {"step": 50, "bytes": 7, "words": "scores within 1e-6"})
-    runs.write_json(run.exports / "tflite" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
-    serving = runs.serving(run.root.parent, "wheels")
+    write_json(run.exports / "onnx" / "card.json", {"step": 50, "bytes": 7, "words": "scores within 1e-6"})
+    write_json(run.exports / "tflite" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
+    serving = serving_dir(run.root.parent, "wheels")
     for version, name in ((2, run.name), (10, run.name), (11, "another")):
-        runs.write_json(
-            serving / str(version) / "card.json", {"run": name, "step": version, "metric": MAP, "value": 0.5}
-        )
-    found = report.read(run)
+        write_json(serving / str(version) / "card.json", {"run": name, "step": version, "metric": MAP, "value": 0.5})
+    found = run_report.read(run)
     assert [(item.name, item.step, item.bytes, item.words) for item in found.exports] == [
         ("onnx", 50, 7, "scores within 1e-6"),
         ("tflite", 50, None, "score 1.25e-07"),
@@ -144,13 +143,13 @@ def rows_at(*pairs: tuple[int, float]) -> list[dict]:
 )
 def test_hours_are_those_of_training(rows, seconds, pauses):
     """Without the time that the run lay still."""
-    assert report_cost.training_seconds(rows) == (seconds, pauses)
+    assert cost.training_seconds(rows) == (seconds, pauses)
 
 
 def test_bytes_are_told_by_kind(run):
     """And add up to all that is in the folder."""
     (run.root / "ckpt-50.index").write_bytes(b"x" * 777)
-    found = report_cost.bytes_by_kind(run)
+    found = cost.bytes_by_kind(run)
     assert found["checkpoints"] == 777
     assert found["pictures"] == sum(path.stat().st_size for path in run.detections.iterdir())
     assert sum(found.values()) == sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
@@ -160,8 +159,8 @@ def test_bytes_are_told_by_kind(run):
 def tame(tmp_path_factory):
     """A run without pictures, whose files are read as text."""
     run = example_run.write(tmp_path_factory.mktemp("tame") / "r", pictures=1, steps=100)
-    runs.write_json(run.exports / "f" / "card.json", {"step": 50, "parity": {"score": 0.1}, "words": ""})
-    runs.write_json(runs.serving(run.root.parent, "r") / "1" / "card.json", {"run": "r", "step": 50, "value": 0.1})
+    write_json(run.exports / "f" / "card.json", {"step": 50, "parity": {"score": 0.1}, "words": ""})
+    write_json(serving_dir(run.root.parent, "r") / "1" / "card.json", {"run": "r", "step": 50, "value": 0.1})
     return run
 
 
@@ -180,12 +179,12 @@ def spoil(lot: random.Random, value):
 @pytest.mark.parametrize("seed", range(SPOILT))
 def test_whatever_the_files_hold_there_is_a_page(tame, tmp_path, seed):
     """JSON of another shape in every file of the run, as another version or a hand may leave it."""
-    lot, run = random.Random(seed), runs.Run(tmp_path / "r")
+    lot, run = random.Random(seed), Run(tmp_path / "r")
     for path in sorted(tame.root.parent.rglob("*.json*")):
         target = tmp_path / path.relative_to(tame.root.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
         target.write_text("\n".join(json.dumps(spoil(lot, json.loads(line))) for line in lines))
-    found = report.read(run, dataset=mapping(runs.read_json(run.dataset_card)))
-    assert "</html>" in report_page.write(found)
-    assert "</html>" in report_comparison.write([found, found])
+    found = run_report.read(run, dataset=mapping(read_json(run.dataset_card)))
+    assert "</html>" in page.write(found)
+    assert "</html>" in comparison.write([found, found])

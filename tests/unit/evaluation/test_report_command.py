@@ -9,7 +9,8 @@ from pathlib import Path
 import example_run
 import pytest
 
-from app import runs
+from app.run.directory import Run
+from app.run.files import read_json
 from entrypoint.__main__ import run as detbox
 
 
@@ -23,7 +24,7 @@ def models(tmp_path):
 def test_a_run_gets_its_page(models, capsys):
     """In its folder; stdout says where, and what matters most."""
     assert detbox(["report", f"--models_dir={models}", "--run=one"]) == 0
-    best = runs.read_json(runs.Run(models / "one").best_card)
+    best = read_json(Run(models / "one").best_card)
     first, last = capsys.readouterr().out.splitlines()
     assert first == f"one: step 200, completed, mAP {best['value']:.3f} at step {best['step']}"
     assert last.startswith(f"{models}/one/report.html (")
@@ -35,7 +36,7 @@ def test_figures_for_programs(models, capsys):
     assert detbox(["report", "one", f"--models_dir={models}", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["page"] == f"{models}/one/report.html"
-    assert found["runs"][0]["best"] == runs.read_json(runs.Run(models / "one").best_card)["value"]
+    assert found["runs"][0]["best"] == read_json(Run(models / "one").best_card)["value"]
     assert found["runs"][0]["training_seconds"] == 100
 
 
@@ -81,7 +82,7 @@ def test_a_place_that_cannot_be_written(models, tmp_path, capsys):
 
 def test_the_metric_that_chose_is_not_asked_for_again(models, capsys):
     """Without --best_metric it is that of best.json; with it, that one."""
-    best = runs.Run(models / "one").best_card
+    best = Run(models / "one").best_card
     example_run.rewrite(best, metric="Loss/total_loss", direction="lower", value=1.25)
     assert detbox(["report", f"--models_dir={models}", "--run=one"]) == 0
     assert "total_loss 1.250 at step" in capsys.readouterr().out

@@ -5,8 +5,11 @@ import example_run
 import pytest
 from example_run import MAP
 
-from app import runs
-from app.evaluation import report, report_comparison, report_page
+from app.report import comparison as comparison_report
+from app.report import page as run_page
+from app.report import run_report
+from app.run.directory import comparison_page
+from app.run.files import read_json, read_lines, write_text
 
 CONTRAST = """
 (() => {
@@ -64,15 +67,15 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run):
-    runs.write_text(run.report, report_page.write(report.read(run, dataset=runs.read_json(run.dataset_card))))
+    write_text(run.report, run_page.write(run_report.read(run, dataset=read_json(run.dataset_card))))
     return run.report
 
 
 @pytest.fixture(scope="module")
 def comparison(run, tmp_path_factory):
     other = example_run.write(tmp_path_factory.mktemp("runs") / "other-run", seed=2, learning_rate=0.1)
-    path = runs.comparison(run.root.parent)
-    runs.write_text(path, report_comparison.write([report.read(run), report.read(other)]))
+    path = comparison_page(run.root.parent)
+    write_text(path, comparison_report.write([run_report.read(run), run_report.read(other)]))
     return path
 
 
@@ -96,7 +99,7 @@ def test_it_can_be_read(chromium, request, name, width, dark):
 def test_the_reader_sees_the_figures_of_the_run(chromium, page, run):
     """As rendered text, without opening anything."""
     chromium.open(page, width=1280)
-    text, best = chromium.ask("document.body.innerText"), runs.read_json(run.best_card)
+    text, best = chromium.ask("document.body.innerText"), read_json(run.best_card)
     assert f"{best['value']:.3f} at step {best['step']}" in text
     for figures in best["details"]["classes"]:
         assert figures["name"] in text
@@ -112,7 +115,7 @@ def test_curves_are_drawn_where_their_values_are(chromium, page, run):
     dots = """[...document.querySelectorAll("svg circle")]
       .map((dot) => [dot.textContent, dot.getBoundingClientRect().top]).filter(([words]) => words.startsWith("mAP:"))"""
     tops = [top for _, top in chromium.ask(dots)]
-    values = [row["metrics"][MAP] for row in runs.read_lines(run.evaluations)]
+    values = [row["metrics"][MAP] for row in read_lines(run.evaluations)]
     assert len(tops) == len(values)
     ordered = sorted(range(len(values)), key=lambda at: -values[at])
     assert sorted(range(len(tops)), key=lambda at: tops[at]) == ordered

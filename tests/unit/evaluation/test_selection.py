@@ -4,16 +4,17 @@ import math
 
 import pytest
 
-from app import runs
 from app.evaluation import selection
 from app.evaluation.selection import Rule
+from app.run.directory import Run
+from app.run.files import append_line, read_json
 
 MAP, LOSS = "DetectionBoxes_Precision/mAP", "Loss/total_loss"
 
 
 @pytest.fixture
 def run(tmp_path):
-    made = runs.Run(tmp_path)
+    made = Run(tmp_path)
     for path in (made.pipeline_config, made.label_map):
         path.write_text(path.name)
     return made
@@ -42,7 +43,7 @@ def test_the_best_by_metric_is_copied(run, metric, values, best):
     for step, value in zip((10, 20, 30), values, strict=True):
         save(run, step)
         keep(run, step, {metric: value}, Rule(metric=metric))
-    card = runs.read_json(run.best_card)
+    card = read_json(run.best_card)
     assert card["step"] == best
     assert sorted(path.name for path in run.best.iterdir()) == [
         "best.json", "checkpoint", f"ckpt-{best}.data-00000-of-00001", f"ckpt-{best}.index",
@@ -56,7 +57,7 @@ def test_another_metric_starts_anew(run):
     keep(run, 10, {MAP: 0.9, LOSS: 2.0}, Rule(metric=MAP))
     save(run, 20)
     assert keep(run, 20, {MAP: 0.1, LOSS: 1.0}, Rule(metric=LOSS))
-    assert runs.read_json(run.best_card)["step"] == 20
+    assert read_json(run.best_card)["step"] == 20
 
 
 def test_the_direction_can_be_given(run):
@@ -64,7 +65,7 @@ def test_the_direction_can_be_given(run):
     for step, value in ((10, 0.4), (20, 0.2)):
         save(run, step)
         keep(run, step, {"distance": value}, Rule(metric="distance", direction="lower"))
-    card = runs.read_json(run.best_card)
+    card = read_json(run.best_card)
     assert (card["step"], card["direction"], card["details"]) == (20, "lower", {"iou": 0.5})
 
 
@@ -90,7 +91,7 @@ def test_epochs_as_steps(epochs, batch_size, pictures, step):
 def test_the_training_loss_is_that_of_the_step(run):
     """The newest line at or before it; of a step that was trained twice, the later."""
     for step, loss in ((10, 0.9), (20, 0.8), (30, 0.7), (20, 0.6), (40, math.nan)):
-        runs.append_line(run.metrics, {"step": step, "loss": loss})
+        append_line(run.metrics, {"step": step, "loss": loss})
     assert [selection.training_loss(run, step) for step in (5, 10, 25, 30, 40)] == [None, 0.9, 0.6, 0.7, None]
 
 
@@ -109,6 +110,6 @@ def test_a_best_that_was_being_replaced_is_put_back(run, moved):
     staging.mkdir()
     run.best.rename(staging / moved)
     (run.root / ".best.half").mkdir()
-    selection.mend(run)
-    assert runs.read_json(run.best_card)["step"] == 10
+    selection.restore_best(run)
+    assert read_json(run.best_card)["step"] == 10
     assert not list(run.root.glob(".best.*"))

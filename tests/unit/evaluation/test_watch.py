@@ -2,13 +2,14 @@
 
 import pytest
 
-from app import runs
-from app.evaluation import watch
+from app.evaluation import checkpoint_queue
+from app.run.directory import Run
+from app.run.files import append_line, read_json, write_json
 
 
 @pytest.fixture
 def run(tmp_path):
-    return runs.Run(tmp_path)
+    return Run(tmp_path)
 
 
 def save(run, *steps):
@@ -17,7 +18,7 @@ def save(run, *steps):
 
 
 def evaluated(run, prefix):
-    runs.append_line(run.evaluations, {"step": step_of(prefix)})
+    append_line(run.evaluations, {"step": step_of(prefix)})
 
 
 def step_of(prefix):
@@ -28,7 +29,7 @@ def stream(run, *, once=False, sleep=None, fault=lambda prefix: None):
     def never(seconds):
         raise AssertionError("it waits")
 
-    for prefix in watch.checkpoints(run, once=once, wait_secs=1, fault=fault, sleep=sleep or never):
+    for prefix in checkpoint_queue.checkpoints(run, once=once, wait_secs=1, fault=fault, sleep=sleep or never):
         yield step_of(prefix)
         evaluated(run, prefix)
 
@@ -36,7 +37,7 @@ def stream(run, *, once=False, sleep=None, fault=lambda prefix: None):
 def test_every_checkpoint_once_oldest_first(run):
     """Checkpoints that were evaluated before are left out; the rest come in order."""
     save(run, 30, 10, 20)
-    runs.append_line(run.evaluations, {"step": 10})
+    append_line(run.evaluations, {"step": 10})
     assert list(stream(run, once=True)) == [20, 30]
 
 
@@ -46,12 +47,12 @@ def test_it_waits_and_ends_with_the_trainer(run):
     looks = []
 
     def sleep(seconds):
-        looks.append(runs.read_json(run.status("evaluator"))["reason"])
+        looks.append(read_json(run.status("evaluator"))["reason"])
         if len(looks) == 1:
             save(run, 20)
         else:
             save(run, 30)
-            runs.write_json(run.done, {"step": 30})
+            write_json(run.done, {"step": 30})
 
     assert list(stream(run, sleep=sleep)) == [10, 20, 30]
     assert looks == ["no trainer has started in this run yet"] * 2
@@ -69,14 +70,14 @@ def test_a_broken_checkpoint_is_passed_over_and_said(run, caplog):
 def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog, monkeypatch):
     """Retention may delete a checkpoint between the look and the evaluation."""
     save(run, 10, 20)
-    look = runs.Run.checkpoint_steps
+    look = Run.checkpoint_steps
 
     def look_then_delete(self):
         steps = look(self)
         run.checkpoint(10).with_name("ckpt-10.index").unlink(missing_ok=True)
         return steps
 
-    monkeypatch.setattr(runs.Run, "checkpoint_steps", look_then_delete)
+    monkeypatch.setattr(Run, "checkpoint_steps", look_then_delete)
     assert list(stream(run, once=True)) == [20]
     assert caplog.text == ""
 
@@ -84,7 +85,7 @@ def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog, monkeypatch):
 def test_what_is_evaluated_can_not_be_deleted(run):
     """The files that are yielded are there until the next ones, whatever happens to the trainer's."""
     save(run, 10)
-    for prefix in watch.checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):
         run.checkpoint(10).with_name("ckpt-10.index").unlink()
         assert prefix.with_name("ckpt-10.index").exists()
         evaluated(run, prefix)
@@ -102,18 +103,18 @@ def test_what_is_evaluated_can_not_be_deleted(run):
 )
 def test_it_says_why_it_waits(status, words):
     """The reason names the trainer's state, or that it went silent."""
-    assert words in watch.why_waiting(status, now=1001.0)
+    assert words in checkpoint_queue.why_waiting(status, now=1001.0)
 
 
 def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     """What is there is evaluated; a trainer that failed minutes ago and was not restarted is given up."""
     save(run, 10)
-    runs.write_json(run.status("trainer"), {"state": "failed", "step": 10, "of": 90, "time": 1000.0})
+    write_json(run.status("trainer"), {"state": "failed", "step": 10, "of": 90, "time": 1000.0})
     waits = []
     times = iter([1010.0, 1010.0, 2000.0])
 
     def stream_of():
-        for prefix in watch.checkpoints(
+        for prefix in checkpoint_queue.checkpoints(
             run, once=False, wait_secs=1, fault=lambda prefix: None, sleep=waits.append, clock=lambda: next(times)
         ):
             yield prefix

@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 from serving_stand_in import serving
 
-from app import runs
 from app.errors import DatasetError, SettingsError
-from app.jobs import detecting, detectors
+from app.jobs import detect as detect_job
+from app.jobs import resolve_detector
+from app.jobs.detect import said_now_and_then
+from app.run.directory import Run
+from app.run.files import write_json, write_text
 from app.settings import Settings
 
 MAP = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "/m/01" display_name: "Ampel, rot" }\n'
@@ -32,7 +35,7 @@ def detect(server, tmp_path, monkeypatch):
 
     def run(*words, **settings):
         given = {"server": server.url, "models_dir": Path("models"), **settings}
-        result = detecting.detect(Settings(input="\n".join(map(str, words)), **given))
+        result = detect_job.run(Settings(input="\n".join(map(str, words)), **given))
         return result, json.loads((Path(result.folder) / "detections.json").read_text())
 
     return run
@@ -146,11 +149,11 @@ def test_a_mounted_folder_is_filled(detect, red_picture, tmp_path, monkeypatch):
 
 def test_thresholds_are_those_of_the_run(detect, red_picture, tmp_path):
     """The F1-optimal score of the class in the run's best.json; the one that is given before that; else 0.4."""
-    run = runs.Run(tmp_path / "models/r")
-    runs.write_text(run.label_map, MAP)
+    run = Run(tmp_path / "models/r")
+    write_text(run.label_map, MAP)
     red_picture(tmp_path / "1.png")
     assert detect("1.png", run="r")[0].thresholds == {"Ampel, rot": 0.4}
-    runs.write_json(run.best_card, {"details": {"classes": [{"name": "Ampel, rot", "f1_threshold": 0.95}]}})
+    write_json(run.best_card, {"details": {"classes": [{"name": "Ampel, rot", "f1_threshold": 0.95}]}})
     result, _ = detect("1.png", run="r")
     assert (result.detections, result.thresholds, result.folder) == (0, {"Ampel, rot": 0.95}, str(run.detected))
     assert detect("1.png", run="r", score_threshold=0.0)[0].detections == 1
@@ -159,9 +162,9 @@ def test_thresholds_are_those_of_the_run(detect, red_picture, tmp_path):
 @pytest.mark.parametrize("details", [None, [], {"classes": None}, {"classes": [{"f1_threshold": 1}, 3]}])
 def test_a_card_without_thresholds(details):
     """Whatever an older evaluation left, it is no error."""
-    from app.export import companions
+    from app.detection import sidecar_files
 
-    assert companions.thresholds_of_card({"details": details}) == {}
+    assert sidecar_files.thresholds_of_card({"details": details}) == {}
 
 
 def test_detector_and_server_exclude_each_other(detect, red_picture, tmp_path):
@@ -187,21 +190,21 @@ def test_detector_and_server_exclude_each_other(detect, red_picture, tmp_path):
 def test_what_is_a_checkpoint(tmp_path, given, expected):
     """Any way to name one; an export that has a checkpoint beside its SavedModel is taken for the SavedModel."""
     for name in ("zoo/checkpoint/ckpt-0.index", "export/checkpoint/ckpt-0.index", "export/saved_model/saved_model.pb"):
-        runs.write_text(tmp_path / name, "")
+        write_text(tmp_path / name, "")
     for name in ("graph.pb", "zoo/pipeline.config"):
-        runs.write_text(tmp_path / name, "")
-    found = detectors.checkpoint_at(tmp_path / given)
+        write_text(tmp_path / name, "")
+    found = resolve_detector.checkpoint_at(tmp_path / given)
     assert (found and found.prefix) == (expected and tmp_path / expected)
 
 
 def test_a_checkpoint_that_can_not_be_used(tmp_path):
     """Several to choose from, or none of the model's shape beside it: told before TensorFlow is loaded."""
     for step in (1, 2):
-        runs.write_text(tmp_path / f"ckpt-{step}.index", "")
+        write_text(tmp_path / f"ckpt-{step}.index", "")
     with pytest.raises(SettingsError, match="there are 2 checkpoints"):
-        detectors.checkpoint_at(tmp_path)
+        resolve_detector.checkpoint_at(tmp_path)
     with pytest.raises(SettingsError, match=r"no pipeline\.config"):
-        detectors._load(tmp_path / "ckpt-1")
+        resolve_detector._load(tmp_path / "ckpt-1")
 
 
 @pytest.mark.parametrize(
@@ -217,13 +220,13 @@ def test_a_checkpoint_that_can_not_be_used(tmp_path):
 )
 def test_names_beside_a_model(tmp_path, files, expected):
     """The label map, else the card; two label maps are none, since neither is named."""
-    from app.export import companions
+    from app.detection import sidecar_files
 
     for name, text in files.items():
-        runs.write_text(tmp_path / name, text)
-    beside = companions.label_map(tmp_path / "graph.pb")
-    cards = map(companions.names_of_card, companions.cards(tmp_path / "graph.pb"))
-    assert (companions.read_label_map(beside) if beside else next(filter(None, cards), {})) == expected
+        write_text(tmp_path / name, text)
+    beside = sidecar_files.label_map(tmp_path / "graph.pb")
+    cards = map(sidecar_files.names_of_card, sidecar_files.cards(tmp_path / "graph.pb"))
+    assert (sidecar_files.read_class_names(beside) if beside else next(filter(None, cards), {})) == expected
 
 
 def test_progress_is_told_now_and_then(caplog, monkeypatch):
@@ -232,7 +235,7 @@ def test_progress_is_told_now_and_then(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("app"), "handlers", [])
     times = iter([0.0, 1.0, 20.0, 21.0, 40.0])
     with caplog.at_level(logging.INFO):
-        report = detecting.said_now_and_then(lambda: next(times))
+        report = said_now_and_then(lambda: next(times))
         for done in (1, 20, 21, 40):
             report(done, 100)
     assert caplog.messages == [

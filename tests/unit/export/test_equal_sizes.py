@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from app.export import equal_sizes
+from app.detection import batching
 
 SHAPES = {"a": (2, 3, 3), "b": (3, 2, 3)}
 
 
 def run(letters, size):
     pictures = ((number, np.zeros(SHAPES.get(letter, (9, ord(letter), 3)))) for number, letter in enumerate(letters))
-    return [(keys, {picture.shape for picture in group}) for keys, group in equal_sizes.batches(pictures, size)]
+    return [(keys, {picture.shape for picture in group}) for keys, group in batching.batches(pictures, size)]
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_few_pictures_wait():
             taken.append(number)
             yield number, np.zeros((1, number + 1, 3))
 
-    keys, _ = next(equal_sizes.batches(pictures(), 3))
-    assert keys == [0] and len(taken) == equal_sizes.WAITING_FACTOR * 3
+    keys, _ = next(batching.batches(pictures(), 3))
+    assert keys == [0] and len(taken) == batching.WAITING_FACTOR * 3

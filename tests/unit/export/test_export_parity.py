@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from app.detection.detections import Detections, best_first, of_batch
 from app.export import parity
-from app.export.detections import Detections, best_first, of_batch
 
 PICTURE = np.zeros((100, 200, 3), np.uint8)
 BOXES = np.array([[0.1, 0.1, 0.4, 0.4], [0.5, 0.5, 0.9, 0.9], [0.2, 0.6, 0.3, 0.8]], np.float32)

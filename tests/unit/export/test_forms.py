@@ -3,8 +3,8 @@
 import pytest
 
 from app.errors import SettingsError
-from app.export import forms
-from app.odapi import protos
+from app.export import formats
+from app.protos import pipeline_config
 
 SSD = """model { ssd { num_classes: 2 box_coder { faster_rcnn_box_coder {} }
   image_resizer { fixed_shape_resizer { height: 64 width: 96 } } %s } }"""
@@ -12,7 +12,7 @@ SSD = """model { ssd { num_classes: 2 box_coder { faster_rcnn_box_coder {} }
 
 def refused(model: str) -> dict[str, SettingsError]:
     """What is refused of all forms for the model in this proto text."""
-    return forms.refusals(forms.FORMS, protos.parse_pipeline(model, where="text").model)
+    return formats.refusals(formats.FORMS, pipeline_config.parse_pipeline(model, where="text").model)
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,20 @@ def refused(model: str) -> dict[str, SettingsError]:
     [
         ("onnx", ("onnx",)),
         (" tflite, image_tensor,tflite ", ("image_tensor", "tflite")),
-        ("all", forms.FORMS),
-        ("onnx,all", forms.FORMS),
+        ("all", formats.FORMS),
+        ("onnx,all", formats.FORMS),
     ],
 )
 def test_forms_are_listed_once_and_in_order(text, expected):
     """However they are written."""
-    assert forms.parse(text) == expected
+    assert formats.parse(text) == expected
 
 
 @pytest.mark.parametrize(("text", "words"), [("tflit", "did you mean tflite"), ("", "no form"), ("onnx,zzz", "zzz")])
 def test_an_unknown_form_is_named(text, words):
     """With the nearest one that there is."""
     with pytest.raises(SettingsError, match=words):
-        forms.parse(text)
+        formats.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_unknown_form_is_named(text, words):
 def test_tflite_is_refused_with_the_reason(model, words):
     """For what its suppression or its one size of input can't do; every other form is left."""
     found = refused(model)
-    assert set(found) == set(forms.TFLITE)
+    assert set(found) == set(formats.TFLITE)
     assert all(words in str(error) and form in str(error) for form, error in found.items())
 
 
@@ -64,4 +64,4 @@ def test_nothing_is_refused_for_an_ssd():
 
 def test_the_size_of_the_network_is_read_from_either_resizer():
     """Height first."""
-    assert forms.fixed_size(protos.parse_pipeline(SSD % "", where="text").model) == (64, 96)
+    assert formats.fixed_size(pipeline_config.parse_pipeline(SSD % "", where="text").model) == (64, 96)

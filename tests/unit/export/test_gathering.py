@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.export import gathering
+from app.detection import image_paths
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def tree(tmp_path, monkeypatch):
 def names(words, leave_out="nowhere"):
     from pathlib import Path
 
-    pictures, skipped = gathering.gather(words, leave_out=Path(leave_out))
+    pictures, skipped = image_paths.find_images(words, leave_out=Path(leave_out))
     return [picture.name for picture in pictures], [skip.file for skip in skipped]
 
 
@@ -58,5 +58,5 @@ def test_results_of_before_are_not_searched(tree):
 
 def test_drawn_pictures_do_not_overwrite_each_other():
     """Names that differ by folder, format or case alone stay apart."""
-    drawn = gathering.drawn_names(["a/1.jpg", "b/1.jpg", "1.png", "1.JPG", "1.jpeg", "1.png.jpg"])
+    drawn = image_paths.drawn_names(["a/1.jpg", "b/1.jpg", "1.png", "1.JPG", "1.jpeg", "1.png.jpg"])
     assert drawn == ["a/1.jpg", "b/1.jpg", "1.png.jpg", "1.jpg", "1-2.jpg", "1.png-2.jpg"]

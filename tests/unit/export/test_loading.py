@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.detection.loader import CARD, model_of
 from app.errors import SettingsError
-from app.export.loading import CARD, model_of
 
 
 def make(folder: Path, *names: str) -> Path:

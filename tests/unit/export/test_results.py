@@ -6,12 +6,14 @@ import json
 
 import pytest
 
-from app.export import results
-from app.export.results import Found, Looked
+from app.detection import results
+from app.detection.results import Found, ImageDetections
 
 PICTURES = [
-    Looked("a/1.jpg", 200, 100, "a/1.jpg", (Found(2, 0.9, (20.0, 10.0, 120.0, 60.0)), Found(7, 0.5, (0, 0, 200, 100)))),
-    Looked('b/"1", x.png', 10, 10, "b/1.png.jpg", ()),
+    ImageDetections(
+        "a/1.jpg", 200, 100, "a/1.jpg", (Found(2, 0.9, (20.0, 10.0, 120.0, 60.0)), Found(7, 0.5, (0, 0, 200, 100)))
+    ),
+    ImageDetections('b/"1", x.png', 10, 10, "b/1.png.jpg", ()),
 ]
 NAMES = {1: "cat", 2: "Hähnchen, gebraten"}
 

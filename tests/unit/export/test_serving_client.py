@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from serving_stand_in import serving
 
+from app.detection import serving_client
+from app.detection.serving_client import ServedModel, model_url
 from app.errors import SettingsError
-from app.export import serving_client
-from app.export.serving_client import ServedModel, model_url
 
 
 def picture(size=(40, 60), box=(10, 20, 30, 50)):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.odapi import protos
 from app.pipeline.build import Pipeline, Request, build
 from app.pipeline.origin import preset_text
+from app.protos import pipeline_config
 
 DATA = {
     "num_classes": 3,
@@ -34,10 +34,10 @@ def write_model(tmp_path: Path) -> Callable[..., str]:
     """Writes a preset with `changes` (proto text) merged into it; returns its path."""
 
     def write(preset: str, changes: str) -> str:
-        config = protos.parse_pipeline(preset_text(preset), where=preset)
-        protos.merge_pipeline(changes, config, where="changes")
+        config = pipeline_config.parse_pipeline(preset_text(preset), where=preset)
+        pipeline_config.merge_pipeline(changes, config, where="changes")
         path = tmp_path / "model.config"
-        path.write_text(protos.print_pipeline(config))
+        path.write_text(pipeline_config.print_pipeline(config))
         return str(path)
 
     return write

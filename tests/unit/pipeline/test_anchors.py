@@ -5,19 +5,20 @@ import re
 import numpy as np
 import pytest
 
-from app.odapi import protos
-from app.pipeline import anchor_fit, anchors, origin
+from app.inspection import anchor_fit
+from app.pipeline import anchors, origin
+from app.protos import pipeline_config
 
 
 def config(preset: str, override: str = ""):
     made = origin.find_origin(preset, "").config
-    protos.merge_pipeline(override, made, where="test")
+    pipeline_config.merge_pipeline(override, made, where="test")
     return made
 
 
 def test_a_pyramid_s_anchors():
     """Anchor scale times stride, scales within the octave, each in every shape of the same area."""
-    made = anchors.of(config("ssd_mobilenet_v2_fpnlite_320"))
+    made = anchors.from_config(config("ssd_mobilenet_v2_fpnlite_320"))
     assert len(made.sizes) == 5 * 2 * 3
     assert made.scales[:3] == pytest.approx([32, 32 * 2**0.5, 64], abs=0.1) and made.scales[-1] > 700
     assert made.aspect_ratios == [0.5, 1.0, 2.0]
@@ -27,13 +28,13 @@ def test_a_pyramid_s_anchors():
 
 def test_faster_rcnn_s_anchors_are_of_256_pixels():
     """Scales are factors of the proto's default size."""
-    assert anchors.of(config("faster_rcnn_resnet50")).scales == [64, 128, 256, 512]
+    assert anchors.from_config(config("faster_rcnn_resnet50")).scales == [64, 128, 256, 512]
 
 
 def test_centernet_has_none():
     """It finds centres; no change of anchors is proposed for it."""
     made = config("centernet_resnet50_fpn")
-    assert anchors.of(made) is None
+    assert anchors.from_config(made) is None
     assert anchor_fit.remedies(made, np.full((3, 2), 100.0), np.full((3, 2), 0.01)) == []
 
 
@@ -59,8 +60,8 @@ def test_what_the_model_sees_of_a_box(resizer, wanted):
     """A tenth of the height and a fifth of the width of a picture of 150 x 200, after each resizer."""
     made = config("tiny")
     made.model.ssd.image_resizer.Clear()
-    protos.merge_pipeline(f"model {{ ssd {{ image_resizer {{ {resizer} }} }} }}", made, where="test")
-    seen = anchors.seen(made, np.array([[150, 200]]), np.array([[0.1, 0.2]]))
+    pipeline_config.merge_pipeline(f"model {{ ssd {{ image_resizer {{ {resizer} }} }} }}", made, where="test")
+    seen = anchors.boxes_after_resize(made, np.array([[150, 200]]), np.array([[0.1, 0.2]]))
     assert seen[0] == pytest.approx(wanted)
 
 
@@ -81,13 +82,15 @@ LONG = (np.full((200, 2), (640.0, 640.0)), np.tile([0.1, 0.6], (200, 1)))
 def test_a_remedy_does_what_it_says(preset, data, words):
     """Applied as its flag says, the share of boxes that match is the one promised, and above what it was."""
     before = config(preset)
-    share = anchors.matched(anchors.seen(before, *data), anchors.of(before)).mean()
+    share = anchors.matched(anchors.boxes_after_resize(before, *data), anchors.from_config(before)).mean()
     remedy = next(one for one in anchor_fit.remedies(before, *data) if words in one.flag)
     assert remedy.share > share
     override = re.fullmatch(r"--config_override='(.*)'", remedy.flag)
     if override:
         after = config(preset, override[1])
-        assert anchors.matched(anchors.seen(after, *data), anchors.of(after)).mean() == pytest.approx(remedy.share)
+        assert anchors.matched(
+            anchors.boxes_after_resize(after, *data), anchors.from_config(after)
+        ).mean() == pytest.approx(remedy.share)
 
 
 def test_nothing_is_proposed_where_the_boxes_match():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.errors import SettingsError
-from app.pipeline import architecture
+from app.protos import architecture
 
 
 def size(pipeline):

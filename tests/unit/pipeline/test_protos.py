@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from app.errors import SettingsError
-from app.odapi import protos
+from app.protos import label_map, pipeline_config
 
 
 def test_no_tensorflow():
@@ -26,7 +26,7 @@ def test_no_tensorflow():
 def test_parse_error(text, line, what):
     """A text that does not parse is one line: file, line, fault, remedy; exit code 3."""
     with pytest.raises(SettingsError) as caught:
-        protos.parse_pipeline(text, where="my.config")
+        pipeline_config.parse_pipeline(text, where="my.config")
     message = str(caught.value)
     assert message.startswith(f"my.config:{line}: does not parse: ") and what in message
     assert " -> " in message and "\n" not in message
@@ -36,7 +36,7 @@ def test_parse_error(text, line, what):
 def test_label_map_round_trip():
     """Names survive with quotes, umlauts and newlines in them."""
     names = {1: 'a "quoted" name', 2: "größe", 3: "two\nlines"}
-    assert protos.parse_label_map(protos.print_label_map(names), where="map") == names
+    assert label_map.parse_label_map(label_map.print_label_map(names), where="map") == names
 
 
 @pytest.mark.parametrize(
@@ -52,21 +52,21 @@ def test_label_map_round_trip():
 def test_label_map_faults(text, fault):
     """A label map that upstream would misread is refused."""
     with pytest.raises(SettingsError, match=fault):
-        protos.parse_label_map(text, where="label_map.pbtxt")
+        label_map.parse_label_map(text, where="label_map.pbtxt")
 
 
 def test_label_map_display_name():
     """A display name beside the name, as many published maps have it, is accepted."""
     text = 'item {\n  name: "/m/01g317"\n  id: 1\n  display_name: "person"\n}\n'
-    assert protos.parse_label_map(text, where="map") == {1: "/m/01g317"}
+    assert label_map.parse_label_map(text, where="map") == {1: "/m/01g317"}
 
 
 def test_override_changes_the_reader_that_is_there():
     """An eval_input_reader in an override edits the first one; an input_path replaces."""
-    config = protos.parse_pipeline(
+    config = pipeline_config.parse_pipeline(
         'eval_input_reader { label_map_path: "m" tf_record_input_reader { input_path: "old" } }', where="a"
     )
-    protos.merge_pipeline(
+    pipeline_config.merge_pipeline(
         'eval_input_reader { sample_1_of_n_examples: 2 tf_record_input_reader { input_path: "new" } }',
         config,
         where="b",

@@ -6,7 +6,7 @@ from app.pipeline import checkpoint_index, footprint
 from app.pipeline.finding import Finding
 from app.pipeline.resources import Resources, check
 
-WRITING = footprint.Writing(
+WRITING = footprint.WriteSchedule(
     checkpoint_every_n=100, checkpoint_max_to_keep=5, checkpoint_backlog_max=20,
     summary_every_n=20, image_summary_every_n=200, image_summary_max_outputs=3, eval_image_outputs=6,
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_disk_of_a_run_that_goes_on(make):
 def test_pictures_in_event_files_count(make):
     """Many pictures in TensorBoard fill a disk as well; then they are what to do less of."""
     config = make(model="ssd_mobilenet_v2_fpnlite_640", num_train_steps=100_000).config
-    writing = footprint.Writing(**{**vars(WRITING), "image_summary_every_n": 1})
+    writing = footprint.WriteSchedule(**{**vars(WRITING), "image_summary_every_n": 1})
     (finding,) = check(config, Resources(writing=writing, free_bytes=100 * GB))
     assert "of events" in finding.what and "--image_summary_every_n" in finding.remedy
 

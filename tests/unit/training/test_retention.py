@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.training.retention import judge
+from app.training.retention import plan_retention
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from app.training.retention import judge
 )
 def test_the_newest_and_the_unseen_stay(steps, evaluated, keep, backlog, delete, unseen):
     """Evaluated checkpoints beyond the newest go; unseen ones wait within their bound."""
-    verdict = judge(steps, evaluated, max_to_keep=keep, backlog_max=backlog)
+    verdict = plan_retention(steps, evaluated, max_to_keep=keep, backlog_max=backlog)
     assert (verdict.delete, verdict.unseen) == (delete, unseen)
 
 
@@ -33,7 +33,7 @@ def test_the_newest_and_the_unseen_stay(steps, evaluated, keep, backlog, delete,
 )
 def test_bounds_hold(steps, evaluated, keep, backlog):
     """What stays is never more than newest plus backlog, and always has the newest."""
-    verdict = judge(steps, evaluated, max_to_keep=keep, backlog_max=backlog)
+    verdict = plan_retention(steps, evaluated, max_to_keep=keep, backlog_max=backlog)
     stays = sorted(set(steps) - set(verdict.delete))
     assert len(stays) <= keep + backlog
     assert stays[-keep:] == sorted(steps)[-keep:]

@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
-from app import runs
 from app.errors import DivergedError
+from app.run.directory import Run
+from app.run.files import append_line, read_json, read_lines, write_json
+from app.run.heartbeat import write_heartbeat
 from app.training.stop import Interrupted, StopFlag
 from app.training.trainer import Policy, Trainer
 
@@ -67,7 +69,7 @@ class Clock:
 
 @pytest.fixture
 def run(tmp_path):
-    return runs.Run(tmp_path / "run")
+    return Run(tmp_path / "run")
 
 
 def trainer_for(run, *, clock=None, stop=None, **changed):
@@ -109,8 +111,8 @@ def test_the_last_step_is_saved_once(run):
     loop = FakeLoop(run, 20)
     loop.drive(trainer_for(run))
     assert loop.saved == [10, 20]
-    assert runs.read_json(run.done)["step"] == 20
-    assert runs.read_json(run.done)["reason"] == "completed"
+    assert read_json(run.done)["step"] == 20
+    assert read_json(run.done)["reason"] == "completed"
 
 
 def test_checkpoints_by_seconds(run):
@@ -134,8 +136,8 @@ def test_without_an_evaluator_the_newest_stay(run):
 
 def test_retention_waits_for_the_evaluator(run, caplog):
     """With an evaluator about, unseen checkpoints stay within the bound; what is dropped is said."""
-    runs.beat(run, "evaluator", state="waiting", step=0, of=0)
-    runs.append_line(run.evaluations, {"step": 10})
+    write_heartbeat(run, "evaluator", state="waiting", step=0, of=0)
+    append_line(run.evaluations, {"step": 10})
     loop = FakeLoop(run, 80)
     with caplog.at_level("WARNING", logger="app"):
         loop.drive(trainer_for(run))
@@ -159,7 +161,7 @@ def test_a_signal_stops_between_steps_with_the_exact_step_saved(run):
     assert loop.saved == [10, 13]
     assert trainer.stopped_for == "SIGTERM"
     assert not run.done.exists()
-    assert runs.read_json(run.status("trainer"))["state"] == "stopped"
+    assert read_json(run.status("trainer"))["state"] == "stopped"
 
 
 def test_a_signal_before_the_first_step_ends_at_once():
@@ -177,12 +179,12 @@ def test_another_service_can_stop_the_run(run):
     def request(step):
         clock.now += 2
         if step == 20:
-            runs.write_json(run.stop_request, {"reason": "early-stopped"})
+            write_json(run.stop_request, {"reason": "early-stopped"})
 
     loop = FakeLoop(run, 100)
     loop.drive(trainer_for(run, clock=clock), before_step=request)
     assert loop.step == 21
-    assert runs.read_json(run.done) | {"time": 0} == {"step": 21, "of": 100, "reason": "early-stopped", "time": 0}
+    assert read_json(run.done) | {"time": 0} == {"step": 21, "of": 100, "reason": "early-stopped", "time": 0}
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(run):
@@ -202,7 +204,7 @@ def test_metrics_have_a_line_per_log_interval(run):
         clock.now += 0.5
 
     FakeLoop(run, 25).drive(trainer_for(run, clock=clock), before_step=tick)
-    rows = runs.read_lines(run.metrics)
+    rows = read_lines(run.metrics)
     assert [row["step"] for row in rows] == [10, 20, 25]
     assert all(math.isclose(row["steps_per_sec"], 2.0) for row in rows)
     assert all(math.isclose(row["examples_per_sec"], 8.0) for row in rows)

@@ -6,12 +6,12 @@ from hypothesis import strategies as some
 from tf1_configs import FASTER_RCNN, SSD
 
 from app.errors import SettingsError
-from app.odapi import protos
 from app.pipeline import preflight
 from app.pipeline.build import Request, build
-from app.pipeline.migration import convert, twins
+from app.pipeline.migration import convert, tf2_counterpart
 from app.pipeline.origin import preset_text, presets
 from app.pipeline.zoo import catalogue
+from app.protos import pipeline_config
 
 
 def made(text, *words):
@@ -24,7 +24,7 @@ def whys(migration):
 
 def parts(text):
     """A config's lines, without order and nesting."""
-    return set(protos.print_pipeline(protos.parse_pipeline(text, where="old.config")).splitlines())
+    return set(pipeline_config.print_pipeline(pipeline_config.parse_pipeline(text, where="old.config")).splitlines())
 
 
 def test_ssd():
@@ -114,15 +114,15 @@ def test_presets_are_tf2s_already(preset):
 
 def test_twins_are_named_as_the_models_are():
     """No extractor has both a twin and none; the nearest of those without one exist."""
-    assert not set(twins.TWINS) & set(twins.NEAREST)
-    assert all(near in presets() or catalogue.find(near) for near in twins.NEAREST.values())
+    assert not set(tf2_counterpart.TWINS) & set(tf2_counterpart.NEAREST)
+    assert all(near in presets() or catalogue.find(near) for near in tf2_counterpart.NEAREST.values())
 
 
-@pytest.mark.parametrize("extractor", sorted(twins.NEAREST))
+@pytest.mark.parametrize("extractor", sorted(tf2_counterpart.NEAREST))
 def test_no_twin(extractor):
     """A model that TF2 lacks is refused, with the nearest that it has."""
     with pytest.raises(
-        SettingsError, match=rf"old.config: .*{extractor} has no twin.*--model={twins.NEAREST[extractor]}"
+        SettingsError, match=rf"old.config: .*{extractor} has no twin.*--model={tf2_counterpart.NEAREST[extractor]}"
     ):
         made(SSD.replace("ssd_mobilenet_v1", extractor))
 
@@ -230,4 +230,4 @@ def test_broken_texts(text, start, length, put):
     except SettingsError as error:
         assert "\n" not in str(error) and str(error).startswith("old.config")
     else:
-        assert protos.parse_pipeline(migration.text, where="new.config") == migration.config
+        assert pipeline_config.parse_pipeline(migration.text, where="new.config") == migration.config

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.pipeline.migration import run_settings, training, twins
+from app.pipeline.migration import run_settings, tf2_counterpart, training
 
 PAGE = (Path(__file__).parents[4] / "docs" / "from-tf1.md").read_text(encoding="utf-8")
 RUN = {**run_settings.SAME, **run_settings.GONE, **run_settings.BY_HAND}
@@ -31,8 +31,8 @@ def test_fields(name):
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("name", sorted({*twins.TWINS, *twins.NEAREST}))
+@pytest.mark.parametrize("name", sorted({*tf2_counterpart.TWINS, *tf2_counterpart.NEAREST}))
 def test_models(name):
     """A feature extractor is in one of the two tables; one without a twin beside what is nearest."""
     (row,) = [row for row in PAGE.splitlines() if row.startswith("|") and f"`{name}`" in row.split("|")[1]]
-    assert f"`{twins.NEAREST[name]}`" in row if name in twins.NEAREST else "_keras`" in row
+    assert f"`{tf2_counterpart.NEAREST[name]}`" in row if name in tf2_counterpart.NEAREST else "_keras`" in row

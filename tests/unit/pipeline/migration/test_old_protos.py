@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import SettingsError
-from app.odapi.old_protos import parse_pipeline
+from app.protos.unknown_fields import parse_pipeline
 
 CONFIG = """train_config {
   batch_size: 3  # pictures

@@ -6,7 +6,7 @@ import tarfile
 
 from archives import NAME
 
-from app import jobs
+from app.jobs import prepare
 from app.settings import Settings
 
 
@@ -20,12 +20,12 @@ def test_a_run_from_the_zoo(web, test_data, tmp_path):
         models_dir=tmp_path, run="r", model=NAME, zoo_mirror=web.url, sample_pictures=20, num_train_steps=10,
         batch_size=2,
     )  # fmt: skip
-    made = jobs.prepare(settings)
+    made = prepare.run(settings)
     folder = tmp_path / "zoo" / NAME
     assert made.origin == str(folder / "pipeline.config")
     text = (tmp_path / "r" / "pipeline.config").read_text()
     assert f'fine_tune_checkpoint: "{folder}/checkpoint/ckpt-0"\n' in text
     assert 'fine_tune_checkpoint_type: "detection"\n' in text and "PATH_TO_BE" not in text
     assert json.loads((folder / "zoo.json").read_text())["bytes"] == len(file.getvalue())
-    jobs.prepare(settings)
+    prepare.run(settings)
     assert len(web.requests) == 1, "the second time the model is there"

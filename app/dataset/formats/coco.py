@@ -1,0 +1,225 @@
+"""Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split."""
+
+import json
+import math
+import mmap
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from app import text_files
+from app.dataset import faults, masks
+from app.dataset.annotation import AnnotatedImage, Box, Category, Point
+from app.dataset.faults import FIXED, Fault
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in
+from app.dataset.splits import SPLIT_NAME, named_in
+
+NAME = "coco"
+ROBOFLOW = "_annotations.coco.json"
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or a JSON file) is a COCO set: what was found, or an empty string."""
+    files = list(_files(source).values())
+    if not files:
+        return ""
+    root = _root(source)
+    return "COCO JSON in " + ", ".join(name_in(root, file) for file in files)
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The names of the set's own splits, such as `train2017` or `valid`; none for a single file."""
+    return tuple(name for name in _files(source) if name)
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
+    """The pictures of one split, or without a name of all, in the order of the JSON's `images`."""
+    root = _root(source)
+    catalogue = ImageIndex(root)
+    for name, file in _files(source).items():
+        if not split or name == split:
+            where = name_in(root, file)
+            yield from _Document(file, where, catalogue, name, masked).items()
+
+
+def _root(source: Path) -> Path:
+    if source.is_dir():
+        return source
+    return source.parent.parent if source.parent.name == "annotations" else source.parent
+
+
+def _files(source: Path) -> dict[str, Path]:
+    """The JSON file of each split. `""` stands for a set without splits."""
+    if source.is_file():
+        return {"": source} if _is_coco(source) else {}
+    standard = sorted(source.glob("annotations/instances_*.json"))
+    names = {path.stem.removeprefix("instances_"): path for path in standard}
+    if not names:
+        names = {path.parent.name: path for path in sorted(source.glob(f"*/{ROBOFLOW}"))}
+    if not names:
+        loose = sorted(source.glob("*.json")) + sorted(source.glob("annotations/*.json"))
+        names = {named_in(path.stem) or path.stem: path for path in loose if _is_coco(path)}
+        if len(names) < len([path for path in loose if _is_coco(path)]):
+            names = {path.stem: path for path in loose if _is_coco(path)}
+    if len(names) == 1 and not SPLIT_NAME.fullmatch(next(iter(names))):
+        names = {"": next(iter(names.values()))}
+    return names
+
+
+def _is_coco(path: Path) -> bool:
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            encoding = "utf-8" if data[:200].count(0) < 50 else "utf-16-le" if data[:2] != b"\xfe\xff" else "utf-16-be"
+            return all(data.find(key.encode(encoding)) >= 0 for key in ('"images"', '"annotations"'))
+    except (OSError, ValueError):  # ValueError: an empty file can't be mapped.
+        return False
+
+
+def _without_outlines(node: dict) -> dict:
+    """Drops outlines while the JSON is parsed: they are most of a COCO file, and boxes do not need them."""
+    node.pop("segmentation", None)
+    return node
+
+
+def _packed_outlines(node: dict) -> dict:
+    """Packs outlines while the JSON is parsed, for the same reason; text says why one can't be read."""
+    if node.get("segmentation"):
+        try:
+            node["segmentation"] = masks.of_coco(node["segmentation"])
+        except ValueError as error:
+            node["segmentation"] = str(error)
+    return node
+
+
+class _Document:
+    """One COCO file, taken apart."""
+
+    def __init__(self, file: Path, where: str, catalogue: ImageIndex, split: str, masked: bool):
+        self.file, self.where, self.catalogue, self.split, self.masked = file, where, catalogue, split, masked
+
+    def items(self) -> Iterator[AnnotatedImage | Category | Fault]:
+        try:
+            hook = _packed_outlines if self.masked else _without_outlines
+            content = json.loads(text_files.decode(self.file.read_bytes()), object_hook=hook)
+        except (OSError, ValueError, RecursionError) as error:
+            yield Fault(faults.ANNOTATION_UNREADABLE, self.where, " ".join(str(error).split()))
+            return
+        labels: dict[Any, str] = {}
+        yield from self._categories(_rows(content, "categories"), labels)
+        images = yield from self._told_apart(_rows(content, "images"))
+        boxes: dict[Any, list[Box]] = {_key(image.get("id")): [] for image in images}
+        for row in _rows(content, "annotations"):
+            box = self._box(row, labels, boxes)
+            if isinstance(box, Fault):
+                yield box
+                continue
+            boxes[_key(row.get("image_id"))].append(box)
+            where = f"{self.where} annotation {row.get('id')}"
+            if isinstance(row.get("segmentation"), str):
+                yield Fault(faults.MASK_UNREADABLE, where, row["segmentation"][:120], FIXED)
+            if row.get("keypoints") and not box.keypoints:
+                yield from _keypoint_fault(row["keypoints"], where)
+        for image in images:
+            yield from self._picture(image, boxes)
+
+    def _categories(self, rows: list[dict], labels: dict[Any, str]) -> Iterator[Category | Fault]:
+        """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
+        groups = {_text(row.get("supercategory", "")) for row in rows}
+        seen = set()
+        for row in sorted(rows, key=lambda row: (not isinstance(row.get("id"), int), str(row.get("id")).zfill(12))):
+            name = _text(row.get("name") or "")
+            if not name:
+                yield Fault(faults.LABEL_UNKNOWN, self.where, f"category {row.get('id')} without a name")
+                continue
+            first = labels.setdefault(_key(row.get("id")), name)
+            if first != name:
+                yield Fault(faults.LABEL_ID_TWICE, self.where, f"category {row.get('id')}: {first}, {name}")
+                continue
+            if name in seen:
+                yield Fault(faults.LABEL_TWICE, self.where, name, FIXED)
+                continue
+            seen.add(name)
+            yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
+
+    def _told_apart(self, rows: list[dict]) -> Generator[Fault, None, list[dict]]:
+        """The pictures but those of one id, whose boxes could be any one's. One that is listed twice is a picture."""
+        names: dict[str, dict[str, None]] = {}
+        for row in rows:
+            names.setdefault(_key(row.get("id")), {}).setdefault(_text(row.get("file_name") or ""))
+        for key, several in names.items():
+            if len(several) > 1:
+                detail = f"{', '.join(list(several)[:3])}{' ...' if len(several) > 3 else ''}"
+                yield Fault(faults.PICTURE_ID_TWICE, f"{self.where} image {key}", detail)
+        return [row for row in rows if len(names[_key(row.get("id"))]) == 1]
+
+    def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
+        where = f"{self.where} annotation {row.get('id')}"
+        if _key(row.get("image_id")) not in boxes:
+            return Fault(faults.BOX_ORPHAN, where, f"image_id {row.get('image_id')}")
+        label = labels.get(_key(row.get("category_id")))
+        if label is None:
+            return Fault(faults.LABEL_UNKNOWN, where, f"category_id {row.get('category_id')}")
+        try:
+            x, y, width, height = (float(value) for value in row["bbox"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return Fault(faults.BOX_UNREADABLE, where, f"bbox {str(row.get('bbox'))[:60]}")
+        area, mask = row.get("area"), row.get("segmentation")
+        return Box(
+            label, x, y, x + width, y + height,
+            is_crowd=row.get("iscrowd") in (1, True),
+            area=float(area) if isinstance(area, int | float) and 0 < area < 1e12 else None,
+            mask=mask if isinstance(mask, masks.Mask) else None, keypoints=_keypoints(row.get("keypoints")),
+        )  # fmt: skip
+
+    def _picture(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
+        said = _text(image.get("file_name") or "")
+        try:
+            found = self.catalogue.find(said, near=self.file.parent, split=self.split) if said else None
+        except AmbiguousImage as error:
+            yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+            return
+        if found is None:
+            yield Fault(faults.PICTURE_MISSING, said or "image without file_name", f"named in {self.where}")
+            return
+        if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
+            yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
+        name = self.catalogue.name(found)
+        width, height = image.get("width"), image.get("height")
+        if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):
+            yield Fault(faults.SIZE_MISSING, name, "taken from the picture", FIXED)
+            width = height = 0
+        yield AnnotatedImage(found, name, tuple(boxes[_key(image.get("id"))]), round(width), round(height))
+
+
+def _keypoints(said: Any) -> tuple[Point, ...]:
+    """`x, y, v, x, y, v ...`; nothing where it is no such list or no point is annotated."""
+    if not isinstance(said, list) or len(said) % 3:
+        return ()
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in said):
+        return ()
+    points = zip(said[0::3], said[1::3], said[2::3], strict=True)
+    found = tuple((float(x), float(y), min(max(int(seen), 0), 2)) for x, y, seen in points)
+    return found if any(seen for _, _, seen in found) else ()
+
+
+def _keypoint_fault(said: Any, where: str) -> Iterator[Fault]:
+    """The fault of keypoints that could not be read; a list of points that are not annotated has none."""
+    if not (isinstance(said, list) and len(said) % 3 == 0 and not any(said[2::3])):
+        yield Fault(faults.KEYPOINTS_UNREADABLE, where, str(said)[:60], FIXED)
+
+
+def _key(value: Any) -> str:
+    """An id as text: some tools write `"1"` or `1.0` at one place and `1` at another."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _text(value: Any) -> str:
+    """One line; JSON can spell half characters (`\\ud800`), which no file can hold."""
+    return " ".join(str(value).encode("utf-8", errors="replace").decode().split())
+
+
+def _rows(content: Any, key: str) -> list[dict]:
+    rows = content.get(key) if isinstance(content, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

@@ -1,0 +1,139 @@
+"""Reader of labelImg's CSV: a row a box, with columns filename, width, height, class, xmin, ymin, xmax,
+ymax."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from app import text_files
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.faults import FIXED, Fault
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
+from app.dataset.splits import SPLIT_NAME, named_in
+
+NAME = "csv"
+DELIMITERS = (",", ";", "\t")
+_NUMBERS = {"width", "height", "xmin", "ymin", "xmax", "ymax"}
+COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
+    files = [path for paths in _files(source).values() for path in paths]
+    names = ", ".join(name_in(_root(source), path) for path in files)
+    return f"columns {', '.join(COLUMNS)} in {names}" if files else ""
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits that the files' names or folders speak of: `train_labels.csv`, `valid/_annotations.csv`."""
+    return tuple(name for name in _files(source) if name)
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
+    """The pictures of one split, or without a name all, in the order of their first rows."""
+    root = _root(source)
+    catalogue = ImageIndex(root)
+    for name, files in _files(source).items():
+        for file in files if not split or name == split else []:
+            where = name_in(root, file)
+            by_picture: dict[str, list[dict[str, str]]] = {}
+            for row in _rows(file):
+                by_picture.setdefault(row.get("filename", ""), []).append(row)
+            for said, rows in by_picture.items():
+                yield from _picture(said, rows, file, where, catalogue, name)
+
+
+def _root(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
+
+
+def _files(source: Path) -> dict[str, list[Path]]:
+    """The CSV files of each split; `""` for all of them where any has no split in its name.
+
+    But one that holds what the splits' files hold, as TF1's tutorials leave it beside them, is left out.
+    """
+    root = _root(source)
+    files = [source] if source.is_file() else walk(source, {".csv"})
+    files = [path for path in files if path.suffix.lower() == ".csv" and set(COLUMNS) <= set(_header(path))]
+    if source.is_file():
+        return {"": files} if files else {}
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        folders = path.relative_to(root).parts[:-1]
+        name = named_in(path.stem) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
+        found.setdefault(name, []).append(path)
+    if "" in found and len(found) > 1:
+        whole = found.pop("")
+        parts = {row.get("filename") for paths in found.values() for path in paths for row in _rows(path)}
+        if not all(row.get("filename") in parts for path in whole for row in _rows(path)):
+            return {"": files}
+    return found
+
+
+def _header(path: Path) -> list[str]:
+    with open(path, "rb") as file:
+        line = next(iter(text_files.decode(file.read(4096)).splitlines()), "")
+    return [name.strip(' "').lower() for name in line.split(_delimiter(line))]
+
+
+def _delimiter(header: str) -> str:
+    """What parts the columns: a comma, or what spreadsheets of many countries write for it."""
+    return max(DELIMITERS, key=header.count)
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    content = text_files.read(path).replace("\0", "")
+    delimiter = _delimiter(content.split("\n", 1)[0])
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        header = [name.strip().lower() for name in next(lines, [])]
+        for line in lines:
+            if any(line):
+                row = {key: value.strip() for key, value in zip(header, line, strict=False)}
+                yield {k: _point(v) if k in _NUMBERS else v for k, v in row.items()} if delimiter != "," else row
+    except csv.Error:  # A field of absurd length: what comes after it can't be trusted.
+        return
+
+
+def _point(number: str) -> str:
+    """A number with a decimal comma, which goes with semicolons, with a point."""
+    return number.replace(",", ".")
+
+
+def _picture(
+    said: str, rows: list[dict[str, str]], file: Path, where: str, catalogue: ImageIndex, split: str
+) -> Iterator[AnnotatedImage | Fault]:
+    try:
+        found = catalogue.find(said, near=file.parent, split=split) if said else None
+    except AmbiguousImage as error:
+        yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+        return
+    if found is None:
+        yield Fault(faults.PICTURE_MISSING, said or "row without filename", f"named in {where}")
+        return
+    boxes = []
+    for row in rows:
+        label = " ".join(row.get("class", "").split())
+        corners = [_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+        if not label and not any(row.get(key) for key in ("xmin", "ymin", "xmax", "ymax")):
+            continue  # A picture without objects.
+        if not label:
+            yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
+        elif any(corner is None for corner in corners):
+            yield Fault(faults.BOX_UNREADABLE, where, f"{said} {label}")
+        else:
+            boxes.append(Box(label, *corners))
+    width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
+    if not (0 < width < 1e6 and 0 < height < 1e6):
+        yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the picture", FIXED)
+        width = height = 0
+    yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+
+
+def _number(said: str | None) -> float | None:
+    try:
+        return float(said)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,139 @@
+"""The formats of data sets that can be read, in one table."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from app.dataset.annotation import AnnotatedImage, Category
+from app.dataset.faults import Fault
+from app.dataset.formats import coco, csv_boxes, datumaro, pet, tfrecord, voc, yolo
+from app.dataset.image_index import walk
+from app.errors import DatasetError
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
+_INNER_MAX, _FILES_MAX = 10, 1000
+"""Folders and files that are looked into for a hint."""
+
+
+class Reader(Protocol):
+    """What a reader module offers."""
+
+    NAME: str
+
+    def recognise(self, source: Path) -> str:
+        """Why `source` is of this format (what was found there), or an empty string."""
+
+    def splits(self, source: Path) -> tuple[str, ...]:
+        """The names of the set's own splits."""
+
+    def read(
+        self, source: Path, split: str = "", *, masked: bool = False
+    ) -> Iterator[AnnotatedImage | Category | Fault]:
+        """The pictures of a split, or without a name of the whole set; declared classes; and every fault.
+
+        `masked`: with instance masks, where the set has them.
+        """
+
+
+READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord)}
+"""Those that detbox reads itself; the rest is left to Datumaro (`foreign`)."""
+
+
+def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
+    """The reader for `source` and why.
+
+    Datumaro is asked only where its format is named, or no reader of our own fits. Raises DatasetError where there is
+    nothing, the format is unknown, or several fit: it never guesses.
+    """
+    where = str(source)
+    if not source.exists():
+        raise DatasetError("no such file or folder", where=where, remedy="--dataset / DETBOX_DATASET")
+    if where != where.encode(errors="replace").decode():
+        raise DatasetError(
+            "its path is no UTF-8, which a pipeline.config needs", where=ascii(where), remedy="rename it"
+        )
+    if name not in ("auto", *READERS):
+        return _foreign(source, name)
+    fitting = {known: reason for known, reader in READERS.items() if (reason := reader.recognise(source))}
+    if name != "auto":
+        if name not in fitting:
+            others = f"; it looks like {', '.join(fitting)}" if fitting else ""
+            raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy="--format / DETBOX_FORMAT")
+        return READERS[name], f"named; {fitting[name]}"
+    for known in list(fitting):
+        fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
+    if len(fitting) > 1:
+        found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
+        raise DatasetError(f"several formats fit ({found})", where=where, remedy="name one: --format / DETBOX_FORMAT")
+    if fitting:
+        known, reason = next(iter(fitting.items()))
+        return READERS[known], reason
+    return _recognised_by_datumaro(source)
+
+
+def _foreign(source: Path, name: str) -> tuple[Reader, str]:
+    """The reader of a format by its name in Datumaro."""
+    known = datumaro.names() if datumaro.is_installed() else ()
+    if datumaro.is_installed() and name not in known:
+        near = difflib.get_close_matches(name, [*READERS, *known], n=1)
+        raise DatasetError(
+            f"format {name!r} is unknown",
+            where=str(source),
+            remedy=f"did you mean --format={near[0]}?"
+            if near
+            else f"one of auto, {', '.join((*READERS, *known))}: --format / DETBOX_FORMAT",
+        )
+    if not known:
+        near = difflib.get_close_matches(name, READERS, n=1)
+        hint = f"did you mean --format={near[0]}? Else: " if near else f"one of auto, {', '.join(READERS)}, or "
+        raise DatasetError(
+            f"format {name!r} is unknown without Datumaro", where=str(source), remedy=hint + datumaro.INSTALL
+        )
+    return datumaro.DatumaroReader(name), f"named, read by Datumaro {datumaro.version()}"
+
+
+def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
+    where, ours = str(source), f"one of {', '.join(READERS)}; see docs/datasets.md"
+    nothing, hint = f"no known format{_contents(source)}", _hint(source)
+    if not datumaro.is_installed():
+        remedy = hint or f"{ours}; for CVAT, LabelMe, KITTI and more {datumaro.INSTALL}"
+        raise DatasetError(nothing, where=where, remedy=remedy)
+    found = datumaro.recognise(source)
+    if len(found) > 1:
+        raise DatasetError(
+            f"several formats fit, says Datumaro ({', '.join(found)})",
+            where=where,
+            remedy="name one: --format / DETBOX_FORMAT",
+        )
+    if not found:
+        raise DatasetError(nothing, where=where, remedy=hint or ours)
+    return datumaro.DatumaroReader(found[0]), f"recognised and read by Datumaro {datumaro.version()}"
+
+
+def _hint(source: Path) -> str:
+    """What is most likely amiss where no reader fits: an archive, a folder too high, something that is missing."""
+    if source.is_file():
+        return "unpack it and name the folder: --dataset / DETBOX_DATASET" if source.suffix in _ARCHIVES else ""
+    inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    for path in inner[:_INNER_MAX]:
+        known = next((name for name, reader in READERS.items() if reader.recognise(path)), "")
+        if known:
+            return f"{path.name}/ looks like {known}: --dataset={path}"
+    files = walk(source)
+    if any(yolo.is_label(path) for path in files[:_FILES_MAX] if path.suffix == ".txt"):
+        return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
+    if any(path.suffix.lower() == ".csv" for path in files):
+        return f"a CSV needs the columns {', '.join(csv_boxes.COLUMNS)} named in its first line"
+    if any(tfrecord.FILE_NAME.fullmatch(path.name) for path in files):
+        return "its record files hold no tf.train.Example with image/encoded: make them anew"
+    if any(path.suffix in _ARCHIVES for path in files):
+        return "unpack the archive first"
+    return ""
+
+
+def _contents(source: Path) -> str:
+    if not source.is_dir():
+        return ""
+    names = sorted(path.name + "/" * path.is_dir() for path in source.iterdir())
+    return f" among {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else " in an empty folder"

@@ -1,0 +1,235 @@
+"""Reader of TFRecords that the OD API's tools have written: checked here, then written again like any other set."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.dataset import card as cards
+from app.dataset import example, faults, masks, records
+from app.dataset.annotation import AnnotatedImage, Box, Category, Point
+from app.dataset.faults import FIXED, Fault
+from app.dataset.image_index import name_in, walk
+from app.dataset.label_resolver import LabelResolver
+from app.dataset.splits import SPLIT_NAME, named_in
+from app.errors import DatasetError
+from app.protos import label_map
+
+NAME = "tfrecord"
+FILE_NAME = re.compile(r".*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?", re.IGNORECASE)
+PIXELS_FROM = 1.5
+"""A corner beyond this many pictures is one in pixels."""
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or one record file) is such a set: what was found, or an empty string."""
+    files = [path for paths in _files(source).values() for path in paths]
+    found = next((path for path in files if _has_pictures(path)), None)
+    if found is None:
+        return ""
+    maps = _label_maps(source)
+    name = name_in(found.parent, found)
+    return f"{len(files)} record files such as {name}" + (f" and {maps[0].name}" if maps else "")
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits that the files' names or folders speak of: `train-00000-of-00004.tfrecord`, `pets_val.record`."""
+    return tuple(name for name in _files(source) if name)
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
+    """The pictures of one split, or without a name of all. Classes keep the order of their numbers.
+
+    Names are those in the records if there are any, else the label map's, else the numbers themselves.
+    """
+    root = source if source.is_dir() else source.parent
+    names, found = _names(source)
+    yield from found
+    book, taken = LabelResolver(names, closed=bool(names)), set[str]()
+    yield from (Category(name) for name in names.values())
+    for part, files in _files(source).items():
+        for file in files if not split or part == split else []:
+            yield from _File(file, name_in(root, file), part, book, taken, masked).items()
+    if not book.closed:
+        yield from (Category(name) for _, name in sorted(book.names.items()))
+
+
+def _files(source: Path) -> dict[str, list[Path]]:
+    """The record files of each split; `""` for all of them where any has no split in its name.
+
+    Records that detbox has written below the set's folder are not the set's.
+    """
+    if source.is_file():
+        return {"": [source]} if FILE_NAME.fullmatch(source.name) else {}
+    files = [path for path in walk(source) if FILE_NAME.fullmatch(path.name)]
+    files = [path for path in files if path.parent == source or not (path.parent / cards.FILE_NAME).is_file()]
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        folders = path.relative_to(source).parts[:-1]
+        name = named_in(path.name) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
+        found.setdefault(name, []).append(path)
+    return {"": files} if "" in found and len(found) > 1 else found
+
+
+def _has_pictures(path: Path) -> bool:
+    try:
+        return "image/encoded" in next(iter(records.read([path])), {})
+    except DatasetError:
+        return False
+
+
+def _label_maps(source: Path) -> list[Path]:
+    """Label maps in the set's folder, else the one beside it, where a run keeps its own."""
+    root = source if source.is_dir() else source.parent
+    return walk(root, {".pbtxt"}) or sorted(root.parent.glob("label_map.pbtxt"))
+
+
+def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
+    """The names of classes by number: of the label maps there are, which must agree, or of detbox's own card."""
+    maps: dict[str, dict[int, str]] = {}
+    found = []
+    for path in _label_maps(source):
+        try:
+            maps[path.name] = label_map.read_label_map(path)
+        except ValueError as error:
+            found.append(Fault(faults.ANNOTATION_UNREADABLE, path.name, str(error)))
+    different = list({tuple(names.items()): None for names in maps.values() if names})
+    if len(different) > 1:
+        raise DatasetError(
+            f"label maps that differ: {', '.join(maps)}",
+            where=str(source),
+            remedy="leave only the one that the records were made with",
+        )
+    if different:
+        return dict(different[0]), found
+    card = cards.read(source if source.is_dir() else source.parent)
+    return dict(enumerate(card.classes, start=1)) if card else {}, found
+
+
+class _File:
+    """One record file, taken apart. `taken` are the names that pictures of the set have already."""
+
+    def __init__(self, path: Path, where: str, split: str, book: LabelResolver, taken: set[str], masked: bool):
+        self.path, self.where, self.split, self.book = path, where, split, book
+        self.taken, self.masked = taken, masked
+
+    def items(self) -> Iterator[AnnotatedImage | Fault]:
+        try:
+            for number, (offset, data) in enumerate(records.scan(self.path)):
+                where = f"{self.where} record {number}"
+                try:
+                    yield from self._picture(example.decode(data), offset, where)
+                except ValueError as error:
+                    yield Fault(faults.ANNOTATION_UNREADABLE, where, " ".join(str(error).split())[:120])
+        except DatasetError as error:  # What comes after the damage can't be found.
+            yield Fault(faults.RECORD_DAMAGED, self.where, f"{error.what}; what follows is lost")
+
+    def _picture(self, row: dict[str, list], offset: int, where: str) -> Iterator[AnnotatedImage | Fault]:
+        encoded = row.get("image/encoded") or []
+        if not (len(encoded) == 1 and isinstance(encoded[0], bytes) and encoded[0]):
+            yield Fault(faults.PICTURE_MISSING, where, "no image/encoded")
+            return
+        width, height = (int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("width", "height"))
+        if not (0 < width < 1e6 and 0 < height < 1e6):
+            width = height = 0
+        boxes = []
+        scale = (width, height) if width and self._in_pixels(row) else (1, 1)
+        if scale != (1, 1):
+            yield Fault(faults.BOX_IN_PIXELS, where, f"divided by {width}x{height}", FIXED)
+        for box in self._boxes(row, where, scale, (width or 1) * (height or 1)):
+            if isinstance(box, Fault):
+                yield box
+            else:
+                boxes.append(box)
+        yield AnnotatedImage(
+            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset
+        )
+
+    def _in_pixels(self, row: dict[str, list]) -> bool:
+        return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)
+
+    def _name(self, row: dict[str, list], where: str) -> str:
+        """The file's name in the record, made unique: records of one picture cut up or changed share it."""
+        said = [_text(v) for key in ("image/filename", "image/source_id") for v in row.get(key, [])[:1]]
+        name = next((text for text in said if text), where)
+        if self.split and not name.startswith(f"{self.split}/"):
+            name = f"{self.split}/{name}"
+        if name in self.taken:
+            name = f"{name} ({where})"
+        self.taken.add(name)
+        return name
+
+    def _boxes(self, row: dict[str, list], where: str, scale: tuple[int, int], pixels: int) -> Iterator[Box | Fault]:
+        """The boxes in fractions. Raises ValueError where lists of one picture do not go together."""
+        corners = [_numbers(row, f"image/object/bbox/{key}") for key in _CORNERS]
+        count = len(corners[0])
+        texts, labels = row.get("image/object/class/text", []), _numbers(row, "image/object/class/label")
+        lengths = {len(values) for values in (*corners, *filter(None, (texts, labels)))}
+        if lengths != {count} or (count and not (texts or labels)):
+            raise ValueError(f"lists of different lengths for its boxes: {', '.join(map(str, sorted(lengths)))}")
+        flags = {key: _each(row, key, count) for key in ("is_crowd", "difficult", "truncated", "group_of")}
+        areas, drawn, points = _each(row, "area", count), self._masks(row, count), _keypoints(row, count)
+        for i, values in enumerate(zip(*corners, strict=True)):
+            said, number = _text(texts[i]) if texts else "", int(labels[i]) if labels else None
+            label, fault = self.book.find(said, number, where)
+            if fault:
+                yield fault
+            if not label:
+                continue
+            if isinstance(drawn[i], str):
+                yield Fault(faults.MASK_UNREADABLE, where, drawn[i], FIXED)
+            yield Box(
+                label, *(value / side for value, side in zip(values, (*scale, *scale), strict=True)),
+                **{key: bool(value[i]) for key, value in flags.items()},
+                area=areas[i] / pixels if areas[i] > 0 else None,
+                mask=drawn[i] if isinstance(drawn[i], masks.Mask) else None, keypoints=points[i],
+            )  # fmt: skip
+
+    def _masks(self, row: dict[str, list], count: int) -> list[masks.Mask | str | None]:
+        """A mask, what is wrong with it, or None for each box: of PNGs, or of numbers in the picture's size."""
+        values = row.get("image/object/mask", []) if self.masked else []
+        if not values:
+            return [None] * count
+        if isinstance(values[0], bytes):
+            return [_mask(value) for value in values] if len(values) == count else ["not one for each box"] * count
+        sides = [int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("height", "width")]
+        if min(sides) < 1 or len(values) != count * sides[0] * sides[1]:
+            return ["not the picture's size"] * count
+        return [masks.of_bitmap(bitmap) for bitmap in np.asarray(values, np.float32).reshape(count, *sides)]
+
+
+def _mask(data: bytes) -> masks.Mask | str:
+    try:
+        return masks.of_png(data)
+    except ValueError as error:
+        return str(error)
+
+
+def _numbers(row: dict[str, list], key: str) -> Sequence[float]:
+    values = row.get(key, [])
+    return [] if values and isinstance(values[0], bytes) else values
+
+
+def _each(row: dict[str, list], key: str, count: int) -> Sequence[Any]:
+    """A number for each box: zeros where the record does not have them all."""
+    values = _numbers(row, f"image/object/{key}")
+    return values if len(values) == count else [0] * count
+
+
+def _keypoints(row: dict[str, list], count: int) -> list[tuple[Point, ...]]:
+    """The keypoints of each box, in fractions; without the record's word on it, all are visible."""
+    xs, ys = (_numbers(row, f"image/object/keypoint/{axis}") for axis in "xy")
+    if not count or not xs or len(xs) != len(ys) or len(xs) % count:
+        return [()] * count
+    seen = _numbers(row, "image/object/keypoint/visibility")
+    seen = seen if len(seen) == len(xs) else [2] * len(xs)
+    points = [(float(x), float(y), int(v) if x == x and y == y else 0) for x, y, v in zip(xs, ys, seen, strict=True)]
+    each = len(xs) // count
+    return [tuple(points[i * each : (i + 1) * each]) for i in range(count)]
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.decode("utf-8", errors="replace").split()) if isinstance(value, bytes) else ""

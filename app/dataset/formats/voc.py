@@ -1,0 +1,220 @@
+"""Reader of Pascal VOC: one XML file a picture, with `ImageSets` or loose, beside the pictures or apart."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from defusedxml import DefusedXmlException, ElementTree
+
+from app import text_files
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.faults import FIXED, Fault
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
+from app.dataset.splits import SPLIT_NAME
+
+NAME = "voc"
+_LOOKED_AT = 20
+_CLASS_LINE = re.compile(r".*\s+(-1|0|1)")
+_ENCODING = re.compile(rb"encoding\s*=\s*[\"'](?!utf-8[\"']|us-ascii[\"']|iso-8859-1[\"'])", re.IGNORECASE)
+"""A declared encoding in which bytes may not be the letters that they look like, such as UTF-7."""
+
+
+def recognise(source: Path) -> str:
+    """Why `source` is a VOC set: what was found, or an empty string."""
+    if not source.is_dir():
+        return ""
+    files = walk(source, {".xml"})
+    found = next((f for f in files[:_LOOKED_AT] if _is_annotation(_raw(f).replace(b"\0", b""))), None)
+    if found is None:
+        return ""
+    lists = len(_image_sets(source))
+    return f"{len(files)} XML files such as {name_in(source, found)}" + (
+        f" and {lists} lists in ImageSets" if lists else ""
+    )
+
+
+def _is_annotation(content: bytes) -> bool:
+    """Whether XML is VOC's, and neither CVAT's (`<annotations>`) nor LabelMe's (outlines without boxes)."""
+    outlined = b"<polygon" in content and b"<bndbox" not in content
+    return re.search(rb"<annotation[\s>]", content[:4096]) is not None and not outlined
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The set's own splits: the lists in ImageSets, else folders of XML named train, val, test ..."""
+    lists = _image_sets(source)
+    if lists:
+        return tuple(sorted({path.stem for path in lists}))
+    named = [_folder_split(path, source) for path in walk(source, {".xml"})]
+    return tuple(sorted(set(named))) if named and all(named) else ()
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
+    """The pictures of one split in the order of its list, or without a name all of them."""
+    catalogue = ImageIndex(source)
+    used = set()
+    for path, missing in _annotations(source, split):
+        if missing:
+            yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
+            continue
+        for item in picture(path, catalogue, split):
+            if isinstance(item, AnnotatedImage):
+                used.add(item.path)
+            yield item
+    if not split:
+        for path in sorted(p for paths in catalogue.by_stem.values() for p in paths if p not in used):
+            yield Fault(faults.ANNOTATION_MISSING, catalogue.name(path))
+
+
+def _image_sets(source: Path) -> list[Path]:
+    """The lists of whole splits that name a picture. Those of a class (`dog_train.txt`) have a second column."""
+    lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
+    return [path for path in lists if not all(map(_CLASS_LINE.fullmatch, text_files.lines(path)))]
+
+
+def _folder_split(path: Path, source: Path) -> str:
+    parents = path.relative_to(source).parts[:-1]
+    return next((part for part in parents if SPLIT_NAME.fullmatch(part)), "")
+
+
+def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
+    """The XML files of a split, and the name in its list where there is none."""
+    lists = [path for path in _image_sets(source) if path.stem == split] if split else []
+    for path in lists:
+        folder = path.parent.parent.parent / "Annotations"
+        for name in text_files.lines(path):
+            file = folder / f"{name}.xml"
+            if not file.is_file():  # Some tools write file names where VOC has stems.
+                file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
+            yield file, "" if file.is_file() else name
+    if not lists:
+        yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
+
+
+def picture(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
+    """The picture that an XML file annotates, and what was wrong with the file."""
+    where = catalogue.name(path)
+    try:
+        root = parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        yield Fault(faults.ANNOTATION_UNREADABLE, where, getattr(error, "strerror", None) or str(error))
+        return
+    said = (root.findtext("filename") or "").strip()
+    try:
+        found = _find(path, said, catalogue, split)
+    except AmbiguousImage as error:
+        yield Fault(faults.PICTURE_AMBIGUOUS, where, ", ".join(error.args))
+        return
+    if found is None:
+        yield Fault(faults.PICTURE_MISSING, where, f"neither {path.stem}.* nor {said or 'a filename'}")
+        return
+    if said and PurePosixPath(said.replace("\\", "/")).stem.casefold() != found.stem.casefold():
+        yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
+    boxes = []
+    for node in root.iterfind("object"):
+        box = _box(node, where)
+        if isinstance(box, Fault):
+            yield box
+        else:
+            boxes.append(box)
+    width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
+    if not (0 < width < 1e6 and 0 < height < 1e6):
+        yield Fault(faults.SIZE_MISSING, where, "taken from the picture", FIXED)
+        width = height = 0
+    yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+
+
+def _find(path: Path, said: str, catalogue: ImageIndex, split: str) -> Path | None:
+    """The picture of the XML's own stem, else of `<filename>`, which also tells a.jpg and a.png apart."""
+    try:
+        found = catalogue.find(path.stem, near=path.parent, split=split)
+    except AmbiguousImage:
+        name = PurePosixPath(said.replace("\\", "/")).name
+        if PurePosixPath(name).stem.casefold() != path.stem.casefold():
+            raise
+        return catalogue.find(name, near=path.parent, split=split)
+    return catalogue.find(said, near=path.parent, split=split) if found is None and said else found
+
+
+def _box(node: Element, where: str) -> Box | Fault:
+    # The same few names for all: a set has millions of boxes.
+    label = sys.intern(" ".join((node.findtext("name") or "").split()))
+    if not label:
+        return Fault(faults.LABEL_UNKNOWN, where, "object without a name")
+    found = node.find("bndbox")
+    said = {} if found is None else {side.tag: side.text for side in reversed(found)}
+    corners = [_number(said.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+    if None in corners:
+        return Fault(faults.BOX_UNREADABLE, where, f"{label} without a whole bndbox")
+    difficult, truncated = (node.findtext(key, "").strip() == "1" for key in ("difficult", "truncated"))
+    return Box(label, *corners, difficult=difficult, truncated=truncated)
+
+
+def parse(data: bytes) -> Element:
+    """The root element of an `<annotation>` file in any encoding; entities and DTD tricks are refused.
+
+    A second try decodes the text here: expat takes no multi-byte encodings but UTF-8 and UTF-16, nor a
+    declaration that is untrue (UTF-8 text that says it is UTF-16). Raises ValueError with one line.
+    """
+    try:
+        root = _parsed(data)
+    except DefusedXmlException as error:
+        raise ValueError(f"hostile XML: {type(error).__name__}") from None
+    except (ParseError, ValueError, LookupError) as error:
+        try:
+            root = ElementTree.fromstring(_decoded(data))
+        except DefusedXmlException as hostile:
+            raise ValueError(f"hostile XML: {type(hostile).__name__}") from None
+        except (ParseError, ValueError, LookupError):
+            raise ValueError(f"no XML: {error}") from None
+    if root.tag != "annotation":
+        raise ValueError(f"<{root.tag}> where <annotation> was expected")
+    return root
+
+
+def _parsed(data: bytes) -> Element:
+    """The root element. Entities are declared in a DOCTYPE; without one the parser that does not watch is ten times
+    as fast. That none is there can be seen only where letters are ASCII's.
+    """
+    if data.isascii() and b"<!" not in data and not _ENCODING.search(data.partition(b"?>")[0]):
+        return fromstring(data)
+    return ElementTree.fromstring(data)
+
+
+def _decoded(data: bytes) -> str:
+    declared = re.match(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data.replace(b"\0", b"")[:200])
+    marks = {
+        b"\xff\xfe": "utf-16",
+        b"\xfe\xff": "utf-16",
+        b"\xef\xbb": "utf-8-sig",
+        b"<\0": "utf-16-le",
+        b"\0<": "utf-16-be",
+    }
+    encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
+    for candidate in filter(None, (encoding, "utf-8")):
+        try:
+            return _undeclared(data.decode(candidate))
+        except (UnicodeError, LookupError):
+            continue
+    return _undeclared(text_files.decode(data))
+
+
+def _undeclared(content: str) -> str:
+    """XML without its declaration: text that is decoded must not say how it was encoded."""
+    return re.sub(r"^\s*<\?xml[^>]*\?>", "", content)
+
+
+def _number(said: str | None) -> float | None:
+    try:
+        return float(said)
+    except (TypeError, ValueError):
+        return None
+
+
+def _raw(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,218 @@
+"""Reader of YOLO: a text file of normalized boxes for each picture, with `data.yaml` or a list of names."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from app import text_files
+from app.dataset import faults, masks
+from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.faults import Fault
+from app.dataset.image_index import SUFFIXES, ImageIndex, name_in, walk
+from app.dataset.splits import SPLIT_NAME
+from app.errors import DatasetError
+
+NAME = "yolo"
+NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels")
+_SPLIT_KEYS = ("train", "val", "valid", "test")
+_LOOKED_AT = 50
+
+
+def recognise(source: Path) -> str:
+    """Why `source` (a folder or its data.yaml) is a YOLO set: what was found, or an empty string."""
+    names = _names_file(source)
+    if names is None:
+        return ""
+    labels = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS]
+    if not any(is_label(path) for path in labels[:_LOOKED_AT]):
+        return ""
+    return f"{names.name} and {len(labels)} text files"
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits of data.yaml whose pictures are there, and folders named train, val, test ... that it passes over."""
+    return tuple(_splits(source))
+
+
+def _refuse_contradictions(source: Path) -> None:
+    """Lists of names in several folders must agree, but that one may go on where another ends, as labelImg's do."""
+    if _table(_names_file(source) or source):
+        return
+    lists = {path: text_files.lines(path) for path in walk(_root(source)) if path.name in NAME_LISTS}
+    longest = max(lists.values(), key=len, default=[])
+    other = next((path for path, names in lists.items() if names != longest[: len(names)]), None)
+    if other:
+        first = next(path for path, names in lists.items() if names == longest)
+        root = _root(source)
+        raise DatasetError(
+            f"{name_in(root, first)} and {name_in(root, other)} number the classes differently",
+            where=str(source),
+            remedy="prepare them apart, or make the text files agree and leave one list",
+        )
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
+    """The pictures of one split, or without a name all. One without a text file is one without objects."""
+    root = _root(source)
+    _refuse_contradictions(source)
+    names = _names(source)
+    yield from (Category(name) for name in dict.fromkeys(names.values()))
+    catalogue = ImageIndex(root)
+    if split:
+        yield from _missing(source, split)
+    for path in _splits(source).get(split, []) if split else walk(root, SUFFIXES):
+        file = _label_file(path)
+        where = catalogue.name(file) if file.is_relative_to(root) else file.name
+        boxes = []
+        for line in text_files.lines(file):
+            box = _box(line, names, where, masked)
+            if isinstance(box, Fault):
+                yield box
+            else:
+                boxes.append(box)
+        yield AnnotatedImage(path, catalogue.name(path), tuple(boxes), fractions=True)
+
+
+def _root(source: Path) -> Path:
+    return source if source.is_dir() else source.parent
+
+
+def _names_file(source: Path) -> Path | None:
+    tables = [source] if source.is_file() else sorted(source.glob("*.y*ml"))
+    found = next((path for path in tables if _table(path)), None)
+    if found or source.is_file():
+        return found
+    lists = [path for path in walk(source) if path.name in NAME_LISTS]
+    return max(lists, key=lambda path: len(text_files.lines(path)), default=None)
+
+
+def _table(path: Path) -> dict:
+    """What a YOLO data.yaml holds, or nothing: such a file has `names` and a split."""
+    if path.suffix not in (".yaml", ".yml"):
+        return {}
+    try:
+        table = yaml.safe_load(text_files.read(path))
+    except (ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    fits = isinstance(table, dict) and "names" in table and any(key in table for key in _SPLIT_KEYS)
+    return table if fits else {}
+
+
+def _names(source: Path) -> dict[int, str]:
+    """Class names by their number in the text files, from 0."""
+    path = _names_file(source)
+    if path is None:
+        return {}
+    said = _table(path).get("names") or text_files.lines(path)
+    pairs = said.items() if isinstance(said, dict) else enumerate(said if isinstance(said, list) else [])
+    texts = {str(key): " ".join(str(name).split()) for key, name in pairs}
+    return dict(sorted((int(key), name) for key, name in texts.items() if key.isdecimal() and name))
+
+
+def _splits(source: Path) -> dict[str, list[Path]]:
+    """The pictures of each split, in order."""
+    root = _root(source)
+    names = _names_file(source)
+    table = _table(names) if names else {}
+    found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
+    found = {key: pictures for key, pictures in found.items() if pictures}
+    folders: dict[str, list[Path]] = {}
+    for path in walk(root, SUFFIXES):
+        parts = path.relative_to(root).parts[:-1]
+        folders.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
+    if not found:
+        return {} if "" in folders else folders
+    listed = {path for pictures in found.values() for path in pictures}
+    rest = {key: pictures for key, pictures in folders.items() if key and listed.isdisjoint(pictures)}
+    return found | {key: pictures for key, pictures in rest.items() if key not in found}
+
+
+def _listed(said: object, table: dict, root: Path) -> list[Path]:
+    """The pictures of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
+
+    `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
+    not believed.
+    """
+    pictures = []
+    for entry in said if isinstance(said, list) else [said]:
+        place = _place(entry, table, root)
+        if place.is_dir() and place != root:
+            pictures += walk(place, SUFFIXES)
+        elif place.is_file():
+            found = (_below(root, line, near=place.parent) for line in text_files.lines(place))
+            pictures += [path for path in found if path.is_file()]
+    return pictures
+
+
+def _missing(source: Path, split: str) -> Iterator[Fault]:
+    """The pictures that a split's text file names and that are not there."""
+    root, names = _root(source), _names_file(source)
+    table = _table(names) if names else {}
+    said = table.get(split)
+    for entry in said if isinstance(said, list) else [said] if said else []:
+        place = _place(entry, table, root)
+        for line in text_files.lines(place) if place.is_file() else []:
+            if not _below(root, line, near=place.parent).is_file():
+                yield Fault(faults.PICTURE_MISSING, line, f"named in {place.name}")
+
+
+def _place(entry: object, table: dict, root: Path) -> Path:
+    places = (_below(root, f"{table.get('path') or ''}/{entry}"), _below(root, str(entry)))
+    return next((path for path in places if path.exists()), root)
+
+
+def _below(root: Path, said: str, near: Path | None = None) -> Path:
+    """The path under `root` that is `said`, with everything left out that would lead elsewhere.
+
+    Where there is none, its longest end that is there below `near` or `root`: the rest is another machine's.
+    """
+    parts = [part for part in PurePosixPath(said.replace("\\", "/")).parts if part.strip("./") and "\0" not in part]
+    for start in range(len(parts)):
+        for folder in filter(None, (near, root)):
+            path = folder.joinpath(*parts[start:])
+            if path.exists():
+                return path
+    return root.joinpath(*parts)
+
+
+def _label_file(picture: Path) -> Path:
+    """`labels` in place of the last `images` of the path, where there is such a file, else beside the
+    picture."""
+    parts = list(picture.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+        file = Path(*parts).with_suffix(".txt")
+        if file.is_file():
+            return file
+    return picture.with_suffix(".txt")
+
+
+def is_label(path: Path) -> bool:
+    """Whether a text file's first lines are boxes or outlines."""
+    lines = text_files.lines(path)[:3]
+    return bool(lines) and all(isinstance(_values(line), list) for line in lines)
+
+
+def _values(line: str) -> list[float] | None:
+    try:
+        values = [float(word) for word in line.split()]
+    except ValueError:
+        return None
+    return values if len(values) >= 5 and values[0] == values[0] // 1 >= 0 else None
+
+
+def _box(line: str, names: dict[int, str], where: str, masked: bool) -> Box | Fault:
+    """A box of `class x_centre y_centre width height`, or around the outline `class x y x y x y ...`."""
+    values = _values(line)
+    if values is None:
+        return Fault(faults.BOX_UNREADABLE, where, line[:60])
+    label = names.get(int(values[0])) if values[0] < 1e9 else None
+    if label is None:
+        return Fault(faults.LABEL_UNKNOWN, where, f"class {values[0]:g}")
+    if len(values) >= 7 and len(values) % 2:
+        mask = masks.of_outlines([values[1:]]) if masked and all(map(math.isfinite, values)) else None
+        return Box(label, min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2]), mask=mask)
+    x, y, width, height = values[1:5]
+    return Box(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2)

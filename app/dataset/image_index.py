@@ -1,0 +1,112 @@
+"""Which picture file an annotation means."""
+
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from app.errors import DatasetError
+
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+
+
+_LEFT_OUT = (".", "__MACOSX", "Segmentation", "trimaps", "lost+found", "$RECYCLE.BIN", "System Volume Information")
+"""How the names of folders begin that hold no part of a set: systems' own, VOC's and the pets' segmentation masks."""
+
+
+def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
+    """Files under `root`, sorted; without hidden ones, archives' leftovers, segmentation masks and links to nowhere.
+
+    Links to folders are followed, each folder once: large sets are often linked together. Raises DatasetError for a
+    folder that can't be opened: what is in it would be missing without a word.
+    """
+    found, seen, waiting = [], set(), [os.fspath(root)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            with os.scandir(folder) as entries:
+                shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+        except OSError as error:
+            raise _refusal(error) from error
+        seen.add((status.st_dev, status.st_ino))
+        # Neither pipes and sockets, which would be waited on for ever, nor links to what is gone.
+        found += [
+            Path(entry.path)
+            for entry in shown
+            if (suffixes is None or os.path.splitext(entry.name)[1].lower() in suffixes) and _is(entry.is_file)
+        ]
+        waiting += [e.path for e in reversed(shown) if not e.name.startswith(_LEFT_OUT) and _is(e.is_dir)]
+    return found
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # A link to itself.
+        return False
+
+
+def _refusal(error: OSError) -> DatasetError:
+    what = f"folder can't be read: {error.strerror}"
+    return DatasetError(what, where=str(error.filename), remedy="permit it, or move it away")
+
+
+def name_in(root: Path, path: Path) -> str:
+    """The path within the folder `root`, with `/`; bytes that are no UTF-8 become U+FFFD, as no JSON can hold them."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", errors="replace")
+
+
+class AmbiguousImage(Exception):
+    """Several files fit equally well; `args` are their names."""
+
+
+class ImageIndex:
+    """The picture files under a folder, by name."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.by_stem: dict[str, list[Path]] = defaultdict(list)
+        for path in walk(root, SUFFIXES):
+            self.by_stem[path.stem.casefold()].append(path)
+
+    def name(self, path: Path) -> str:
+        """The path within the data set."""
+        return name_in(self.root, path)
+
+    def find(self, said: str, *, near: Path, split: str = "") -> Path | None:
+        """The picture that an annotation in the folder `near` calls `said`: a name or a path.
+
+        Among files of one stem the best is, in this order: the one whose path ends as said, of the same file
+        name, below a folder named like `split`, in folders named like those above `near`, nearest to `near`.
+        Raises AmbiguousPicture where that leaves several.
+        """
+        wanted = PurePosixPath(said.replace("\\", "/"))
+        # `a.jpg` means a.jpg or a.png before a.jpg.jpg; `v1.2` means v1.2.jpg before v1.jpg.
+        stems = [wanted.stem, wanted.name] if wanted.suffix.lower() in SUFFIXES else [wanted.name, wanted.stem]
+        tried = (self.by_stem.get(stem.casefold()) for stem in (*stems, said))
+        candidates = next(filter(None, tried), [])
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        scores = [self._score(path, wanted, near, split) for path in candidates]
+        best = max(scores)
+        if scores.count(best) > 1:
+            raise AmbiguousImage(*(self.name(p) for p, s in zip(candidates, scores, strict=True) if s == best))
+        return candidates[scores.index(best)]
+
+    def _score(self, path: Path, wanted: PurePosixPath, near: Path, split: str) -> tuple:
+        tail = wanted.parts if not wanted.is_absolute() else wanted.parts[1:]
+        parts = path.relative_to(self.root).parts
+        common = os.path.commonpath([path.parent, near]) if near.is_absolute() == path.is_absolute() else ""
+        pairs = zip(reversed(path.parent.parts), reversed(near.parts), strict=False)
+        return (
+            len(tail) > 1 and parts[-len(tail) :] == tail,
+            path.name == wanted.name,
+            bool(split) and split in parts[:-1],
+            sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)),
+            len(Path(common).parts),
+            -len(parts),
+        )

@@ -1,0 +1,222 @@
+"""A data set on disk becomes a folder of checked, sharded records with a card."""
+
+import itertools
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from app import progress as bars
+from app.dataset import card as cards
+from app.dataset import collection, faults, fingerprint, records, shard_pool, splits
+from app.dataset.annotation import AnnotatedImage
+from app.dataset.card import Card, SplitCard
+from app.dataset.collection import Collection
+from app.dataset.faults import Fault, IssueCounter
+from app.dataset.formats import registry
+from app.dataset.shards import Shard, Written
+from app.dataset.splits import EVAL, TRAIN
+from app.errors import DatasetError
+from app.humanize import listing
+from app.progress import Progress
+from app.run.files import replacing, write_json
+
+log = logging.getLogger(__name__)
+
+PICTURES_PER_SHARD = 100
+SHARDS_MIN, SHARDS_MAX = 4, 64
+EVAL_REMEDY = (
+    "--eval_split / DETBOX_EVAL_SPLIT, or another --eval_fraction / DETBOX_EVAL_FRACTION or --seed / DETBOX_SEED"
+)
+EXAMPLES_LOGGED = 3
+"""Of a kind of fault; the card has more."""
+
+
+def prepare(
+    source: Path,
+    target: Path,
+    *,
+    format: str = "auto",
+    train_split: str = "",
+    eval_split: str = "",
+    eval_fraction: float = 0.2,
+    num_shards: int = 0,
+    seed: int = 0,
+    max_side: int = 0,
+    masked: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Card:
+    """Writes the records of the data set `source` and its card into the folder `target`, whole or not at all.
+
+    `format` is `auto`, a name in `formats.READERS` or one of Datumaro's. Splits: see `splits.choose`; without own ones
+    `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of pictures. `max_side`: pixels that
+    a stored picture's longer side has at most, 0: no limit. `masked`:
+    instance masks are stored too, where the set has them. `workers` None: a process for each CPU.
+    `progress(done, of)` counts pictures. Does nothing where `target` already holds what would be written.
+    Raises DatasetError.
+    """
+    try:
+        return _prepare(
+            source.resolve(), target.resolve(), format, train_split, eval_split, eval_fraction,
+            num_shards, seed, max_side, masked, workers, progress,
+        )  # fmt: skip
+    except OSError as error:
+        raise DatasetError(
+            f"{error.strerror or error}", where=str(error.filename or target), remedy="check space and permissions"
+        ) from error
+
+
+def _prepare(
+    source: Path, target: Path, format: str, train_split: str, eval_split: str, eval_fraction: float,
+    num_shards: int, seed: int, max_side: int, masked: bool, workers: int | None, progress: Progress | None,
+) -> Card:  # fmt: skip
+    started = time.monotonic()
+    reader, reason = registry.resolve_reader(source, format)
+    choice = splits.select_splits(reader.splits(source), train_split, eval_split, str(source))
+    arguments = {
+        "format": reader.NAME,
+        "train_split": choice.train,
+        "eval_split": choice.eval,
+        "eval_fraction": eval_fraction,
+        "num_shards": num_shards,
+        "seed": seed,
+        "max_side": max_side,
+        "masked": masked,
+    }
+    print_, state = fingerprint.take(source, arguments, without=target)
+    present = cards.read(target)
+    if present is not None and present.state == state and _complete(present, target):
+        counts = present.train.pictures, present.eval.pictures
+        log.info("prepare: %s is up to date: %d pictures for training, %d for evaluation", target, *counts)
+        return present
+    _refuse_foreign(target)
+    log.info("prepare: format %s, because of %s", reader.NAME, reason)
+
+    tally = IssueCounter()
+    found = collection.collect(source, reader, choice, eval_fraction, seed, tally, masked)
+    with replacing(target) as folder:
+        folder.mkdir()
+        plan = list(_plan(found, folder, num_shards, seed, max_side))
+        with bars.shown("records", progress) as report:
+            written = shard_pool.write(plan, workers, report)
+        for result in written:
+            tally.merge(result.faults)
+        _copies(written, tally)
+        made = Card(
+            source=str(source),
+            format=reader.NAME,
+            reason=reason,
+            classes=found.classes,
+            splits={part: _split_card(part, found, written, plan, tally, str(source)) for part in (TRAIN, EVAL)},
+            faults=tally.rows(),
+            arguments=arguments,
+            fingerprint=print_,
+            state=state,
+            masks=found.masked,
+            keypoints=found.keypoints,
+        )
+        write_json(folder / cards.FILE_NAME, made.to_json())
+    _tell(made, time.monotonic() - started)
+    return made
+
+
+def _complete(card: Card, target: Path) -> bool:
+    return all(len(list(target.glob(split.records))) == split.shards for split in card.splits.values())
+
+
+def _refuse_foreign(target: Path) -> None:
+    """The folder of records is replaced as a whole: it must not hold anything else."""
+    names = [path.name for path in target.iterdir()] if target.is_dir() else []
+    foreign = [name for name in names if name != cards.FILE_NAME and not name.endswith(".tfrecord")]
+    if foreign or target.is_file():
+        raise DatasetError(
+            f"holds {foreign[0] if foreign else 'a file'}, and records would replace it",
+            where=str(target),
+            remedy="choose an empty or a new folder",
+        )
+
+
+def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side: int) -> Iterator[Shard]:
+    """Training pictures come in random order: a reader's shuffle buffer sees only a part at a time."""
+    ids = {name: number for number, name in enumerate(found.classes, start=1)}
+    for part in (TRAIN, EVAL):
+        pictures = list(found.pictures[part])
+        if part == TRAIN:
+            pictures.sort(key=lambda picture: picture.name)
+            random.Random(seed).shuffle(pictures)
+        count = min(num_shards or _shard_count(len(pictures), part), len(pictures))
+        for index, some in enumerate(_dealt(pictures, count)):
+            yield Shard(
+                folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side,
+                masked=found.masked, keypoints=found.keypoints,
+            )  # fmt: skip
+
+
+def _shard_count(pictures: int, part: str) -> int:
+    by_size = math.ceil(pictures / PICTURES_PER_SHARD)
+    return min(max(by_size, SHARDS_MIN if part == TRAIN else 1), SHARDS_MAX)
+
+
+def _dealt(pictures: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[AnnotatedImage]]:
+    """`count` runs of pictures in order whose lengths differ by one at most."""
+    edges = [index * len(pictures) // count for index in range(count + 1)]
+    yield from (pictures[a:b] for a, b in itertools.pairwise(edges))
+
+
+def _copies(written: list[Written], tally: IssueCounter) -> None:
+    """Counts pictures that are byte for byte in both splits under two names: evaluation then flatters."""
+    known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests}
+    for result in written:
+        if result.split == EVAL:
+            for digest, name in result.digests:
+                if known.get(digest, name) != name:
+                    tally.add(Fault(faults.PICTURE_COPIED, name, f"also {known[digest]}", faults.KEPT))
+
+
+def _split_card(
+    part: str, found: Collection, written: list[Written], plan: list[Shard], tally: IssueCounter, where: str
+) -> SplitCard:
+    mine = [result for result in written if result.split == part]
+    per_class = sum((result.boxes for result in mine), Counter())
+    pictures = sum(result.pictures for result in mine)
+    if not pictures:
+        raise collection.nothing_left(part, found.names[part], where, tally)
+    if part == TRAIN and not per_class:
+        remedy = collection.most_frequent(tally) or "--train_split / DETBOX_TRAIN_SPLIT names another"
+        raise DatasetError("no training picture has a usable box", where=where, remedy=remedy)
+    count = sum(shard.split == part for shard in plan)
+    return SplitCard(
+        source=found.names[part], pictures=pictures,
+        pictures_without_boxes=sum(result.pictures_without_boxes for result in mine),
+        boxes=per_class.total(), boxes_per_class={name: per_class[name] for name in found.classes},
+        most_boxes=max(result.most_boxes for result in mine),
+        shards=count, records=records.pattern(part, count),
+    )  # fmt: skip
+
+
+def _tell(card: Card, seconds: float) -> None:
+    for name, split in card.splits.items():
+        log.info(
+            "prepare: %s: %d pictures, %d boxes, %d shards (%s)",
+            name,
+            split.pictures,
+            split.boxes,
+            split.shards,
+            split.source,
+        )
+    for row in card.faults:
+        shown = "; ".join(row.examples[:EXAMPLES_LOGGED])
+        such = ":" if row.count <= EXAMPLES_LOGGED else ", e.g."
+        log.info("prepare: %d x %s, %s%s %s", row.count, row.kind, row.action, such, shown)
+    if not card.eval.boxes:
+        log.warning("prepare: no evaluation picture has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
+    in_train, in_eval = card.train.boxes_per_class, card.eval.boxes_per_class
+    if unmeasured := [name for name in card.classes if in_train[name] and not in_eval[name] and card.eval.boxes]:
+        log.warning("prepare: not in the evaluation split: %s", listing(unmeasured))
+    if unlearnt := [name for name in card.classes if in_eval[name] and not in_train[name]]:
+        log.warning("prepare: in the evaluation split only: %s", listing(unlearnt))
+    log.info("prepare: %d classes in %.1f s", len(card.classes), seconds)

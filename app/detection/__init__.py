@@ -1,0 +1,1 @@
+"""Any detector as one function: loading, batching, results."""

@@ -1,0 +1,81 @@
+"""An exported detector, whatever its form, made ready to run on pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from app.detection.detections import Detections
+from app.errors import SettingsError
+from app.run.files import read_json
+
+CARD = "card.json"
+LOADABLE = "an export's folder, a SavedModel's folder, a frozen graph (.pb, .pbtxt), a .tflite or an .onnx"
+
+
+class Loaded(Protocol):
+    """A detector that was read from files.
+
+    `form`: image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example, frozen_graph, tflite or onnx.
+    """
+
+    form: str
+
+    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
+        """What is on each of `pictures` (uint8, height x width x 3, RGB; they may differ in size)."""
+
+
+class LoadedExport(Loaded, Protocol):
+    """One that tells what goes in and what comes out."""
+
+    def signature(self) -> dict[str, Any]:
+        """`inputs` and `outputs`: name to `shape` (None where it varies) and `dtype`, as the model itself has them."""
+
+
+def load(path: Path) -> LoadedExport:
+    """The detector in `path`: an export of ours or of upstream's, or a TF1 frozen graph.
+
+    TensorFlow's devices must have been chosen (`odapi.runtime.start`). Raises SettingsError for what is none of
+    these: a folder without a SavedModel, a graph without a detector's tensors, a file that does not parse.
+    """
+    model = model_of(path)
+    if model.is_dir():
+        from app.detection.saved_model import SavedModel
+
+        return SavedModel(model)
+    if model.suffix in (".pb", ".pbtxt"):
+        from app.detection.frozen_graph import FrozenGraph
+
+        return FrozenGraph(model)
+    if model.suffix == ".tflite":
+        from app.detection.tflite_model import TFLiteModel
+
+        return TFLiteModel(model)
+    from app.detection.onnx_model import OnnxModel
+
+    return OnnxModel(model)
+
+
+def model_of(path: Path) -> Path:
+    """The SavedModel's folder or the one file that `path` stands for. Nothing is loaded; SettingsError as in `load`."""
+    if path.is_dir():
+        named = (read_json(path / CARD) or {}).get("model")
+        for folder in [path / named] if isinstance(named, str) else [path, path / "saved_model"]:
+            if (folder / "saved_model.pb").is_file() or (folder / "saved_model.pbtxt").is_file():
+                return folder
+            if folder.is_file():
+                return folder
+        raise refusal(path, "no SavedModel is in this folder")
+    if not path.is_file():
+        raise refusal(path, "no such file")
+    if path.name in ("saved_model.pb", "saved_model.pbtxt"):
+        return path.parent
+    if path.suffix not in (".pb", ".pbtxt", ".tflite", ".onnx"):
+        raise refusal(path, "is no exported detector")
+    return path
+
+
+def refusal(path: Path, what: str) -> SettingsError:
+    """The error for a file or folder that is no detector."""
+    return SettingsError(what, where=str(path), remedy=f"give {LOADABLE}: --detector / DETBOX_DETECTOR")

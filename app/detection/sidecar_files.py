@@ -1,0 +1,66 @@
+"""What lies beside a model and tells of it: the label map, the card."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.protos.label_map import parse_shown_names
+from app.run.files import read_json
+
+LABEL_MAPS = ("label_map.pbtxt", "*label*map*.pbtxt")
+CARDS = ("card.json", "best.json")
+
+
+def label_map(model: Path) -> Path | None:
+    """The label map beside `model` (file, folder or checkpoint prefix): of the usual name, or the only one there."""
+    for folder in _folders(model):
+        for pattern in LABEL_MAPS:
+            found = sorted(folder.glob(pattern))
+            if len(found) == 1:
+                return found[0]
+    return None
+
+
+def cards(model: Path) -> Iterator[dict[str, Any]]:
+    """The cards beside `model`, of an export, a promotion or the best checkpoint, nearest first."""
+    for folder in _folders(model):
+        for name in CARDS:
+            card = read_json(folder / name)
+            if isinstance(card, dict):
+                yield card
+
+
+def names_of_card(card: Mapping[str, Any]) -> dict[int, str]:
+    """Class ids to names, of a card's `classes`: names in order from 1, or by id; empty where it has none."""
+    classes = card.get("classes")
+    if isinstance(classes, list):
+        return {number: str(name) for number, name in enumerate(classes, start=1)}
+    if isinstance(classes, dict):
+        return {int(number): str(name) for number, name in classes.items() if str(number).isdecimal()}
+    return {}
+
+
+def thresholds_of_card(card: Mapping[str, Any]) -> dict[str, float]:
+    """The F1-optimal score of each class by its name, of the `details` that an evaluation left; empty without."""
+    details = card.get("details")
+    classes = details.get("classes") if isinstance(details, dict) else None
+    found = {}
+    for row in classes if isinstance(classes, list) else []:
+        value = row.get("f1_threshold") if isinstance(row, dict) else None
+        if isinstance(value, (int, float)) and "name" in row:
+            found[str(row["name"])] = float(value)
+    return found
+
+
+def read_class_names(path: Path) -> dict[int, str]:
+    """Class ids to the names that people read. Raises SettingsError, OSError."""
+    return parse_shown_names(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
+
+
+def _folders(model: Path) -> Iterator[Path]:
+    """Where what belongs to `model` is put: its folder; above it, for folders that are a part of an export."""
+    folder = model if model.is_dir() else model.parent
+    yield folder
+    yield folder / "assets.extra"
+    if folder.name in ("saved_model", "checkpoint"):
+        yield folder.parent

@@ -1,0 +1,50 @@
+"""When training has stopped getting better, and the request that ends it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.evaluation.selection import Rule
+from app.run.directory import Run
+from app.run.files import write_json
+
+REASON = "early-stopped"
+"""What the reason in DONE begins with."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """`evaluations` without improvement end training, 0: never; `min_delta` is the change that counts as one."""
+
+    evaluations: int
+    min_delta: float = 0.0
+
+
+def why(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) -> str | None:
+    """Why to stop after the evaluations `rows` (lines of `evaluations.jsonl`), or None.
+
+    Decided from the rows alone, so that a restarted evaluator decides the same. Those before `rule.first_step`
+    don't count; a value that is missing or not finite is no improvement.
+    """
+    best: float | None = None
+    best_step = waited = 0
+    for row in sorted(rows, key=lambda row: row["step"]):
+        if row["step"] < rule.first_step:
+            continue
+        value = (row.get("metrics") or {}).get(rule.metric)
+        improved = rule.is_better(value, best) and (best is None or abs(value - best) >= patience.min_delta)
+        if improved:
+            best, best_step, waited = value, row["step"], 0
+        else:
+            waited += 1
+    if not patience.evaluations or waited < patience.evaluations:
+        return None
+    least = f" by {patience.min_delta:g}" if patience.min_delta else ""
+    since = f"{best:.4f} of step {best_step} was not bettered{least}" if best is not None else "has had no value"
+    return f"{REASON}: {rule.metric} {since} in {waited} evaluations"
+
+
+def ask(run: Run, step: int, reason: str) -> None:
+    """Asks the trainer, wherever it runs, to save and end."""
+    write_json(run.stop_request, {"reason": reason, "step": step, "time": time.time()})

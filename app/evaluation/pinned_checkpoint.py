@@ -1,0 +1,42 @@
+"""A checkpoint of our own to evaluate: retention may delete the trainer's meanwhile."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from app.run.directory import Run
+
+
+def pin_checkpoint(run: Run, step: int) -> Path | None:
+    """The prefix of the checkpoint of `step` in a hidden folder of the run, or None if it is gone.
+
+    Its files are hard links, which take no time or space, or copies on a file system without them.
+    """
+    unpin_checkpoint(run)
+    run.claimed.mkdir(parents=True)
+    prefix = run.checkpoint(step)
+    data = sorted(run.root.glob(f"{prefix.name}.data-*"))
+    # Retention deletes the index first: data that was taken before it is whole.
+    for path in (*data, prefix.with_name(f"{prefix.name}.index")):
+        try:
+            _link(path, run.claimed / path.name)
+        except FileNotFoundError:
+            unpin_checkpoint(run)
+            return None
+    return run.claimed / prefix.name
+
+
+def unpin_checkpoint(run: Run) -> None:
+    """Lets go of what was taken, by this process or by one that was killed."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(run.claimed)
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(path, target)

@@ -1,0 +1,94 @@
+"""Whether an export finds what its checkpoint finds."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.detection.detections import Detections
+from app.detection.loader import Loaded
+from app.evaluation import coco
+from app.evaluation.matching import EvaluatedImage
+from app.export import parity
+from app.export.probe_images import Example
+
+METRIC = "DetectionBoxes_Precision/mAP"
+MAP_TOLERANCE = 0.02
+"""Points of mAP, out of 1, that a model with coarser numbers may lose."""
+COARSER = ("tflite_dynamic", "tflite_float16", "tflite_int8")
+"""Forms whose single detections differ, where suppression chooses another of two near boxes: held to their mAP."""
+
+
+@dataclass(frozen=True)
+class ParityResult:
+    """Whether a form passes, the figures for its card, and both in words."""
+
+    passed: bool
+    figures: dict[str, Any]
+    words: str
+
+
+class ParityCheck:
+    """Compares loaded exports with `detector`, the checkpoint, on `probes` (uint8, height x width x 3).
+
+    `examples`: gives the held-out pictures with groundtruth, none where there are no records. `source`: what the
+    probes are, in words. `names`: class ids to names.
+    """
+
+    def __init__(
+        self,
+        detector: Loaded,
+        probes: Sequence[np.ndarray],
+        examples: Callable[[], Iterable[Example]],
+        source: str,
+        names: Mapping[int, str],
+    ):
+        self._detector, self._probes, self._source, self._names = detector, probes, source, names
+        self._examples, self._ours, self._map = examples, detector.detect(probes), None
+
+    def judge(self, form: str, loaded: Loaded) -> ParityResult:
+        """The verdict on `loaded`, which was made as `form`."""
+        tolerance = parity.EXACT
+        difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
+        figures = dataclasses.asdict(difference) | {"pictures": len(self._probes), "source": self._source}
+        if form not in COARSER:
+            figures["tolerance"] = dataclasses.asdict(tolerance)
+            return ParityResult(
+                difference.within(tolerance), figures, f"{difference} on {len(self._probes)} {self._source}"
+            )
+        ours, theirs, count = self._maps(loaded)
+        if not count:
+            words = "mAP unmeasured: the run's records are not here"
+            return ParityResult(True, figures | {"mAP": None}, words)
+        figures["mAP"] = {"checkpoint": ours, "export": theirs, "pictures": count, "tolerance": MAP_TOLERANCE}
+        words = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out pictures"
+        return ParityResult(theirs >= ours - MAP_TOLERANCE, figures, words)
+
+    def _maps(self, loaded: Loaded) -> tuple[float, float, int]:
+        """mAP of the checkpoint, of `loaded`, and the number of pictures; the checkpoint's is measured once."""
+        if self._map is None:
+            self._map = self._measured(self._detector)
+        (ours, count), (theirs, _) = self._map, self._measured(loaded)
+        return ours, theirs, count
+
+    def _measured(self, detector: Loaded) -> tuple[float, int]:
+        pictures = []
+        for number, example in enumerate(self._examples()):
+            (found,) = detector.detect([example.pixels])
+            pictures.append(_picture(number, example, found))
+        return (coco.measure(pictures, self._names).metrics[METRIC] if pictures else 0.0), len(pictures)
+
+
+def _picture(number: int, example: Example, found: Detections) -> EvaluatedImage:
+    return EvaluatedImage(
+        name=example.name,
+        key=number,
+        truth_boxes=example.boxes,
+        truth_classes=example.classes,
+        crowd=example.crowd,
+        boxes=(found.boxes * np.tile(example.pixels.shape[:2], 2)).astype(np.float32),
+        scores=found.scores,
+        classes=found.classes,
+    )

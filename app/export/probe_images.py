@@ -1,0 +1,130 @@
+"""The pictures that an export is made and compared with."""
+
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+
+from app.dataset import card as cards
+from app.dataset import records
+from app.errors import SettingsError
+from app.run.directory import Run
+
+PROBES = 8
+REPRESENTATIVE = 100
+"""Pictures for int8's ranges: what TensorFlow Lite's guide to post-training quantization asks for (100 to 500)."""
+EXAMPLES = 500
+"""Held-out pictures at most for an mAP: a minute or two on a CPU."""
+SHAPES = ((240, 320), (480, 360), (333, 500), (128, 128))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A held-out picture, uint8 height x width x 3, with its groundtruth: boxes in pixels, ids from 1, crowd flags."""
+
+    name: str
+    pixels: np.ndarray
+    boxes: np.ndarray
+    classes: np.ndarray
+    crowd: np.ndarray
+
+
+class ProbeImages:
+    """Pictures given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn shapes.
+
+    `run`: None where its records have nothing to do with the model.
+    """
+
+    def __init__(self, run: Run | None, words: str):
+        """Raises SettingsError if none of the given words leads to a picture."""
+        self._run, self._card = run, cards.read(run.records) if run else None
+        self._given = _given(words)
+
+    @property
+    def source(self) -> str:
+        """What the probes are, for people."""
+        if self._given:
+            return "given pictures"
+        return "held-out pictures" if self._shards("eval") else "drawn shapes"
+
+    @property
+    def represent(self) -> bool:
+        """Whether there are pictures of what the model is for."""
+        return bool(self._given or self._shards("train"))
+
+    def probes(self) -> list[np.ndarray]:
+        """The pictures to compare detections on, uint8 height x width x 3."""
+        pictures = self._opened() or (example.pixels for example in self.examples())
+        return list(itertools.islice(pictures, PROBES)) or [_drawn(*size) for size in SHAPES]
+
+    def representative(self) -> list[np.ndarray]:
+        """Pictures of what the model is for; SettingsError if there are none."""
+        if not self.represent:
+            raise no_images()
+        pictures = self._opened() or (_pixels(row) for row in records.read(self._shards("train")))
+        return list(itertools.islice(pictures, REPRESENTATIVE))
+
+    def examples(self) -> Iterator[Example]:
+        """The held-out pictures of the records in order, `EXAMPLES` at most; none where there are no records."""
+        for row in itertools.islice(records.read(self._shards("eval")), EXAMPLES):
+            pixels = _pixels(row)
+            sides = np.array([row.get(f"image/object/bbox/{side}", []) for side in ("ymin", "xmin", "ymax", "xmax")])
+            classes = np.array(row.get("image/object/class/label", []), int)
+            crowd = np.array(row.get("image/object/is_crowd") or [0] * len(classes), bool)
+            boxes = sides.reshape(4, -1).T * np.tile(pixels.shape[:2], 2)
+            yield Example(row["image/filename"][0].decode(), pixels, boxes.astype(np.float32), classes, crowd)
+
+    def _opened(self) -> Iterator[np.ndarray] | None:
+        return map(_open, self._given) if self._given else None
+
+    def _shards(self, split: str) -> list[Path]:
+        return sorted(self._run.records.glob(self._card.splits[split].records)) if self._run and self._card else []
+
+
+def no_images() -> SettingsError:
+    """The error where int8 has nothing to find its ranges with."""
+    return SettingsError(
+        "tflite_int8: needs pictures of what the model is for, and there are no records of the run here",
+        remedy="name some hundred, without labels: --input / DETBOX_INPUT",
+    )
+
+
+def _given(words: str) -> list[Path]:
+    from app.detection import image_paths
+
+    if not words.strip():
+        return []
+    found, skipped = image_paths.find_images(words.split("\n"), leave_out=Path(".detbox-leaves-nothing-out"))
+    if not found:
+        why = skipped[0].reason if skipped else "there is no picture"
+        raise SettingsError(why, where=words.split("\n")[0], remedy="--input / DETBOX_INPUT")
+    return [picture.path for picture in found]
+
+
+def _open(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        raise SettingsError(f"is no picture: {error}", where=str(path), remedy="--input / DETBOX_INPUT") from None
+
+
+def _pixels(row: dict[str, list]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
+
+
+def _drawn(height: int, width: int) -> np.ndarray:
+    """Rectangles and ellipses on noise: something with edges, where nothing real is at hand."""
+    random = np.random.default_rng([height, width])
+    image = Image.fromarray(random.integers(90, 130, (height, width, 3), np.uint8))
+    pen = ImageDraw.Draw(image)
+    for number in range(8):
+        top, left = random.uniform(0, 0.7, 2) * (height, width)
+        bottom, right = (top, left) + random.uniform(0.08, 0.3, 2) * (height, width)
+        draw = pen.ellipse if number % 2 else pen.rectangle
+        draw((left, top, right, bottom), fill=tuple(random.integers(0, 256, 3).tolist()))
+    return np.asarray(image)

@@ -1,0 +1,105 @@
+"""An export's files, in each of the forms."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.errors import DetboxError
+from app.export.formats import FILES, FROZEN, INT8, SAVED_MODELS, TFLITE
+from app.odapi.exporter import Exporter
+
+OPSET = 17
+"""ONNX's operators as of 2022: what every runtime in use has."""
+
+
+class FormatWriter:
+    """Makes forms of one checkpoint's model.
+
+    `labels`: the names of classes 1 and up. `pictures`: uint8, height x width x 3, of what the model is for; only
+    int8 asks for them. `workspace`: an empty folder for what several forms share.
+    """
+
+    def __init__(
+        self,
+        exporter: Exporter,
+        *,
+        name: str,
+        labels: Sequence[str],
+        signature_key: str,
+        pictures: Callable[[], Iterable[np.ndarray]],
+        workspace: Path,
+    ):
+        self._exporter, self._name, self._labels = exporter, name, labels
+        self._signature_key, self._pictures, self._workspace = signature_key, pictures, workspace
+        self._frozen: Any = None
+
+    def make(self, form: str, folder: Path) -> Path:
+        """Writes `form` into `folder`, which is there, and returns what a program loads: a file or a folder.
+
+        Raises SettingsError if the checkpoint does not fit its pipeline.config, DetboxError if a converter fails.
+        """
+        if form in SAVED_MODELS:
+            target = folder / "saved_model"
+            self._exporter.saved_model(target, form, self._signature_key)
+            self._exporter.checkpoint(folder / "checkpoint")
+            return target
+        target = folder / FILES[form]
+        if form in FROZEN:
+            self._freeze(target)
+        elif form in TFLITE:
+            self._tflite(form, target)
+        else:
+            self._onnx(target)
+        return target
+
+    def saved_model(self, form: str, folder: Path) -> None:
+        """Writes the SavedModel of one input type into `folder` itself."""
+        self._exporter.saved_model(folder, form, self._signature_key)
+
+    def _freeze(self, target: Path) -> None:
+        from app.export import frozen_graph
+
+        if self._frozen is None:
+            self._frozen = frozen_graph.freeze(self._exporter.concrete("image_tensor"))
+        frozen_graph.write(self._frozen, target)
+
+    def _tflite(self, form: str, target: Path) -> None:
+        from app.export import tflite_annotation, tflite_converter, tflite_metadata
+
+        source = self._workspace / "tflite"
+        if not source.is_dir():
+            self._exporter.tflite_saved_model(source)
+        prepared = [self._exporter.prepared(picture) for picture in self._pictures()] if form == INT8 else ()
+        data = tflite_converter.convert(source, form, prepared)
+        input_of_network = self._exporter.input_of_network()
+        description = tflite_metadata.describe(
+            name=self._name, mean=input_of_network["mean"], std=input_of_network["std"]
+        )
+        target.write_bytes(tflite_annotation.annotate(data, input_of_network, description, self._labels))
+        labels = "".join(f"{label}\n" for label in self._labels)
+        target.with_name(tflite_metadata.LABELS).write_text(labels, encoding="utf-8")
+
+    def _onnx(self, target: Path) -> None:
+        import tf2onnx
+
+        from app.export import frozen_graph
+
+        # From a frozen graph, and not by `from_function`, which makes inputs of a model's captured constants.
+        graph = frozen_graph.freeze(self._exporter.for_one_picture())
+        outputs = [node.name for node in graph.node if node.name in (*frozen_graph.OUTPUTS, *frozen_graph.EXTRAS)]
+        try:
+            tf2onnx.convert.from_graph_def(
+                graph,
+                input_names=[f"{frozen_graph.INPUT}:0"],
+                output_names=[f"{name}:0" for name in outputs],
+                tensors_to_rename={f"{name}:0": name for name in [frozen_graph.INPUT, *outputs]},
+                opset=OPSET,
+                output_path=str(target),
+            )
+        except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
+            raise DetboxError(
+                f"tf2onnx does not convert this model: {(str(error).splitlines() or [type(error).__name__])[0]}",
+                remedy="the other forms take it: --export_forms / DETBOX_EXPORT_FORMS",
+            ) from error

@@ -1,0 +1,291 @@
+"""What is looked at: the pictures of a data set or of records, one after another, with boxes that are sound."""
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app import progress as bars
+from app.dataset import boxes, collection, faults, image, records, shards, splits
+from app.dataset import card as cards
+from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.card import Card
+from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter
+from app.dataset.formats import registry
+from app.dataset.splits import EVAL, TRAIN
+from app.errors import DatasetError
+
+FAULTS_MAX = 1_000_000
+"""Faults of one kind that are kept by name: about 100 MB."""
+_AT_A_TIME = 128
+"""Pictures in work at once, so that memory does not grow with the set."""
+NO_SPLIT = "in no split"
+TRAINED, EVALUATED = "trained on", "evaluated on"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSummary:
+    """A usable picture: size in pixels and boxes in fractions, both as viewers show it, and the names of its splits.
+
+    `annotated` counts the boxes that its annotation had, `digest` and `miniature` are those of `image.Glance`.
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    height: int
+    width: int
+    boxes: tuple[Box, ...]
+    digest: bytes
+    miniature: np.ndarray
+
+
+@dataclass
+class DatasetView:
+    """What is looked at. `roles` has each split in order with what it is for, or an empty string.
+
+    `looks` gives every usable picture once, calling back for each that it is through with, and adds to `tally`
+    what is wrong; `pixels` gives chosen pictures (uint8, height x width x 3) by name.
+    """
+
+    source: str
+    format: str
+    reason: str
+    classes: tuple[str, ...]
+    roles: dict[str, str]
+    total: int
+    tally: IssueCounter
+    looks: Callable[[Callable[[], None]], Iterator[ImageSummary]]
+    pixels: Callable[[Iterable[str]], Iterator[tuple[str, np.ndarray]]]
+    notes: list[str] = field(default_factory=list)
+    earlier: tuple[FaultCount, ...] = ()
+    """Faults that were met when the records were made, with examples."""
+
+
+class _Once(IssueCounter):
+    """A tally that a set is read into several times, split by split: a fault counts as often as in one reading.
+
+    `whole`: the whole is read after its splits, so that a picture of two of them turns up twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(examples_max=FAULTS_MAX)
+        self.whole = False
+        self._known: Counter[Fault] = Counter()
+        self._met: Counter[Fault] = Counter()
+
+    def read_again(self) -> None:
+        """Another reading begins, in which faults that are known turn up once more."""
+        self._met.clear()
+
+    def add(self, fault: Fault) -> None:
+        if self.whole and fault.kind == faults.PICTURE_TWICE:
+            return
+        self._met[fault] += 1
+        if self._met[fault] > self._known[fault]:
+            self._known[fault] += 1
+            super().add(fault)
+
+
+def of_set(
+    source: Path, *, format: str, train_split: str, eval_split: str, eval_fraction: float, seed: int
+) -> DatasetView:
+    """The whole of a data set: its own splits and what is in none, else the two parts that `prepare` would make.
+
+    Raises DatasetError where there is no data set, or no picture in it.
+    """
+    reader, reason = registry.resolve_reader(source, format)
+    own, tally, notes = reader.splits(source), _Once(), []
+    declared: dict[str, bool] = {}
+    pictures: dict[str, AnnotatedImage] = {}
+    members: dict[str, list[str]] = {}
+    try:
+        choice = splits.select_splits(own, train_split, eval_split, str(source))
+    except DatasetError as error:
+        if train_split or eval_split:
+            raise
+        choice = splits.SplitSelection("", "", False)
+        notes.append(f"{error.what} -> {error.remedy}")
+    with bars.shown("annotations", None) as report:
+        for number, split in enumerate(own):
+            report(number, len(own) + 1)
+            tally.read_again()
+            for name, picture in collection.read(source, reader, split, declared, tally).items():
+                pictures.setdefault(name, picture)
+                members.setdefault(name, []).append(split)
+        report(len(own), len(own) + 1)
+        tally.whole = bool(own)
+        tally.read_again()
+        for name, picture in collection.read(source, reader, "", declared, tally).items():
+            if name not in pictures:
+                pictures[name] = picture
+                members[name] = [NO_SPLIT] if own else []
+        tally.whole = False
+        tally.read_again()
+    if not pictures:
+        row = next(iter(tally.rows()), None)
+        remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else "--dataset / DETBOX_DATASET"
+        raise DatasetError("no picture in this data set", where=str(source), remedy=remedy)
+    roles = {split: "" for split in own}
+    if any(NO_SPLIT in names for names in members.values()):
+        roles[NO_SPLIT] = ""
+    _assign(choice, pictures, members, roles, eval_fraction, seed)
+    for split, overlap in _overlaps(members).items():
+        for name in overlap:
+            tally.add(Fault(faults.PICTURE_IN_BOTH, name, split, KEPT))
+    roles = dict(sorted(roles.items(), key=lambda item: (not item[1], not item[1].startswith(TRAINED))))
+    classes = collection.in_order(declared, {box.label for picture in pictures.values() for box in picture.boxes})
+    tally.extend(collection.alike(classes))
+    return DatasetView(
+        source=str(source), format=reader.NAME, reason=reason, classes=classes,
+        roles=roles, total=len(pictures), tally=tally, notes=notes,
+        looks=lambda done: _looks_of_set(pictures, members, tally, done),
+        pixels=lambda names: ((name, image.pixels(shards.source(pictures[name]), name)) for name in names),
+    )  # fmt: skip
+
+
+def of_records(folder: Path, card: Card) -> DatasetView:
+    """The records that `prepare` made in `folder`."""
+    tally = IssueCounter(FAULTS_MAX)
+    return DatasetView(
+        source=str(folder), format="records", reason=f"{cards.FILE_NAME} of {card.source}", classes=card.classes,
+        roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.pictures + card.eval.pictures, tally=tally,
+        looks=lambda done: _looks_of_records(folder, card, tally, done),
+        pixels=lambda names: _pixels_of_records(folder, card, set(names)), earlier=card.faults,
+    )  # fmt: skip
+
+
+def superset_splits(members: Mapping[str, Sequence[str]]) -> set[str]:
+    """Splits that wholly hold another one, such as `trainval`; `members` has the splits of each picture."""
+    by_split: dict[str, set[str]] = {}
+    for name, inside in members.items():
+        for split in inside:
+            by_split.setdefault(split, set()).add(name)
+    return {a for a, b in itertools.permutations(by_split, 2) if by_split[a] > by_split[b]}
+
+
+def _overlaps(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The pictures that several splits have, by the names of those, umbrellas left out."""
+    wide, found = superset_splits(members), {}
+    for name, inside in members.items():
+        narrow = [split for split in inside if split not in wide]
+        if len(narrow) > 1:
+            found.setdefault(", ".join(narrow), []).append(name)
+    return found
+
+
+def _assign(
+    choice: splits.SplitSelection,
+    pictures: Mapping[str, AnnotatedImage],
+    members: dict[str, list[str]],
+    roles: dict[str, str],
+    fraction: float,
+    seed: int,
+) -> None:
+    """Names what each split is for; where none is to evaluate on, the parts that would be held out become splits."""
+    if choice.eval or (roles and not choice.train):
+        roles.update({name: role for name, role in ((choice.train, TRAINED), (choice.eval, EVALUATED)) if name})
+        return
+    inside = {name: picture for name, picture in pictures.items() if not choice.train or choice.train in members[name]}
+    held = splits.hold_out({n: {box.label for box in p.boxes} for n, p in inside.items()}, fraction, seed)
+    whole = choice.train or "the whole set"
+    roles.pop(choice.train, None)
+    parts = {TRAIN: f"{TRAINED}: {1 - fraction:.3g} of {whole}", EVAL: f"{EVALUATED}: {fraction:.3g} of {whole}"}
+    roles.update({name: role for name, role in parts.items() if name == TRAIN or held})
+    for name in inside:
+        rest = [split for split in members[name] if split != choice.train]
+        members[name] = [*rest, EVAL if name in held else TRAIN]
+
+
+def _threads() -> ThreadPoolExecutor:
+    # Threads: Pillow's decoders, and reading files, let go of the interpreter.
+    return ThreadPoolExecutor(min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, 16))
+
+
+def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, _AT_A_TIME)):
+        yield batch
+
+
+def _glance_at(picture: AnnotatedImage) -> image.ImageProbe | Fault:
+    return _glance(shards.source(picture), picture.name)
+
+
+def _glance(source: Path | bytes, name: str) -> image.ImageProbe | Fault:
+    try:
+        return image.probe(source, name)
+    except image.UnusableImage as unusable:
+        return unusable.fault
+
+
+def _looks_of_set(
+    pictures: Mapping[str, AnnotatedImage],
+    members: Mapping[str, list[str]],
+    tally: IssueCounter,
+    done: Callable[[], None],
+) -> Iterator[ImageSummary]:
+    with _threads() as pool:
+        for batch in _batched(pictures.values()):
+            for picture, glance in zip(batch, pool.map(_glance_at, batch), strict=True):
+                done()
+                if isinstance(glance, Fault):
+                    tally.add(glance)
+                    continue
+                if glance.orientation != 1:
+                    words = f"orientation {glance.orientation}"
+                    tally.add(Fault(faults.PICTURE_ROTATED, picture.name, words, FIXED))
+                kept, found = boxes.place(picture, glance.raw, glance.orientation)
+                tally.extend(found)
+                width, height = glance.raw[::-1] if glance.orientation >= 5 else glance.raw
+                yield ImageSummary(
+                    picture.name, tuple(members[picture.name]), height, width, tuple(kept),
+                    glance.digest, glance.miniature,
+                )  # fmt: skip
+
+
+def _rows(folder: Path, card: Card) -> Iterator[tuple[str, dict[str, list]]]:
+    for name, split in card.splits.items():
+        for row in records.read(sorted(folder.glob(split.records))):
+            yield name, row
+
+
+def _looks_of_records(
+    folder: Path, card: Card, tally: IssueCounter, done: Callable[[], None]
+) -> Iterator[ImageSummary]:
+    with _threads() as pool:
+        for batch in _batched(_rows(folder, card)):
+            names = [_name(row) for _, row in batch]
+            seen = pool.map(_glance, [row["image/encoded"][0] for _, row in batch], names)
+            for (split, row), name, glance in zip(batch, names, seen, strict=True):
+                done()
+                if isinstance(glance, Fault):
+                    tally.add(glance)
+                    continue
+                width, height = glance.raw
+                yield ImageSummary(name, (split,), height, width, tuple(_boxes(row)), glance.digest, glance.miniature)
+
+
+def _name(row: Mapping[str, list]) -> str:
+    return row["image/source_id"][0].decode("utf-8", errors="replace")
+
+
+def _boxes(row: Mapping[str, list]) -> Iterator[Box]:
+    sides = (row[f"image/object/bbox/{side}"] for side in ("xmin", "ymin", "xmax", "ymax"))
+    for label, *corners in zip(row["image/object/class/text"], *sides, strict=True):
+        yield Box(label.decode("utf-8", errors="replace"), *corners)
+
+
+def _pixels_of_records(folder: Path, card: Card, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    for _, row in _rows(folder, card):
+        name = _name(row)
+        if name in wanted:
+            wanted.discard(name)
+            yield name, image.pixels(row["image/encoded"][0], name)
+            if not wanted:
+                return

@@ -1,0 +1,238 @@
+"""`detect`: pictures become drawn pictures, COCO-style JSON and CSV."""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app import drawing, humanize
+from app.detection import batching, image_paths, results
+from app.detection.detections import Detections
+from app.detection.image_paths import ImageFile, Skipped
+from app.errors import DatasetError, SettingsError
+from app.jobs import resolve_detector, run_directory
+from app.jobs.resolve_detector import ResolvedDetector
+from app.run.directory import Run
+from app.run.files import read_json, replacing, write_json, write_text
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+JSON, CSV = "detections.json", "detections.csv"
+DESCRIPTION = "detections by detbox"
+"""Tells a folder that `detect` wrote, and may replace, from any other."""
+SKIPPED_SHOWN = 10
+WORD_EVERY_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What `detect` wrote. `classes` counts detections by name; `thresholds` has the score that each class needed."""
+
+    folder: str
+    detector: str
+    pictures: int
+    detections: int
+    classes: dict[str, int]
+    thresholds: dict[str, float]
+    skipped: list[Skipped]
+    seconds: float
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {count}" for name, count in self.classes.items())
+        values = sorted(set(self.thresholds.values()))
+        scores = f"{values[0]:.2f}" + (f" to {values[-1]:.2f} by class" if len(values) > 1 else "") if values else ""
+        rate = self.pictures / self.seconds if self.seconds else 0
+        rows = [
+            ("found", f"{self.detections} on {self.pictures} pictures" + (f": {each}" if each else "")),
+            ("score", f"from {scores}" if scores else "nothing was found at any score"),
+            ("by", f"{self.detector}, {rate:.1f} pictures/s"),
+            ("written", f"{self.folder}: drawn pictures, {JSON}, {CSV}"),
+            *(("skipped", f"{skip.file}: {skip.reason}") for skip in self.skipped[:SKIPPED_SHOWN]),
+        ]
+        if len(self.skipped) > SKIPPED_SHOWN:
+            rows.append(("", f"and {len(self.skipped) - SKIPPED_SHOWN} more, listed in {JSON}"))
+        return "\n".join(f"{name:<8} {text}" for name, text in rows)
+
+
+def run(settings: Settings) -> Detected:
+    """Detects on the pictures that `input` names and writes what was found to a folder, which appears as a whole."""
+    run = run_directory.find(settings)
+    target = _target(settings, run)
+    pictures, skipped = _images(settings.input, target)
+    chosen = resolve_detector.resolve_detector(settings, run)
+    with _whole(target) as folder:
+        work = Work(chosen, settings.score_threshold, folder, skipped)
+        started = time.monotonic()
+        looked = work.all(pictures, settings.detect_batch_size)
+        seconds = time.monotonic() - started
+        if not looked:
+            raise _nothing(skipped)
+        found = Counter(one.class_id for picture in looked for one in picture.found)
+        result = Detected(
+            folder=str(target),
+            detector=chosen.words,
+            pictures=len(looked),
+            detections=found.total(),
+            classes={chosen.name(number): count for number, count in found.most_common()},
+            thresholds={chosen.name(number): score for number, score in sorted(work.thresholds.items())},
+            skipped=skipped,
+            seconds=round(seconds, 2),
+        )
+        _write(folder, result, looked, chosen)
+    return result
+
+
+class Work:
+    """Detection on picture after picture: read, detect, draw."""
+
+    def __init__(self, chosen: ResolvedDetector, threshold: float | None, folder: Path, skipped: list[Skipped]):
+        """`skipped` gets what can't be read."""
+        self.thresholds: dict[int, float] = {}
+        self._chosen, self._given, self._folder, self._skipped = chosen, threshold, folder, skipped
+
+    def all(self, pictures: Sequence[ImageFile], batch_size: int) -> list[results.ImageDetections]:
+        """What was found on each picture that could be read, in the order of `pictures`."""
+        from app import progress as bars
+
+        drawn = image_paths.drawn_names(picture.name for picture in pictures)
+        looked: dict[int, results.ImageDetections] = {}
+        with bars.shown("pictures", None if sys.stderr.isatty() else said_now_and_then()) as report:
+            for numbers, batch in batching.batches(self._readable(pictures), batch_size):
+                for number, pixels, found in zip(numbers, batch, self._chosen.detector.detect(batch), strict=True):
+                    looked[number] = self._look(pictures[number].name, drawn[number], pixels, found)
+                report(max(numbers) + 1, len(pictures))
+        return [looked[number] for number in sorted(looked)]
+
+    def _readable(self, pictures: Sequence[ImageFile]) -> Iterator[tuple[int, np.ndarray]]:
+        from app.dataset import image
+
+        for number, picture in enumerate(pictures):
+            try:
+                yield number, image.pixels(picture.path, picture.name)
+            except image.UnusableImage as error:
+                reason = f"{error.fault.kind}: {error.fault.detail}" if error.fault.detail else error.fault.kind
+                self._skipped.append(Skipped(str(picture.path), reason))
+
+    def _look(self, name: str, drawn: str, pixels: np.ndarray, detections: Detections) -> results.ImageDetections:
+        height, width = pixels.shape[:2]
+        found, shown = [], []
+        for box, score, label in zip(detections.boxes, detections.scores, detections.classes, strict=True):
+            number = int(label)
+            least = self._threshold(number)
+            if score < least:
+                continue
+            found.append(results.Found(number, round(float(score), 4), results.in_pixels(box, width, height)))
+            shown.append(drawing.Labelled(tuple(box), number, f"{self._chosen.name(number)} {score:.0%}"))
+        path = self._folder / drawn
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawing.draw(pixels, shown).save(path, quality=90)
+        return results.ImageDetections(name, width, height, drawn, tuple(found))
+
+    def _threshold(self, class_id: int) -> float:
+        if class_id not in self.thresholds:
+            self.thresholds[class_id] = self._chosen.threshold(class_id, self._given)
+        return self.thresholds[class_id]
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of `target` if the block ends well and goes away if not."""
+    if not target.is_dir() or (os.access(target.parent, os.W_OK) and not os.path.ismount(target)):
+        with replacing(target) as folder:
+            folder.mkdir()
+            yield folder
+        return
+    # A folder that is mounted into a container can't be renamed: what is in it is replaced.
+    staging = Path(tempfile.mkdtemp(prefix=".detected.", dir=target))
+    try:
+        yield staging
+        for old in [path for path in target.iterdir() if path != staging]:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in list(staging.iterdir()):
+            new.rename(target / new.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def said_now_and_then(clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
+    """A progress that is told as a log line every quarter of a minute, with the time that is left."""
+    started = last = clock()
+
+    def report(done: int, of: int) -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= WORD_EVERY_SECONDS and done:
+            last = now
+            left = humanize.in_time((now - started) / done * (of - done))
+            logger.info("detect | %d of %d pictures | %s left", done, of, left)
+
+    return report
+
+
+def _target(settings: Settings, run: Run) -> Path:
+    """The folder to write: as given, else the run's where a run detects or is named, else `detected`."""
+    if settings.output:
+        target = Path(settings.output).expanduser().absolute()
+    elif resolve_detector.needs_run(settings) or (settings.run and run.root.is_dir()):
+        return run.detected
+    else:
+        target = Path("detected").absolute()
+    taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    made = read_json(target / JSON) if taken and target.is_dir() else None
+    if taken and (not isinstance(made, dict) or (made.get("info") or {}).get("description") != DESCRIPTION):
+        raise SettingsError(
+            "is there already and does not hold results of detect, so that it is not replaced",
+            where=str(target),
+            remedy="a folder of its own: --output / DETBOX_OUTPUT",
+        )
+    return target
+
+
+def _images(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
+    given = [word for word in (line.strip() for line in text.splitlines()) if word]
+    if not given:
+        raise SettingsError(
+            "no pictures are given", remedy="detbox detect PICTURES: files, folders or globs (--input / DETBOX_INPUT)"
+        )
+    pictures, skipped = image_paths.find_images(given, leave_out=target)
+    inside = next((picture.path for picture in pictures if picture.path.is_relative_to(target)), None)
+    if inside:
+        raise SettingsError(
+            "lies in the folder that the results replace", where=str(inside), remedy="--output / DETBOX_OUTPUT"
+        )
+    if not pictures:
+        raise _nothing(skipped or [Skipped(word, "no pictures in this folder") for word in given])
+    return pictures, skipped
+
+
+def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
+    first = skipped[0]
+    more = f"; {len(skipped)} such in all" if len(skipped) > 1 else ""
+    return DatasetError(
+        f"no picture to detect on: {first.reason}{more}",
+        where=first.file,
+        remedy="other pictures: --input / DETBOX_INPUT",
+    )
+
+
+def _write(folder: Path, result: Detected, looked: Sequence[results.ImageDetections], chosen: ResolvedDetector) -> None:
+    info = {
+        "description": DESCRIPTION,
+        "date_created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "detector": chosen.words,
+        "thresholds": result.thresholds,
+    }
+    value = results.coco(looked, chosen.names, info)
+    value["skipped"] = [{"file": skip.file, "reason": skip.reason} for skip in result.skipped]
+    write_json(folder / JSON, value)
+    write_text(folder / CSV, results.table(looked, chosen.names))

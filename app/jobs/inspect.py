@@ -1,0 +1,140 @@
+"""`inspect`: what is in a data set or in records, and how a model's anchors fit it."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.errors import SettingsError
+from app.inspection import summary
+from app.jobs import run_directory
+from app.run.directory import Run
+from app.run.files import replacing, write_json
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PAGE, FIGURES, SHEET = "index.html", "inspect.json", "sheet.jpg"
+
+
+def run(settings: Settings) -> summary.Inspected:
+    """Looks at the data set that the settings name, else at the run's records, else at the built-in sample.
+
+    Writes a page, a contact sheet and the figures into `--output`, whole or not at all. Raises DatasetError where
+    there is nothing to look at, SettingsError for a model or a folder that can't be used.
+    """
+    from app import progress
+    from app.inspection import contact_sheet, duplicates, statistics
+
+    run = run_directory.find(settings)
+    folder = Path(settings.output).resolve() if settings.output else run.inspection
+    _refuse_foreign(folder)
+    model, config = _model(run, settings)
+    subject = _subject(run, settings)
+    logger.info("inspect | format %s, because of %s", subject.format, subject.reason)
+    counts, pairs, sample = (
+        statistics.DatasetStatistics(subject.classes),
+        duplicates.DuplicateFinder(),
+        contact_sheet.SheetSample(settings.seed),
+    )
+    with progress.shown("pictures", None) as report:
+        done = iter(range(1, subject.total + 1))
+        for look in subject.looks(lambda: report(next(done), subject.total)):
+            for one in (counts, pairs, sample):
+                one.add(look)
+    with progress.shown("the same twice", None) as report:
+        found = pairs.find(report)
+    with progress.shown("contact sheet", None) as report:
+        cells = list(_cells(subject, sample, report))
+    files = {"page": str(folder / PAGE), "sheet": str(folder / SHEET), "figures": str(folder / FIGURES)}
+    result = summary.summarize(subject, counts, found, model, config, files)
+    _write(folder, result, cells)
+    return result
+
+
+def _write(folder: Path, result: summary.Inspected, cells: list[Any]) -> None:
+    from app.inspection import contact_sheet, page
+
+    with replacing(folder) as target:
+        target.mkdir()
+        (target / PAGE).write_text(page.render(result, cells), encoding="utf-8")
+        contact_sheet.compose([(name, image) for name, image, _ in cells]).save(target / SHEET, quality=88)
+        write_json(target / FIGURES, dataclasses.asdict(result))
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """The folder is replaced as a whole: it must not hold anything else."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in names if name not in (PAGE, FIGURES, SHEET)]
+    if foreign or folder.is_file():
+        raise SettingsError(
+            f"holds {foreign[0] if foreign else 'a file'}, and the inspection would replace it",
+            where=str(folder),
+            remedy="choose an empty or a new folder: --output / DETBOX_OUTPUT",
+        )
+
+
+def _subject(run: Run, settings: Settings) -> Any:
+    from app.dataset import card as cards
+    from app.inspection import dataset_view
+    from app.jobs import prepare
+
+    folder = Path(settings.dataset).resolve() if settings.dataset else run.records
+    for place in (folder, Run(folder).records):
+        card = cards.read(place) if settings.format == "auto" else None
+        if card is not None:
+            return dataset_view.of_records(place, card)
+    return dataset_view.of_set(
+        folder if settings.dataset else prepare.builtin_sample(run, settings),
+        format=settings.format,
+        train_split=settings.train_split,
+        eval_split=settings.eval_split,
+        eval_fraction=settings.eval_fraction,
+        seed=settings.seed,
+    )
+
+
+def _model(run: Run, settings: Settings) -> tuple[str, Any]:
+    """The name and the pipeline of the model: as given, else the prepared run's own, else the default preset."""
+    from app.pipeline import image_size, origin
+    from app.protos import pipeline_config
+
+    model = settings.model
+    if not model and not settings.fine_tune_checkpoint and run.pipeline_config.is_file():
+        model = str(run.pipeline_config)
+    found = origin.find_origin(_fetched(settings, model), settings.fine_tune_checkpoint)
+    image_size.edit(found.config, settings.image_size)
+    if settings.config_override:
+        pipeline_config.merge_pipeline(settings.config_override, found.config, where="config_override")
+    return found.name, found.config
+
+
+def _fetched(settings: Settings, model: str) -> str:
+    """The model, or the folder of a model of the zoo that is here: nothing is downloaded to look at a data set."""
+    from app.jobs import zoo_fetch
+    from app.pipeline import origin
+    from app.pipeline.zoo import catalogue, store
+
+    known = None if not model or model in origin.presets() or Path(model).exists() else catalogue.find(model)
+    if known is None:
+        return model
+    stored = store.stored(known, zoo_fetch.zoo_dir(settings))
+    if stored is None:
+        raise SettingsError(
+            f"{known.name} of the zoo is not here, so its anchors are unknown",
+            remedy=f"detbox zoo fetch {known.name}, or another --model / DETBOX_MODEL",
+        )
+    return str(stored.folder)
+
+
+def _cells(subject: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, int]]:
+    """The pictures of the sheet as (name, drawn picture, number of boxes)."""
+    from app.inspection import contact_sheet
+
+    ids = {name: number for number, name in enumerate(subject.classes, start=1)}
+    names = sample.choose(subject.classes)
+    for number, (name, pixels) in enumerate(subject.pixels(names), start=1):
+        boxes = sample.looks[name]
+        report(number, len(names))
+        yield name, contact_sheet.cell(pixels, boxes, ids), len(boxes)

@@ -1,0 +1,245 @@
+"""`promote`: a checkpoint that passes the gate becomes the version that serves, or the one before it serves again."""
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import humanize
+from app.checkpoint import Checkpoint, copy_sidecar_files, resolve_checkpoint
+from app.errors import DetboxError, GateError, SettingsError, Stopped
+from app.evaluation.promotion import CARD, ModelVersions, decide
+from app.evaluation.selection import Rule, lower_is_better
+from app.jobs import run_directory
+from app.run import lock
+from app.run.directory import Run, is_run_name, serving_dir
+from app.run.files import read_json, replacing, write_json, write_text
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 300.0
+"""How long a promotion waits for another one of the same model: an export takes 20 to 60 s."""
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What serves now. `action`: promoted or withdrawn; `previous`: the version that served before.
+
+    `note`: what is to be known of it. `archive`: the checkpoint's copy in the run.
+    """
+
+    action: str
+    name: str
+    version: int
+    previous: int | None
+    folder: str
+    run: str
+    step: int | None
+    metric: str
+    value: float | None
+    note: str = ""
+    archive: str = ""
+
+    def __str__(self) -> str:
+        value = f"{humanize.short(self.metric)} {self.value:.4f}" if self.value is not None else "not evaluated"
+        rows = [
+            ("serves", f"version {self.version} of {self.name}: {value}, step {self.step} of run {self.run}"),
+            ("in", self.folder),
+        ]
+        if self.action == "withdrawn":
+            rows.append(("withdrawn", f"version {self.previous}, kept in {Path(self.folder).parent}/.withdrawn"))
+        elif self.previous is not None:
+            rows.append(("before", f"version {self.previous}; detbox promote --rollback goes back to it"))
+        rows += [("archived", self.archive)] * bool(self.archive) + [("note", self.note)] * bool(self.note)
+        return "\n".join(f"{name:<9} {text}" for name, text in rows)
+
+
+def run(settings: Settings) -> Promoted:
+    """By hand: the checkpoint of the settings passes without a threshold; with one the gate is as for the evaluator.
+
+    Raises GateError if it does not pass, or does not give the same detections as a SavedModel.
+    """
+    run = run_directory.find(settings)
+    shelf = shelf_of(run, settings)
+    if settings.rollback:
+        return _roll_back(shelf)
+    if not run.root.is_dir():
+        raise SettingsError(f"there is no run {run.name}", where=str(run.root.parent), remedy="--run / DETBOX_RUN")
+    return _promote(run, shelf, resolve_checkpoint(run, settings.checkpoint), settings, by_hand=True)
+
+
+def promote_best(run: Run, settings: Settings) -> Promoted | None:
+    """By itself: the run's best checkpoint, if it passes the gate; None if not, with the reason in the log.
+
+    A promotion that fails is told and does not end the evaluator. TensorFlow must have been started.
+    """
+    if settings.promote_threshold is None or not read_json(run.best_card):
+        return None
+    try:
+        best = resolve_checkpoint(run, "best")
+        shelf = shelf_of(run, settings)
+        value = best.metrics.get(_rule(run, best, settings).metric)
+        if shelf.was_withdrawn(run.name, best.step, value):
+            logger.info("promote | %s was taken back by hand: it is not promoted again by itself", _named(best))
+            return None
+        if shelf.serves(run.name, best.step, value):
+            return None
+        return _promote(run, shelf, best, settings, by_hand=False)
+    except Stopped:
+        raise
+    except GateError as error:
+        logger.info("promote | not promoted: %s", error)
+    except (DetboxError, OSError) as error:
+        logger.warning("promote | failed: %s", error)
+    return None
+
+
+def shelf_of(run: Run, settings: Settings) -> ModelVersions:
+    """The versions of the model that the settings name, the run's name if they name none. Raises SettingsError."""
+    name = settings.serving_name or run.name
+    if not is_run_name(name):
+        raise SettingsError(
+            f"{name!r} is no name for a model in serving",
+            remedy="letters, digits, '.', '_' and '-': --serving_name / DETBOX_SERVING_NAME",
+        )
+    return ModelVersions(serving_dir(settings.models_dir.resolve(), name))
+
+
+def _promote(run: Run, shelf: ModelVersions, checkpoint: Checkpoint, settings: Settings, *, by_hand: bool) -> Promoted:
+    rule = _rule(run, checkpoint, settings)
+    _judged(shelf, checkpoint, rule, settings, by_hand=by_hand)
+    with _held(shelf):
+        # Again: another promotion may have come between.
+        note = _judged(shelf, checkpoint, rule, settings, by_hand=by_hand)
+        version, previous = shelf.next(), shelf.current
+        archive = run.promoted(shelf.folder.name, version)
+        what = _what(run, checkpoint, rule)
+        card = {"name": shelf.folder.name, "version": version, **what, "note": note}
+        # The copy is what is exported: retention and a better best may take the checkpoint itself away meanwhile.
+        with replacing(shelf.path(version)) as folder, replacing(archive) as copied:
+            exported = _saved_model(run, _copy(run, checkpoint, copied), folder, settings.serving_input)
+            write_json(copied / CARD, card)
+            write_json(folder / CARD, exported | card)
+            line = {key: what[key] for key in ("run", "step", "metric", "value")}
+            shelf.note("promoted", version, **line)
+        result = Promoted(
+            action="promoted",
+            previous=previous,
+            version=version,
+            name=shelf.folder.name,
+            folder=str(shelf.path(version)),
+            archive=str(archive),
+            note=note,
+            **line,
+        )
+    logger.info("promote | version %d of %s serves: %s of run %s", version, result.name, _named(checkpoint), run.name)
+    if note:
+        logger.warning("promote | %s", note)
+    return result
+
+
+def _judged(shelf: ModelVersions, checkpoint: Checkpoint, rule: Rule, settings: Settings, *, by_hand: bool) -> str:
+    """What is to be known of a checkpoint that passes. Raises GateError for one that does not."""
+    current = shelf.current
+    value = checkpoint.metrics.get(rule.metric)
+    verdict = decide(value, rule, settings.promote_threshold, current, shelf.card(current), by_hand=by_hand)
+    if not verdict.passes:
+        raise GateError(
+            verdict.reason,
+            where=_named(checkpoint),
+            remedy="detbox promote without --promote_threshold / DETBOX_PROMOTE_THRESHOLD takes any checkpoint",
+        )
+    return verdict.reason
+
+
+def _named(checkpoint: Checkpoint) -> str:
+    return f"step {checkpoint.step}" if checkpoint.step is not None else str(checkpoint.prefix)
+
+
+def _rule(run: Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
+    """The metric of the settings; where none is given, the one that chose the run's best checkpoint."""
+    best = read_json(run.best_card) or {}
+    if not run_directory.is_given(settings, "best_metric") and best.get("metric") in checkpoint.metrics:
+        return Rule(metric=best["metric"], direction=settings.best_metric_direction or best.get("direction") or "")
+    return Rule(metric=settings.best_metric, direction=settings.best_metric_direction)
+
+
+def _saved_model(run: Run, checkpoint: Checkpoint, folder: Path, form: str) -> dict[str, Any]:
+    """Exports the checkpoint and compares it; the export's own card. Raises GateError if they differ."""
+    from app.jobs import export
+    from app.odapi import runtime
+
+    runtime.start(use_gpu=False)
+    try:
+        return export.saved_model_for_serving(run, str(checkpoint.prefix), folder, form=form)
+    except GateError as error:
+        raise GateError(error.what, where=_named(checkpoint), remedy="it is not promoted") from None
+
+
+def _what(run: Run, checkpoint: Checkpoint, rule: Rule) -> dict[str, Any]:
+    """What a card says of the checkpoint, besides what the export found."""
+    from app.dataset import card as cards
+
+    data = cards.read(run.records)
+    return {
+        "run": run.name,
+        "step": checkpoint.step,
+        "checkpoint": checkpoint.prefix.name,
+        "metric": rule.metric,
+        "direction": "lower" if lower_is_better(rule.metric, rule.direction) else "higher",
+        "value": checkpoint.metrics.get(rule.metric),
+        "metrics": checkpoint.metrics,
+        "details": checkpoint.details,
+        "data": {"source": data.source, "fingerprint": data.fingerprint} if data else None,
+        "revision": (read_json(run.provenance) or {}).get("revision"),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _copy(run: Run, checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The checkpoint in a folder of its own, as every tool of the OD API loads it."""
+    folder.mkdir()
+    name = checkpoint.prefix.name
+    for path in sorted(checkpoint.prefix.parent.glob(f"{name}.*")):
+        shutil.copy2(path, folder / path.name)
+    copy_sidecar_files(checkpoint, folder, run)
+    write_text(folder / "checkpoint", f'model_checkpoint_path: "{name}"\n')
+    return dataclasses.replace(checkpoint, prefix=folder / name)
+
+
+def _roll_back(shelf: ModelVersions) -> Promoted:
+    if shelf.current is None:
+        shelf.withdraw()
+    with _held(shelf):
+        withdrawn, now = shelf.withdraw()
+    card = shelf.card(now)
+    logger.info("promote | version %d of %s is withdrawn: version %d serves", withdrawn, shelf.folder.name, now)
+    return Promoted(
+        action="withdrawn",
+        name=shelf.folder.name,
+        version=now,
+        previous=withdrawn,
+        folder=str(shelf.path(now)),
+        run=str(card.get("run", "unknown")),
+        step=card.get("step"),
+        metric=str(card.get("metric", "")),
+        value=card.get("value"),
+    )
+
+
+@contextlib.contextmanager
+def _held(shelf: ModelVersions) -> Iterator[None]:
+    """One promotion of a model at a time; the next waits, and then finds what this one has left."""
+    refusal = SettingsError(
+        "another promotion of this model is at work",
+        where=str(shelf.folder),
+        remedy="wait for it to end, or take another name: --serving_name / DETBOX_SERVING_NAME",
+    )
+    with lock.hold_lock(shelf.folder / ".lock", refusal, wait_secs=WAIT_SECONDS):
+        yield

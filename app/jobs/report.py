@@ -1,0 +1,161 @@
+"""`report`: the page of a run, or of several compared."""
+
+import dataclasses
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import SettingsError
+from app.humanize import in_bytes, short
+from app.jobs import run_directory
+from app.run.directory import Run, comparison_page, find_run, is_run_name
+from app.run.files import read_json, write_text
+from app.run.heartbeat import first_line
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """The figures of one run that a program would ask for."""
+
+    run: str
+    step: int
+    state: str
+    metric: str
+    best: float | None
+    best_step: int | None
+    training_seconds: float | None
+    steps_per_sec: float | None
+    bytes: int
+
+    def __str__(self) -> str:
+        best = (
+            "not evaluated yet"
+            if self.best is None
+            else f"{short(self.metric)} {self.best:.3f} at step {self.best_step}"
+        )
+        return f"{self.run}: step {self.step}, {self.state}, {best}"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The page that `report` wrote, and what it tells of."""
+
+    page: str
+    bytes: int
+    runs: list[RunFigures]
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.runs), f"{self.page} ({in_bytes(self.bytes)})"])
+
+
+def run(settings: Settings) -> Reported:
+    """Writes the page of the run, or the comparison of the runs that `compare` names.
+
+    Raises SettingsError if there is no such run, or if the page can't be written.
+    """
+    from app.report import comparison, page
+
+    chosen = _chosen(settings)
+    reports = [_read(run, settings) for run in chosen]
+    if len(chosen) == 1:
+        text, usual = page.write(reports[0]), chosen[0].report
+    else:
+        text, usual = comparison.write(reports), comparison_page(settings.models_dir.resolve())
+    target = _target(settings.output, usual)
+    try:
+        write_text(target, text)
+    except OSError as error:
+        raise SettingsError(
+            f"can't be written: {error.strerror}", where=str(target), remedy="another place: --output / DETBOX_OUTPUT"
+        ) from error
+    return Reported(str(target), target.stat().st_size, [_figures(report) for report in reports])
+
+
+def report_at_end(run: Run, settings: Settings) -> str | None:
+    """The page of a run that has ended, or None if it can't be made, which is told and is no failure of the run."""
+    try:
+        return run(dataclasses.replace(settings, run=run.name, compare="", output="")).page
+    except Exception as error:  # Whatever it is: hours of training must not end in the error of a page.
+        logger.debug("report", exc_info=True)
+        logger.warning(
+            "no report.html: %s: %s -> detbox report --run=%s --debug",
+            type(error).__name__,
+            first_line(error),
+            run.name,
+        )
+        return None
+
+
+def _chosen(settings: Settings) -> list[Run]:
+    """The runs to report on, each once, in the order given. Raises SettingsError for one that is not there."""
+    named = [name.strip().rstrip("/") for name in settings.compare.split(",") if name.strip()]
+    found = [_find(settings.models_dir, name) for name in named] or [run_directory.find(settings)]
+    for run in found:
+        if not _is_run(run):
+            known = ", ".join(other.name for other in _all(run.root.parent)) or "none"
+            raise SettingsError(
+                f"there is no run {run.name} in {run.root.parent}",
+                remedy=f"--run=NAME / DETBOX_RUN, --models_dir / DETBOX_MODELS_DIR; there are: {known}",
+            )
+    return list(dict.fromkeys(found))
+
+
+def _find(models_dir: Path, name: str) -> Run:
+    """The run of that name, or in that folder: a shell completes `models/a`."""
+    folder = Path(name)
+    if folder.name != name and folder.is_dir():
+        return find_run(folder.resolve().parent, folder.resolve().name)
+    return find_run(models_dir.resolve(), name)
+
+
+def _is_run(run: Run) -> bool:
+    return run.pipeline_config.exists() or run.status_dir.exists() or run.metrics.exists()
+
+
+def _all(models_dir: Path) -> list[Run]:
+    if not models_dir.is_dir():
+        return []
+    folders = [path for path in sorted(models_dir.iterdir()) if is_run_name(path.name)]
+    return [run for run in map(Run, folders) if _is_run(run)]
+
+
+def _read(run: Run, settings: Settings):
+    """The figures of a run. Without `best_metric` of its own, the metric is what chose the run's best checkpoint."""
+    from app.dataset import card as cards
+    from app.report import run_report
+
+    card = read_json(run.dataset_card)
+    known = cards.from_json(card)
+    return run_report.read(
+        run,
+        metric=settings.best_metric if run_directory.is_given(settings, "best_metric") else "",
+        lower=settings.best_metric_direction == "lower" if settings.best_metric_direction else None,
+        dataset=known.to_json() if known else card if isinstance(card, dict) else None,
+        clock=time.time,
+    )
+
+
+def _target(output: str, usual: Path) -> Path:
+    """Where the page goes: the usual place, or a file, or the usual name in a folder."""
+    if not output:
+        return usual
+    path = Path(output)
+    return path / usual.name if path.is_dir() or output.endswith("/") else path
+
+
+def _figures(report) -> RunFigures:
+    return RunFigures(
+        run=report.run,
+        step=report.step,
+        state=report.state,
+        metric=report.metric,
+        best=report.best.value if report.best else None,
+        best_step=report.best.step if report.best else None,
+        training_seconds=report.cost.training_seconds,
+        steps_per_sec=report.cost.steps_per_sec,
+        bytes=report.cost.total_bytes,
+    )

@@ -1,0 +1,9 @@
+"""`status`: where the runs stand."""
+
+from app.services import run_table
+from app.settings import Settings
+
+
+def run(settings: Settings) -> run_table.Status:
+    """The table of the runs under `models_dir`, or the one that `run` names."""
+    return run_table.read(settings.models_dir, settings.run, settings.best_metric)

@@ -1,0 +1,21 @@
+"""`tensorboard`: the TensorBoard service."""
+
+import time
+
+from app.jobs import run_directory
+from app.run.heartbeat import has_failed_for_good
+from app.services import run_state, tensorboard
+from app.settings import Settings
+
+
+def run(settings: Settings) -> None:
+    """Serves the run's events until a signal ends it, or the run's end if that is asked for."""
+    run = run_directory.find(settings)
+    if settings.tensorboard_until_done and not run_state.is_finished(run):
+        tensorboard.end_when(lambda: run_state.is_finished(run) or has_failed_for_good(run, time.time()))
+    tensorboard.serve(
+        run.root,
+        host=settings.tensorboard_host,
+        port=settings.tensorboard_port,
+        samples_per_plugin=settings.tensorboard_samples_per_plugin,
+    )

@@ -1,0 +1,34 @@
+"""`up`: prepare, then the three services of the run to their end."""
+
+import dataclasses
+import logging
+import os
+import time
+
+from app.jobs import prepare, run_directory
+from app.jobs.report import report_at_end
+from app.services import run_state, tensorboard, trio
+from app.settings import Settings, as_environment
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> trio.Outcome:
+    """Prepares, then runs trainer, evaluator and TensorBoard as local processes; returns how the run ended."""
+    run, started = run_directory.find(settings), time.time()
+    metric, host = settings.best_metric, settings.tensorboard_host
+    if run_state.is_finished(run, settings.num_train_steps):
+        logger.info(
+            "run %s is finished -> a larger --num_train_steps trains on, --run=NAME starts another",
+            run.name,
+        )
+        return trio.outcome(run, metric=metric, report=report_at_end(run, settings))
+    prepare.run(settings)
+    port = tensorboard.free_port(host, settings.tensorboard_port)
+    if settings.tensorboard_port not in (0, port):
+        logger.info("port %d is in use: TensorBoard takes %d", settings.tensorboard_port, port)
+    pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
+    services = trio.services(run, as_environment(pinned, os.environ))
+    trio.train(run, services, metric=metric, host=host, port=port)
+    took, page = time.time() - started, report_at_end(run, settings)
+    return trio.outcome(run, metric=metric, seconds=took, report=page)

@@ -1,0 +1,54 @@
+"""`zoo list`: the models of the TF2 model zoo."""
+
+import dataclasses
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from app.jobs.zoo_fetch import zoo_dir
+from app.pipeline.zoo import catalogue, store
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The zoo's models, as `catalogue.Model`s with the folder of those that are here."""
+
+    models: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return _table(self.models)
+
+
+def run(settings: Settings) -> Listing:
+    """Every model of the zoo, with its folder if it is here."""
+    folder = zoo_dir(settings)
+    rows = []
+    for model in catalogue.models():
+        here = store.stored(model, folder)
+        rows.append(dataclasses.asdict(model) | {"folder": str(here.folder) if here else None})
+    return Listing(rows)
+
+
+def _table(models: list[dict[str, Any]]) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head, side in (
+        ("name", "left"), ("input", "right"), ("COCO mAP", "right"), ("ms", "right"),
+        ("architecture", "left"), ("outputs", "left"), ("here", "left"),
+    ):  # fmt: skip
+        table.add_column(head, justify=side, no_wrap=True)
+    for row in models:
+        maps = "/".join("-" if value is None else f"{value:.1f}" for value in (row["box_map"], row["other_map"]))
+        cells = (
+            row["name"], row["input"], maps.removesuffix("/-"), str(row["speed_ms"]), row["kind"],
+            row["outputs"].replace(" ", ", "), "yes" if row["folder"] else "",
+        )  # fmt: skip
+        table.add_row(*map(Text, cells))
+    page = io.StringIO()
+    Console(file=page, width=160, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")

@@ -1,0 +1,208 @@
+"""Checks of the machine or image that detbox runs on."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from app.errors import PatchMismatchError
+from app.machine import gpus, odapi_build
+
+PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
+LITTLE_DISK, LITTLE_MEMORY = 5e9, 3e9
+GPUS_OF_TENSORFLOW = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. `exit_code` counts only for `fail`."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    text: str
+    remedy: str = ""
+    exit_code: int = 1
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks, in the order in which they were made."""
+
+    checks: list[Check]
+    revision: str | None = None
+    od_api: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The record of the OD API's build: upstream's version and hashes, the patches with theirs."""
+
+    @property
+    def exit_code(self) -> int:
+        """The highest code of a failed check, 0 without one."""
+        return max((check.exit_code for check in self.checks if check.state == "fail"), default=0)
+
+    def __str__(self) -> str:
+        width = max(len(check.name) for check in self.checks)
+        lines = []
+        for check in self.checks:
+            remedy = f" -> {check.remedy}" if check.remedy else ""
+            lines.append(f"{check.state:<4}  {check.name:<{width}}  {check.text}{remedy}")
+        return "\n".join(lines)
+
+
+def diagnose(models_dir: Path) -> Diagnosis:
+    """Looks at everything; never raises for what it finds."""
+    checks = [check_python(), *check_packages(), check_od_api(), check_cpu(), check_memory()]
+    checks += [check_models_dir(models_dir), check_disk(models_dir), check_gpu(), check_cuda_libraries()]
+    revision = os.environ.get("DETBOX_REVISION") or None
+    checks.append(Check("revision", "ok", revision or "not that of an image"))
+    return Diagnosis(checks, revision, odapi_build.record())
+
+
+def check_python() -> Check:
+    text = f"{platform.python_version()} on {platform.platform(terse=True)}, {sys.executable}"
+    return Check("python", "ok", text)
+
+
+def check_packages() -> list[Check]:
+    """TensorFlow, the legacy Keras that goes with it, and the rest, from their metadata alone."""
+    found = {name: _version(name) for name in ("tensorflow", "tensorflow-cpu")}
+    installed = [f"{name} {version}" for name, version in found.items() if version]
+    tensorflow = next((version for version in found.values() if version), None)
+    if not installed:
+        first = Check("tensorflow", "fail", "not installed", "scripts/quickstart installs what the lock says")
+    elif len(installed) > 1:
+        text = f"{' and '.join(installed)} lie over each other"
+        first = Check("tensorflow", "warn", text, "install one of them, into a new environment")
+    else:
+        first = Check("tensorflow", "ok", installed[0])
+    return [first, check_legacy_keras(tensorflow), *(_package(name) for name in PACKAGES)]
+
+
+def check_legacy_keras(tensorflow: str | None) -> Check:
+    """The OD API needs `tf.keras` to be tf-keras, of TensorFlow's own minor version."""
+    name, version = "legacy keras", _version("tf-keras")
+    if version is None:
+        return Check(name, "fail", "tf-keras is not installed", "install tf-keras as the lock says")
+    if os.environ.get("TF_USE_LEGACY_KERAS", "1") not in ("1", "true", "True"):
+        value = os.environ["TF_USE_LEGACY_KERAS"]
+        return Check(name, "fail", f"TF_USE_LEGACY_KERAS={value} turns it off", "unset TF_USE_LEGACY_KERAS")
+    if tensorflow and tensorflow.split(".")[:2] != version.split(".")[:2]:
+        text = f"tf-keras {version} is not for tensorflow {tensorflow}"
+        return Check(name, "fail", text, "install both as the lock says")
+    return Check(name, "ok", f"tf-keras {version}")
+
+
+def check_od_api() -> Check:
+    """The installed OD API against the patches of this checkout."""
+    try:
+        record = odapi_build.verify()
+    except PatchMismatchError as error:
+        return Check("od api", "fail", error.what, error.remedy, exit_code=error.exit_code)
+    count = len(record.get("patches", []))
+    against = "equal to this checkout's" if odapi_build.OF_CHECKOUT.is_dir() else "no checkout to compare with"
+    return Check("od api", "ok", f"object-detection {record.get('version')}, {count} patches, {against}")
+
+
+def check_cpu() -> Check:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check("cpu", "ok", f"{usable} of {os.cpu_count()} cores")
+
+
+def check_memory() -> Check:
+    """Free memory, or what a container's limit (cgroup v2) leaves of it."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    total, free = memory.total, memory.available
+    limit = _read_number(Path("/sys/fs/cgroup/memory.max"))
+    if limit and limit < total:
+        total, free = limit, min(free, limit - (_read_number(Path("/sys/fs/cgroup/memory.current")) or 0))
+    text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    if free < LITTLE_MEMORY:
+        return Check("memory", "warn", text, "`up` takes about 3 GB: a smaller --batch_size, or more memory")
+    return Check("memory", "ok", text)
+
+
+def check_models_dir(models_dir: Path) -> Check:
+    """Whether a run could be written there."""
+    folder = _existing(models_dir)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        remedy = f"give user {os.getuid()} the right to write there, or another --models_dir"
+        return Check("models_dir", "fail", f"{folder} can't be written to: {error.strerror}", remedy)
+    return Check("models_dir", "ok", f"{models_dir.absolute()} can be written to")
+
+
+def check_disk(models_dir: Path) -> Check:
+    free = shutil.disk_usage(_existing(models_dir)).free
+    text = f"{free / 1e9:.1f} GB free at models_dir"
+    if free < LITTLE_DISK:
+        return Check("disk", "warn", text, "a run takes up to some GB of checkpoints and events")
+    return Check("disk", "ok", text)
+
+
+def check_gpu(ask: Callable[[list[str]], str | None] | None = None) -> Check:
+    """The GPUs that the driver shows, and whether TensorFlow (asked in a process of its own) can use them."""
+    ask = ask or gpus.output
+    found = gpus.visible(gpus.read(ask), os.environ)
+    if not found:
+        return Check("gpu", "ok", "none: training runs on the CPU")
+    verdicts = [gpus.support(gpu) for gpu in found]
+    text = "; ".join(f"{gpu}: {verdict.text}" for gpu, verdict in zip(found, verdicts, strict=True))
+    remedies = dict.fromkeys(verdict.remedy for verdict in verdicts if verdict.remedy)
+    seen = ask([sys.executable, "-c", GPUS_OF_TENSORFLOW])
+    if any(verdict.kind == "none" for verdict in verdicts):
+        return Check("gpu", "warn", text, "; ".join(remedies))
+    if not seen or seen.split()[-1] == "0":
+        remedy = "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"
+        return Check("gpu", "warn", f"{text}, but TensorFlow can't use it", remedy)
+    return Check("gpu", "ok", text, "; ".join(remedies))
+
+
+def check_cuda_libraries() -> Check:
+    """CUDA's packages against what the installed TensorFlow asks for."""
+    distributions = importlib.metadata.distributions()
+    installed = {name: found.version for found in distributions if (name := found.name or "").startswith("nvidia-")}
+    if not installed:
+        return Check("cuda", "ok", "no CUDA packages: installed for the CPU")
+    try:
+        requires = importlib.metadata.requires("tensorflow") or []
+    except importlib.metadata.PackageNotFoundError:
+        requires = []
+    faults = gpus.library_faults(requires, installed)
+    if faults:
+        return Check("cuda", "warn", "; ".join(faults), "install what the lock says: uv sync --extra gpu")
+    versions = ", ".join(f"{name.removeprefix('nvidia-')} {version}" for name, version in sorted(installed.items()))
+    return Check("cuda", "ok", f"as TensorFlow asks: {versions}")
+
+
+def _package(name: str) -> Check:
+    version = _version(name)
+    if version is None:
+        return Check(name, "fail", "not installed", "scripts/quickstart installs what the lock says")
+    return Check(name, "ok", version)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    return path if path.exists() or path == path.parent else _existing(path.parent)
+
+
+def _read_number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

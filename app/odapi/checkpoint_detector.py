@@ -1,0 +1,44 @@
+"""A trained detector, restored from a checkpoint, run on pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
+import tensorflow as tf
+from object_detection.builders import model_builder
+from object_detection.utils import config_util
+
+from app.detection.batching import by_size
+from app.detection.detections import Detections
+
+
+class CheckpointDetector:
+    """The model of `pipeline_config` with the weights of `checkpoint` (a prefix)."""
+
+    def __init__(self, pipeline_config: Path, checkpoint: Path):
+        configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
+        self._model = model_builder.build(configs["model"], is_training=False)
+        self._status = tf.train.Checkpoint(model=self._model).read(str(checkpoint)).expect_partial()
+        one_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+        self._detect = tf.function(self._run, autograph=False, input_signature=one_picture)
+
+    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
+        """Detections on each of `pictures` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
+        return by_size(pictures, self._detect_one, whole_batches=False)
+
+    def _detect_one(self, stack: np.ndarray) -> list[Detections]:
+        found = self._detect(tf.constant(stack, tf.float32))
+        self._status.assert_existing_objects_matched()
+        count = int(found["num_detections"][0])
+        return [
+            Detections(
+                found["detection_boxes"][0].numpy()[:count],
+                found["detection_scores"][0].numpy()[:count],
+                found["detection_classes"][0].numpy()[:count].astype(int) + 1,
+            )
+        ]
+
+    def _run(self, pictures):
+        prepared, shapes = self._model.preprocess(pictures)
+        return self._model.postprocess(self._model.predict(prepared, shapes), shapes)

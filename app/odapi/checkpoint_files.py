@@ -1,0 +1,113 @@
+"""Which checkpoints on disk are whole, and which of them a run goes on from."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
+import tensorflow as tf
+from object_detection import train_seam
+from object_detection.builders import model_builder
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from app.pipeline.fine_tune_checks import OBJECT_GRAPH
+
+log = logging.getLogger(__name__)
+
+BUILT_SIDE = 256
+"""Pixels of the picture that a model is built with: what every family can take; variables don't depend on it."""
+
+
+def fault(prefix: Path | str) -> str | None:
+    """What is wrong with the checkpoint `prefix`, or None: every tensor is read and its checksum compared."""
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def newest_complete(prefixes: Iterable[Path]) -> str | None:
+    """The last of `prefixes` (ascending by step) that is whole; broken ones are passed over, said and kept."""
+    for prefix in reversed(list(prefixes)):
+        what = fault(prefix)
+        if what is None:
+            return str(prefix)
+        log.warning("checkpoint %s is broken and passed over: %s", prefix, what)
+    return None
+
+
+def verify_checkpoint(config: Any, build: bool) -> tuple[str | None, list[str]]:
+    """What is broken in the fine-tune checkpoint of a TrainEvalPipelineConfig, and the tensors that do not fit.
+
+    With `build` the model is built, as a graph that nothing runs in (10 to 20 s): `detection` and the other types
+    want every variable of a part of the model, in the checkpoint and of its shape. A line names each that is not.
+    """
+    prefix = config.train_config.fine_tune_checkpoint
+    what = fault(prefix)
+    return (what, []) if what or not build else (None, misfits(config, prefix))
+
+
+def misfits(config: Any, prefix: str) -> list[str]:
+    """Variables that the config's type of fine-tuning wants and `prefix` lacks, or has in another shape."""
+    reader = tf.train.load_checkpoint(prefix)
+    saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
+    shapes = reader.get_variable_to_shape_map()
+    with tf.Graph().as_default(), tf.device("/CPU:0"):
+        model = _built(config)
+        wanted = model.restore_from_objects(fine_tune_checkpoint_type=config.train_config.fine_tune_checkpoint_type)
+        return sorted(_compare(tf.train.Checkpoint(**wanted), saved, shapes))
+
+
+def _built(config: Any) -> Any:
+    """The config's model with all of its variables, in the graph of the moment."""
+    model = model_builder.build(config.model, is_training=True)
+    side = BUILT_SIDE
+    pictures, shapes = model.preprocess(tf.zeros([1, side, side, 3]))
+    classes = [tf.zeros([1, model.num_classes])]
+    model.provide_groundtruth([tf.zeros([1, 4])], classes, groundtruth_weights_list=[tf.ones([1])])
+    model.predict(pictures, shapes)
+    return model
+
+
+def _compare(root: Any, saved: Any, shapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Walks the model and the checkpoint's object graph side by side, by the names of their edges."""
+    view = tf.train.TrackableView(root)
+    queue, seen, matched = [(root, 0, "")], set(), set()
+    missing: dict[int, str] = {}
+    while queue:
+        node, number, path = queue.pop(0)
+        edges = {child.local_name: child.node_id for child in saved.nodes[number].children} if number >= 0 else {}
+        for name, child in view.children(node).items():
+            place, there = f"{path}{name}", edges.get(name, -1)
+            if isinstance(child, tf.Variable):
+                key = next((a.checkpoint_key for a in saved.nodes[there].attributes), "") if there >= 0 else ""
+                if key in shapes:
+                    matched.add(id(child))
+                    if list(shapes[key]) != child.shape.as_list():
+                        yield f"{place} {list(shapes[key])} there, {child.shape.as_list()} here"
+                else:
+                    missing.setdefault(id(child), place)
+            elif (id(child), there >= 0) not in seen:
+                seen.add((id(child), there >= 0))
+                queue.append((child, there, f"{place}/"))
+    yield from (f"{place} is not there" for number, place in missing.items() if number not in matched)
+
+
+def delete(folder: Path, steps: Iterable[int]) -> None:
+    """Deletes `ckpt-<step>` of `steps` from `folder`: first from the list that readers follow, then on disk."""
+    gone = set(steps)
+    state = tf.train.get_checkpoint_state(str(folder))
+    listed = [Path(path).name for path in (state.all_model_checkpoint_paths if state else ())]
+    train_seam.write_checkpoint_state(str(folder), [name for name in listed if _step(name) not in gone])
+    for step in gone:
+        for path in sorted(folder.glob(f"ckpt-{step}.*"), reverse=True):
+            path.unlink(missing_ok=True)
+
+
+def _step(path: str) -> int | None:
+    number = path.rpartition("ckpt-")[2]
+    return int(number) if number.isdigit() else None

@@ -1,0 +1,49 @@
+"""The text of a pipeline.config to its message and back, without TensorFlow."""
+
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+from object_detection.protos import pipeline_pb2, train_pb2
+
+from app.protos.proto_text import parse_proto
+
+CHECKPOINT_V2 = train_pb2.CheckpointVersion.Value("V2")
+"""The object-based checkpoints of TF2, as `fine_tune_checkpoint_version` wants them named."""
+
+
+def parse_pipeline(text: str, *, where: str) -> Any:
+    """The TrainEvalPipelineConfig in `text`; `where` (a path or a setting) names it in the SettingsError."""
+    return parse_proto(
+        text,
+        pipeline_pb2.TrainEvalPipelineConfig(),
+        where=where,
+        remedy="mend that line: fields are those of upstream's pipeline.proto",
+    )
+
+
+def print_pipeline(config: Message) -> str:
+    """The proto text of a TrainEvalPipelineConfig, as upstream writes it."""
+    return text_format.MessageToString(config)
+
+
+def merge_pipeline(text: str, config: Any, *, where: str) -> None:
+    """Merges the proto text `text` into `config`: scalars replace, repeated fields are appended.
+
+    Two exceptions, so that an override says what it means: one `eval_input_reader` changes the first instead
+    of adding a second, and an `input_path` replaces those that are there.
+    """
+    override = parse_pipeline(text, where=where)
+    if len(override.eval_input_reader) == 1 and config.eval_input_reader:
+        _merge_reader(override.eval_input_reader[0], config.eval_input_reader[0])
+        override.ClearField("eval_input_reader")
+    if override.HasField("train_input_reader"):
+        _merge_reader(override.train_input_reader, config.train_input_reader)
+        override.ClearField("train_input_reader")
+    config.MergeFrom(override)
+
+
+def _merge_reader(override: Any, reader: Any) -> None:
+    if override.tf_record_input_reader.input_path:
+        reader.tf_record_input_reader.ClearField("input_path")
+    reader.MergeFrom(override)

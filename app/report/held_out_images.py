@@ -1,0 +1,164 @@
+"""Held-out pictures with detections drawn on them, to look at."""
+
+import io
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app import drawing
+from app.dataset import card as cards
+from app.dataset import records
+from app.errors import DetboxError
+from app.evaluation import figures
+from app.evaluation.details import UNDECIDED_SCORE
+from app.evaluation.matching import Errors, EvaluatedImage
+from app.run.directory import Run
+from app.run.files import read_json, replacing, write_json
+
+
+@dataclass(frozen=True)
+class SelectedImage:
+    """A picture to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
+
+    name: str
+    kind: str
+    missed: int | None = None
+    invented: int | None = None
+
+
+@dataclass(frozen=True)
+class HeldOutImage:
+    """A picture of the evaluation set: uint8 height x width x 3, and its groundtruth."""
+
+    name: str
+    pixels: np.ndarray
+    truth: list[drawing.Labelled]
+
+
+def draw(run: Run, count: int) -> None:
+    """Draws the best checkpoint's detections on `count` held-out pictures into `detections/`.
+
+    Half are those with the most errors, half those with the fewest; `index.json` says which. TensorFlow must have
+    been started.
+    """
+    from app.odapi import checkpoint_detector
+
+    best, card = read_json(run.best_card), cards.read(run.records)
+    if best is None or card is None:
+        raise DetboxError("no checkpoint was evaluated", where=str(run.root), remedy="detbox evaluate --once")
+    detector = checkpoint_detector.CheckpointDetector(
+        run.best / run.pipeline_config.name, run.best / best["checkpoint"]
+    )
+    details = best.get("details") or {}
+    chosen = select_images(details, count) or [SelectedImage(held.name, "first") for held in _first(run, card, count)]
+    pictures = {held.name: held for held in held_out(run, card, {item.name for item in chosen})}
+    shown_from = thresholds(details)
+    index = []
+    with replacing(run.detections) as folder:
+        folder.mkdir()
+        for number, item in enumerate(item for item in chosen if item.name in pictures):
+            held = pictures[item.name]
+            (found,) = detector.detect([held.pixels])
+            shown = [
+                drawing.Labelled(tuple(box), int(label), f"{card.classes[label - 1]} {score:.0%}")
+                for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)
+                if score >= shown_from.get(card.classes[label - 1], UNDECIDED_SCORE)
+            ]
+            file = f"{number:02d}-{item.kind}-{Path(item.name).stem}.jpg"
+            drawing.draw(held.pixels, shown, held.truth).save(folder / file, quality=90)
+            index.append(
+                {
+                    "file": file,
+                    "picture": item.name,
+                    "kind": item.kind,
+                    "missed": item.missed,
+                    "invented": item.invented,
+                }
+            )
+        write_json(folder / run.detections_index.name, index)
+
+
+def select_images(details: Mapping[str, Any], count: int) -> list[SelectedImage]:
+    """`count` of the pictures that `details` names: half the worst, half the best, none twice."""
+    listed = details.get("pictures") or {}
+    rows: dict[str, SelectedImage] = {}
+    for kind, most in (("worst", count - count // 2), ("best", count)):
+        for row in listed.get(kind) or ():
+            if len(rows) < most and row["name"] not in rows:
+                rows[row["name"]] = SelectedImage(row["name"], kind, row["missed"], row["invented"])
+    return list(rows.values())
+
+
+def thresholds(details: Mapping[str, Any]) -> dict[str, float]:
+    """The score from which a detection counts, by the name of its class."""
+    found = {}
+    for row in details.get("classes") or ():
+        wanted = details.get("score") if details.get("score") is not None else row["f1_threshold"]
+        found[row["name"]] = UNDECIDED_SCORE if wanted is None else wanted
+    return found
+
+
+def held_out(run: Run, card: cards.Card, names: Collection[str] | None = None) -> Iterator[HeldOutImage]:
+    """The pictures of the evaluation set, or those of `names`, in the order of the records."""
+    left = None if names is None else set(names)
+    for row in records.read(sorted(run.records.glob(card.eval.records))):
+        if left is not None and not left:
+            return
+        name = row["image/source_id"][0].decode("utf-8", "replace")
+        if left is None or name in left:
+            if left is not None:
+                left.discard(name)
+            yield _held_out(name, row)
+
+
+def side_by_side(
+    run: Run, card: cards.Card, chosen: Sequence[tuple[EvaluatedImage, Errors]], shown_from: Mapping[str, float]
+) -> list[Image.Image]:
+    """Each of `chosen` with its detections on the left and its groundtruth on the right, in their order."""
+    pictures = {held.name: held for held in held_out(run, card, {picture.name for picture, _ in chosen})}
+    drawn = []
+    for picture, errors in chosen:
+        held = pictures.get(picture.name)
+        if held is not None:
+            left = drawing.draw(held.pixels, _found(picture, held, card, shown_from))
+            truth = [drawing.Labelled(item.box, item.class_id, card.classes[item.class_id - 1]) for item in held.truth]
+            right = drawing.draw(held.pixels, truth)
+            words = (
+                f"{picture.name}: {errors.missed} missed, {errors.invented} invented, {errors.confused} confused, "
+                f"{errors.right} right"
+            )
+            drawn.append(figures.side_by_side(left, right, words))
+    return drawn
+
+
+def _found(
+    picture: EvaluatedImage, held: HeldOutImage, card: cards.Card, shown_from: Mapping[str, float]
+) -> list[drawing.Labelled]:
+    height, width = held.pixels.shape[:2]
+    boxes = picture.boxes / np.array([height, width, height, width], np.float32)
+    return [
+        drawing.Labelled(tuple(box), class_id, f"{card.classes[class_id - 1]} {score:.0%}")
+        for box, score, class_id in zip(boxes.tolist(), picture.scores.tolist(), picture.classes.tolist(), strict=True)
+        if score >= shown_from.get(card.classes[class_id - 1], UNDECIDED_SCORE)
+    ]
+
+
+def _first(run: Run, card: cards.Card, count: int) -> list[HeldOutImage]:
+    return [held for _, held in zip(range(count), held_out(run, card), strict=False)]
+
+
+def _held_out(name: str, row: Mapping[str, list]) -> HeldOutImage:
+    pixels = np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
+    truth = [
+        drawing.Labelled(tuple(box), int(label), "")
+        for *box, label in zip(
+            *(row[f"image/object/bbox/{side}"] for side in ("ymin", "xmin", "ymax", "xmax")),
+            row["image/object/class/label"],
+            strict=True,
+        )
+    ]
+    return HeldOutImage(name, pixels, truth)

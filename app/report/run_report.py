@@ -1,0 +1,268 @@
+"""The figures of a run's report, collected from the files of its directory."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.evaluation.promotion import CARD, ModelVersions
+from app.humanize import short
+from app.report import cost, details
+from app.report.cost import Cost
+from app.report.curves import Points, superseded
+from app.report.details import Details
+from app.run.directory import Run, serving_dir
+from app.run.files import read_json, read_lines
+from app.run.lenient_json import count, listed, mapping, number
+from app.settings import FIELDS
+
+NOT_TOLD = {"models_dir", "run", "once", "input"} | {
+    name for name, known in FIELDS.items() if known.metadata["group"] == "services"
+}
+"""Settings that say where a run is or how a command speaks, not how it was trained."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best checkpoint: its `value` of `metric`, by which it was chosen."""
+
+    step: int
+    metric: str
+    value: float
+    is_kept: bool
+    """Whether `best/` holds it, rather than another that a metric before this one chose."""
+
+
+@dataclass(frozen=True)
+class DrawnImage:
+    """A held-out picture with boxes drawn. `missed` and `invented` count boxes; None where nobody counted."""
+
+    path: Path
+    name: str
+    kind: str
+    missed: int | None = None
+    invented: int | None = None
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A form that the run was exported to, or a version in serving; `words`: how good it was found to be."""
+
+    name: str
+    step: int | None
+    bytes: int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a page tells of one run. Empty or None is what the run does not have (yet).
+
+    Curves are `(step, value)`, ascending, finite; `losses` and `scores` by upstream's names.
+    """
+
+    run: str
+    folder: str
+    written: float
+    state: str
+    step: int
+    of: int
+    metric: str
+    best: Best | None
+    losses: Mapping[str, Points]
+    learning_rate: Points
+    speed: Points
+    scores: Mapping[str, Points]
+    details: Details | None
+    pictures: Sequence[DrawnImage]
+    dataset: Mapping[str, Any] | None
+    settings: Mapping[str, tuple[Any, Any]]
+    all_settings: Mapping[str, Any]
+    config: str
+    diff: str
+    provenance: Mapping[str, Any]
+    cost: Cost
+    exports: Sequence[Shipped]
+    serving: Sequence[Shipped] = field(default_factory=tuple)
+
+    @property
+    def name(self) -> str:
+        return self.run
+
+    def at_best(self, metric: str) -> float | None:
+        """The value of `metric` at the best checkpoint."""
+        return dict(self.scores.get(metric, ())).get(self.best.step) if self.best else None
+
+
+def read(
+    run: Run,
+    *,
+    metric: str = "",
+    lower: bool | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    clock: Any = time.time,
+) -> Report:
+    """The figures of `run`.
+
+    `metric` chooses the best checkpoint; empty: what `best/` was chosen by, else mAP. `lower`: whether less of it is
+    better; None: for a loss. `dataset`: the card of the records, as JSON.
+    """
+    rows = [row for row in read_lines(run.metrics) if number(row.get("step")) is not None]
+    kept = superseded(rows)
+    evaluations = _evaluations(run)
+    card = mapping(read_json(run.best_card))
+    metric = metric or str(card.get("metric") or FIELDS["best_metric"].default)
+    scores = _scores(evaluations)
+    if lower is None:
+        # The direction was told to the evaluator, and needn't be told again.
+        known = card.get("direction") if card.get("metric") == metric else None
+        lower = known == "lower" if known else "loss" in metric.lower()
+    best = _best(scores, card, metric, lower)
+    provenance = mapping(read_json(run.provenance))
+    all_settings = {name: value for name, value in mapping(provenance.get("settings")).items() if name not in NOT_TOLD}
+    done, trainer = mapping(read_json(run.done)), mapping(read_json(run.status("trainer")))
+    newest = [row.get("step") for row in kept[-1:]] + [trainer.get("step"), done.get("step")]
+    return Report(
+        run=run.name,
+        folder=str(run.root),
+        written=clock(),
+        state=_state(done, trainer),
+        step=int(max((number(step) or 0 for step in newest), default=0)),
+        of=int(number(done.get("of")) or number(trainer.get("of")) or number(done.get("step")) or 0),
+        metric=metric,
+        best=best,
+        losses=_losses(kept),
+        learning_rate=_column(kept, "learning_rate"),
+        speed=_column(kept, "steps_per_sec"),
+        scores=scores,
+        details=details.find(evaluations, card, best.step if best else None),
+        pictures=_pictures(run),
+        dataset=dataset,
+        settings={
+            name: (value, FIELDS[name].default)
+            for name, value in all_settings.items()
+            if name in FIELDS and not _is_default(name, value)
+        },
+        all_settings=all_settings,
+        config=_text(run.pipeline_config),
+        diff=_text(run.pipeline_diff),
+        provenance=provenance,
+        cost=cost.read(run, rows, evaluations),
+        exports=_exports(run),
+        serving=_serving(run),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _state(done: Mapping[str, Any], trainer: Mapping[str, Any]) -> str:
+    if done:
+        return str(done.get("reason") or "done")
+    words = [str(trainer.get(name)) for name in ("state", "reason") if trainer.get(name)]
+    return ": ".join(words) or "not started"
+
+
+def _is_default(name: str, value: Any) -> bool:
+    default = FIELDS[name].default
+    return value == default or str(value) == str(default)
+
+
+def _evaluations(run: Run) -> list[dict[str, Any]]:
+    """A row a step, ascending; the newest where a step was evaluated twice."""
+    found = {}
+    for row in read_lines(run.evaluations):
+        step = number(row.get("step"))
+        if step is not None:
+            found[int(step)] = row
+    return [found[step] for step in sorted(found)]
+
+
+def _scores(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
+    """Every metric over the steps. COCO's -1, for which there is nothing to measure on, is left out."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in evaluations:
+        for name, raw in mapping(row.get("metrics")).items():
+            value = number(raw)
+            if value is not None and not (value == -1 and name.startswith("DetectionBoxes_")):
+                found.setdefault(name, []).append((float(row["step"]), value))
+    return {name: tuple(points) for name, points in found.items()}
+
+
+def _best(scores: Mapping[str, Points], card: Mapping[str, Any], metric: str, lower: bool) -> Best | None:
+    """What `best/` says if it was chosen by `metric`, else the best of the evaluations, the earliest among equals."""
+    step, value = number(card.get("step")), number(card.get("value"))
+    if card.get("metric") == metric and step is not None and value is not None:
+        return Best(int(step), metric, value, is_kept=True)
+    points = scores.get(metric, ())
+    if not points:
+        return None
+    found = min(points, key=lambda point: point[1] if lower else -point[1])
+    return Best(int(found[0]), metric, found[1], is_kept=step == found[0])
+
+
+def _losses(rows: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
+    """The total first, then its parts by name."""
+    parts = sorted({name for row in rows for name in mapping(row.get("losses"))})
+    found = {"total": _column(rows, "loss")}
+    for name in parts:
+        if not name.endswith("total_loss"):
+            found[name] = _column([{**row, "": mapping(row.get("losses")).get(name)} for row in rows], "")
+    return {name: points for name, points in found.items() if points}
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
+    values = [(float(row["step"]), number(row.get(name))) for row in rows]
+    return tuple((step, value) for step, value in values if value is not None)
+
+
+def _pictures(run: Run) -> list[DrawnImage]:
+    """The drawn held-out pictures as their index tells of them, else by name."""
+    index = read_json(run.detections_index)
+    if index is None:
+        return [DrawnImage(path, path.stem, "first") for path in sorted(run.detections.glob("*.jpg"))]
+    # A name that is not in the folder itself is none that detbox wrote.
+    there, found = {path.name: path for path in run.detections.iterdir()}, []
+    for entry in map(mapping, listed(index)):
+        path = there.get(str(entry.get("file")))
+        if path:
+            missed, invented = count(entry.get("missed")), count(entry.get("invented"))
+            name, kind = str(entry.get("picture") or path.stem), str(entry.get("kind") or "first")
+            found.append(DrawnImage(path, name, kind, missed, invented))
+    return found
+
+
+def _exports(run: Run) -> list[Shipped]:
+    cards = {path.parent.name: mapping(read_json(path)) for path in sorted(run.exports.glob(f"*/{CARD}"))}
+    return [
+        Shipped(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
+    ]
+
+
+def _found(card: Mapping[str, Any]) -> str:
+    """How far an export is from its checkpoint: in its card's own words, else by the figures of an older one."""
+    if card.get("words"):
+        return str(card["words"])
+    figures = mapping(card.get("parity")) or mapping(card.get("difference"))
+    known = ((name, number(value)) for name, value in figures.items())
+    return ", ".join(f"{name} {value:.3g}" for name, value in known if value is not None)
+
+
+def _serving(run: Run) -> list[Shipped]:
+    """The versions in serving that were made of this run, the newest of a model first."""
+    found = []
+    for shelf in map(ModelVersions, sorted(serving_dir(run.root.parent, "").glob("*"))):
+        for version in reversed(shelf.versions):
+            card = shelf.card(version)
+            if card.get("run") == run.name:
+                metric, value = str(card.get("metric", "")), number(card.get("value"))
+                words = [] if value is None else [f"{short(metric)} {value:.4f}"]
+                words.append("serves" if version == shelf.current else f"version {shelf.current} serves")
+                name = f"{shelf.folder.name}, version {version}"
+                found.append(Shipped(name, count(card.get("step")), None, ", ".join(words)))
+    return found

@@ -1,0 +1,1 @@
+"""The run directory: its names, files, locks, heartbeats and records of evaluations."""

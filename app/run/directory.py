@@ -1,0 +1,173 @@
+"""The names of a run's files. Nothing else in detbox spells them."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import SettingsError
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+RESERVED = {"serving", "zoo"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of one run. Building one touches nothing on disk."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def pipeline_config(self) -> Path:
+        return self.root / "pipeline.config"
+
+    @property
+    def pipeline_diff(self) -> Path:
+        return self.root / "pipeline.diff"
+
+    @property
+    def label_map(self) -> Path:
+        return self.root / "label_map.pbtxt"
+
+    @property
+    def provenance(self) -> Path:
+        return self.root / "run.json"
+
+    def sample(self, pictures: int, seed: int) -> Path:
+        """The built-in data set, where a run has no other."""
+        return self.root / f"sample-{pictures}-{seed}"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    @property
+    def dataset_card(self) -> Path:
+        return self.records / "dataset.json"
+
+    @property
+    def train_events(self) -> Path:
+        return self.root / "train"
+
+    @property
+    def eval_events(self) -> Path:
+        return self.root / "eval"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.root / "evaluations.jsonl"
+
+    @property
+    def detections(self) -> Path:
+        return self.root / "detections"
+
+    @property
+    def detections_index(self) -> Path:
+        return self.detections / "index.json"
+
+    @property
+    def detected(self) -> Path:
+        """What `detect` wrote."""
+        return self.root / "detected"
+
+    def promoted(self, name: str, version: int) -> Path:
+        """The checkpoint that was promoted as that version of the model `name`."""
+        return self.root / "promoted" / name / str(version)
+
+    @property
+    def claimed(self) -> Path:
+        """The evaluator's own links to the checkpoint that it is at."""
+        return self.root / ".evaluating"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "best"
+
+    @property
+    def best_card(self) -> Path:
+        return self.best / "best.json"
+
+    @property
+    def status_dir(self) -> Path:
+        return self.root / "status"
+
+    def status(self, service: str) -> Path:
+        """`service` is `trainer` or `evaluator`."""
+        return self.status_dir / f"{service}.json"
+
+    @property
+    def done(self) -> Path:
+        return self.root / "DONE"
+
+    @property
+    def stop_request(self) -> Path:
+        return self.status_dir / "stop.json"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def inspection(self) -> Path:
+        return self.root / "inspect"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def log(self, service: str) -> Path:
+        return self.logs / f"{service}.log"
+
+    def checkpoint(self, step: int) -> Path:
+        """The prefix of the checkpoint of `step`: files `ckpt-<step>.index` and `ckpt-<step>.data-*`."""
+        return self.root / f"ckpt-{step}"
+
+    def checkpoint_steps(self) -> list[int]:
+        """Steps whose checkpoint has an index file, ascending. It is written last, so these are whole."""
+        steps = []
+        for index in self.root.glob("ckpt-*.index"):
+            number = index.name[len("ckpt-") : -len(".index")]
+            if number.isdigit():
+                steps.append(int(number))
+        return sorted(steps)
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a run may be called `name`."""
+    return bool(RUN_NAME.fullmatch(name)) and name not in RESERVED
+
+
+def find_run(models_dir: Path, name: str) -> Run:
+    """The run `name` under `models_dir`, whether it exists or not.
+
+    Raises SettingsError if the name could leave `models_dir` or is taken by detbox itself.
+    """
+    if not is_run_name(name):
+        raise SettingsError(
+            f"{name!r} is no name for a run",
+            remedy="letters, digits, '.', '_' and '-', not 'serving' or 'zoo': --run / DETBOX_RUN",
+        )
+    return Run(models_dir / name)
+
+
+def serving_dir(models_dir: Path, name: str) -> Path:
+    """TensorFlow Serving's folder of versions for the model `name`."""
+    return models_dir / "serving" / name
+
+
+def comparison_page(models_dir: Path) -> Path:
+    """The page that compares several runs."""
+    return models_dir / "comparison.html"

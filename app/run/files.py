@@ -1,0 +1,127 @@
+"""Files that other processes read: written whole or not at all, read tolerantly."""
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+LEFT_FOR_SECONDS = 60.0
+"""Age from which a staging folder that no process holds is a killed one's."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name if the block ends well and goes away if not.
+
+    Works for a file and for a folder; a folder replaces only a missing or an existing folder. What a process that was
+    killed has left here goes away too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(path)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    target = staging / path.name
+    try:
+        with _held(staging):
+            yield target
+            if target.is_dir() and path.is_dir():
+                path.rename(staging / "old")
+            os.replace(target, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Whether the lock of the folder is ours while the block runs; the kernel takes it from a process that ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except OSError:  # Another's; or a file system without locks.
+        free = False
+    try:
+        yield free
+    finally:
+        os.close(handle)
+
+
+def _clear_leftovers(path: Path) -> None:
+    for folder in path.parent.iterdir():
+        if folder.name.startswith(f".{path.name}.") and folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # Another process clears it too.
+                # Young ones may be a moment from being locked.
+                if time.time() - folder.stat().st_mtime > LEFT_FOR_SECONDS:
+                    with _held(folder) as free:
+                        if free:
+                            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` atomically, as UTF-8."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path` atomically, as indented JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any | None:
+    """What `path` holds, or None if it is not there (or, half-copied by another tool, does not parse)."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+def append_line(path: Path, value: dict[str, Any]) -> None:
+    """Appends one JSON line in one write, after mending a last line that a killed writer left unfinished."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(value, ensure_ascii=False, default=str) + "\n"
+    with open(path, "a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                line = "\n" + line
+        file.write(line.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
+    """The JSON objects of a `.jsonl` file in order; lines that do not parse (cut short) are passed over.
+
+    `tail_bytes`: only what the last so many bytes hold, which costs the same however long the file is.
+    """
+    try:
+        with open(path, "rb") as file:
+            if tail_bytes is not None:
+                file.seek(max(file.seek(0, os.SEEK_END) - tail_bytes, 0))
+            text = file.read().decode("utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    rows = []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

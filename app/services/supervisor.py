@@ -1,0 +1,204 @@
+"""The services of a run as child processes: started together, watched, and ended in good order."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.errors import ServiceError, Stopped
+
+TICK_SECONDS = 0.25
+GRACE_SECONDS = 25.0
+"""What the trainer has to save its step, as with a container's stop_grace_period."""
+LAST_LINES = 8
+LINE_WIDTH = 400
+"""Characters of a line that is told; the log has all of them."""
+
+
+@dataclass
+class Service:
+    """A child process in a process group of its own, whose output goes to `log`.
+
+    `essential`: the work is over when all of these have ended, and fails if one fails; the others serve it.
+    """
+
+    name: str
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    log: Path
+    essential: bool = True
+    process: subprocess.Popen | None = field(default=None, repr=False)
+    log_start: int = 0
+    stopped: bool = False
+    """Whether it was sent a signal, so that its exit code is no surprise."""
+
+    def start(self) -> None:
+        """Starts the process; its log is appended to."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            self.log_start = log.tell()
+            self.process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environ),
+                process_group=0,
+                preexec_fn=_end_with_parent(),
+            )
+
+    @property
+    def code(self) -> int | None:
+        """The exit code as a shell gives it (128 + n for signal n), None while it runs."""
+        code = self.process.poll() if self.process else None
+        return 128 - code if code is not None and code < 0 else code
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.code is None
+
+    def send(self, number: int) -> None:
+        """Sends a signal to the whole process group, if it is there."""
+        if self.is_running():
+            self.stopped = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
+    def last_lines(self, count: int = LAST_LINES) -> list[str]:
+        """The last lines that this process wrote."""
+        with open(self.log, "rb") as log:
+            log.seek(max(self.log_start, log.seek(0, os.SEEK_END) - 16_384))
+            lines = log.read().decode(errors="replace").splitlines()
+        return [textwrap.shorten(line, LINE_WIDTH) for line in lines if line.strip()][-count:]
+
+    def failure(self) -> ServiceError:
+        """The error for a service that ended with a code: its own last word, and where the rest is."""
+        lines = self.last_lines()
+        told = [line for line in lines if line.startswith("detbox: ")]
+        word = told[-1].removeprefix("detbox: ").removeprefix("error: ") if told else " / ".join(lines[-1:])
+        return ServiceError(
+            f"the {self.name} ended with code {self.code}: {word or 'without a word'}",
+            remedy=f"its log is {self.log}",
+            exit_code=self.code or 1,
+        )
+
+
+class Supervisor:
+    """Runs services until the essential ones have ended, one has failed, or a signal comes."""
+
+    def __init__(self, services: Sequence[Service], *, grace: float = GRACE_SECONDS):
+        self.services, self.grace = services, grace
+        self._signals: list[int] = []
+
+    def run(self, watch: Callable[[], None], say: Callable[[str], None]) -> None:
+        """Calls `watch` every tick; nothing of the services is left when this returns or raises.
+
+        Raises ServiceError if an essential service fails, Stopped after SIGINT, SIGTERM or SIGHUP.
+        """
+        before = self._catch_signals()
+        try:
+            for service in self.services:
+                service.start()
+            failed = self._watch(watch, say)
+            if self._signals:
+                self._stop(watch, say, self._signals[0])
+                raise Stopped(signal.Signals(self._signals[0]).name, signal_number=self._signals[0])
+            if failed:
+                for line in failed.last_lines():
+                    say(f"{failed.name}: {line}")
+                self._stop(watch, say, signal.SIGTERM)
+                raise failed.failure()
+        finally:
+            self._end_all()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _watch(self, watch: Callable[[], None], say: Callable[[str], None]) -> Service | None:
+        lost: set[str] = set()
+        while not self._signals:
+            watch()
+            for service in self.services:
+                if service.essential and service.code:
+                    return service
+                if not service.essential and not service.is_running() and service.name not in lost:
+                    lost.add(service.name)
+                    say(f"{service.failure()}; training goes on")
+            if not any(service.is_running() for service in self.services if service.essential):
+                return None
+            time.sleep(TICK_SECONDS)
+        return None
+
+    def _stop(self, watch: Callable[[], None], say: Callable[[str], None], number: int) -> None:
+        """Passes the signal on and waits; a second signal or the end of the grace period kills."""
+        for service in self.services:
+            service.send(number if service.essential else signal.SIGTERM)
+        running = [service for service in self.services if service.essential and service.is_running()]
+        if running:
+            names = " and ".join(f"the {service.name}" for service in running)
+            say(f"stopping {names}: up to {self.grace:.0f} s to save, Ctrl-C again kills")
+        signals, deadline = len(self._signals), time.monotonic() + self.grace
+        while any(service.is_running() for service in running):
+            if len(self._signals) > signals:
+                say("killed by a second signal")
+                return
+            if time.monotonic() > deadline:
+                late = [service.name for service in running if service.is_running()]
+                say(f"killed after {self.grace:.0f} s: {', '.join(late)}")
+                return
+            watch()
+            time.sleep(TICK_SECONDS)
+        for service in running:
+            if service.code not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + number):
+                say(str(service.failure()))
+
+    def _end_all(self) -> None:
+        """Ends what still runs, which by now is what only served the others or would not stop."""
+        running = [service for service in self.services if service.is_running()]
+        for service in running:
+            service.send(signal.SIGKILL if service.essential else signal.SIGTERM)
+        for service in running:
+            try:
+                service.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                service.send(signal.SIGKILL)
+                service.process.wait()
+
+    def _catch_signals(self) -> dict[int, object]:
+        before = {}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and that is meant
+                before[number] = signal.signal(number, lambda caught, _: self._signals.append(caught))
+        return before
+
+
+def command(name: str) -> list[str]:
+    """The argument vector of a detbox command in this very Python; needs `import_path` in its environment."""
+    # Without -P a folder `app` in the user's directory would be taken for ours.
+    return [sys.executable, "-P", "-m", "entrypoint", name]
+
+
+def import_path(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with a PYTHONPATH by which `command` finds detbox, installed or not."""
+    places = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """What a child runs before its program, to get SIGTERM when its parent dies by whatever. Linux only."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    pr_set_pdeathsig = 1  # linux/prctl.h
+
+    def arrange() -> None:
+        prctl(pr_set_pdeathsig, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before this was arranged
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return arrange
