@@ -1,4 +1,4 @@
-"""Detections and groundtruth drawn on pictures."""
+"""Detections and groundtruth drawn on images."""
 
 import functools
 import importlib.util
@@ -17,7 +17,7 @@ WHITE_ON = {"#0072B2"}
 WIDEST = 640
 NARROWEST = 240
 LONGEST = 2400
-"""A small picture is enlarged up to `WIDEST` pixels, a narrow one to `NARROWEST` if it stays within `LONGEST`."""
+"""A small image is enlarged up to `WIDEST` pixels, a narrow one to `NARROWEST` if it stays within `LONGEST`."""
 LETTERS = 11
 """Pixels of the smallest letters."""
 GROUNDTRUTH = "#FFFFFF"
@@ -37,45 +37,45 @@ class Labelled:
     label: str
 
 
-def draw(picture: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = ()) -> Image.Image:
-    """A copy of `picture` (uint8, height x width x 3) with thin white groundtruth under coloured detections.
+def draw(image: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = ()) -> Image.Image:
+    """A copy of `image` (uint8, height x width x 3) with thin white groundtruth under coloured detections.
 
-    A small picture is enlarged so that labels can be read. Labels come after all boxes, the first of `detections` at
-    the best place; they keep off each other and within the picture where that is possible.
+    A small image is enlarged so that labels can be read. Labels come after all boxes, the first of `detections` at
+    the best place; they keep off each other and within the image where that is possible.
     """
-    image = _enlarged(Image.fromarray(picture))
-    pen = ImageDraw.Draw(image)
+    canvas = _enlarged(Image.fromarray(image))
+    pen = ImageDraw.Draw(canvas)
     for item in groundtruth:
-        _outline(pen, _pixels(item.box, image), GROUNDTRUTH, 1)
-    boxes = [_pixels(item.box, image) for item in detections]
-    width = max(2, _base(image) // 250)
+        _outline(pen, _pixels(item.box, canvas), GROUNDTRUTH, 1)
+    boxes = [_pixels(item.box, canvas) for item in detections]
+    width = max(2, _base(canvas) // 250)
     # The first, which has the best score, is drawn last.
     for item, box in reversed(list(zip(detections, boxes, strict=True))):
         _outline(pen, box, _colour(item), width)
-    letters = font(_letters(image, boxes))
+    letters = font(_letters(canvas, boxes))
     taken: list[Rectangle] = []
     for item, box in zip(detections, boxes, strict=True):
         if item.label:
-            taken.append(_write(pen, item.label, box, _colour(item), letters, taken, image.size))
-    return image
+            taken.append(_write(pen, item.label, box, _colour(item), letters, taken, canvas.size))
+    return canvas
 
 
-def _enlarged(image: Image.Image) -> Image.Image:
-    longer, shorter = max(image.size), max(1, min(image.size))
+def _enlarged(canvas: Image.Image) -> Image.Image:
+    longer, shorter = max(canvas.size), max(1, min(canvas.size))
     scale = max(1, WIDEST // longer, min(-(-NARROWEST // shorter), LONGEST // longer))
     if scale == 1:
-        return image
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
+        return canvas
+    return canvas.resize((canvas.width * scale, canvas.height * scale), Image.Resampling.LANCZOS)
 
 
-def _base(image: Image.Image) -> int:
+def _base(canvas: Image.Image) -> int:
     """The measure of letters and lines: the width, but not that of a panorama."""
-    return int(min(image.width, 1.5 * image.height))
+    return int(min(canvas.width, 1.5 * canvas.height))
 
 
-def _letters(image: Image.Image, boxes: Sequence[Rectangle]) -> int:
-    """The size of letters: by the picture's, and down to a third of that where the boxes are small."""
-    usual = _base(image) / 45
+def _letters(canvas: Image.Image, boxes: Sequence[Rectangle]) -> int:
+    """The size of letters: by the image's, and down to a third of that where the boxes are small."""
+    usual = _base(canvas) / 45
     sides = [((right - left) * (bottom - top)) ** 0.5 for left, top, right, bottom in boxes]
     fitting = 0.2 * statistics.median(sides) if sides else usual
     return round(max(LETTERS, min(usual, max(fitting, usual / 3))))
@@ -111,7 +111,7 @@ def _write(
 
 
 def _places(box: Rectangle, width: float, height: float, size: tuple[int, int]) -> Iterator[Rectangle]:
-    """Where a label can be: above the box, below it, in its corners; each moved into the picture."""
+    """Where a label can be: above the box, below it, in its corners; each moved into the image."""
     left, top, right, bottom = box
     corners = (
         (left, top - height), (right - width, top - height), (left, bottom), (right - width, bottom),
@@ -144,11 +144,11 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)
 
 
-def _pixels(box: tuple[float, float, float, float], image: Image.Image) -> Rectangle:
+def _pixels(box: tuple[float, float, float, float], canvas: Image.Image) -> Rectangle:
     ymin, xmin, ymax, xmax = (min(max(float(side), 0.0), 1.0) for side in box)
     return (
-        xmin * image.width,
-        ymin * image.height,
-        max(xmin, xmax) * image.width,
-        max(ymin, ymax) * image.height,
+        xmin * canvas.width,
+        ymin * canvas.height,
+        max(xmin, xmax) * canvas.width,
+        max(ymin, ymax) * canvas.height,
     )

@@ -51,17 +51,17 @@ class Settings:
     eval_fraction: Fraction = setting(
         0.2, "part held out for evaluation where the set has no splits of its own", group="data"
     )
-    num_shards: Count = setting(0, "record files per split; 0: by the number of pictures", group="data")
+    num_shards: Count = setting(0, "record files per split; 0: by the number of images", group="data")
     max_side: Count | None = setting(
         None,
-        "pixels of a stored picture's longer side at most; empty: twice what the model sees; 0: as they are",
+        "pixels of a stored image's longer side at most; empty: twice what the model sees; 0: as they are",
         group="data",
     )
     masks: bool | None = setting(
         None, "store instance masks where the set has them; empty: where the model reads them", group="data"
     )
     seed: Count = setting(0, "seed of splits, the sample, initial weights and shuffling", group="data")
-    sample_pictures: Positive = setting(400, "pictures in the built-in sample", group="data")
+    sample_images: Positive = setting(400, "images in the built-in sample", group="data")
 
     # The model
     model: str = setting(
@@ -77,7 +77,7 @@ class Settings:
         "", "what is taken from it; empty: `detection`", group="model"
     )
     config_override: str = setting("", "proto text merged into the pipeline.config last", group="model")
-    batch_size: Count = setting(0, "pictures per step over all replicas; 0: the model's", group="model")
+    batch_size: Count = setting(0, "images per step over all replicas; 0: the model's", group="model")
     num_train_steps: Count = setting(0, "steps of the whole run; 0: the model's", group="model")
     learning_rate: Annotated[float, Gt(0)] | None = setting(
         None, "peak learning rate; empty: the model's, scaled to the batch size", group="model"
@@ -114,10 +114,8 @@ class Settings:
     learning_rate_summary_every_n: Count = setting(
         0, "steps between summaries of the learning rate; 0: as the losses", group="training"
     )
-    image_summary_every_n: Count = setting(
-        200, "steps between summaries of training pictures; 0: none", group="training"
-    )
-    image_summary_max_outputs: Positive = setting(3, "training pictures in each of those", group="training")
+    image_summary_every_n: Count = setting(200, "steps between summaries of training images; 0: none", group="training")
+    image_summary_max_outputs: Positive = setting(3, "training images in each of those", group="training")
     log_every_n: Positive = setting(20, "steps between progress lines and lines of metrics.jsonl", group="training")
     num_steps_per_iteration: Positive = setting(
         1, "steps run as one call; a stop waits for the end of a call", group="training"
@@ -128,9 +126,9 @@ class Settings:
 
     # Evaluation
     once: bool = setting(False, "evaluate what is there now, then end", group="evaluation")
-    eval_batch_size: Positive = setting(8, "pictures per evaluation step", group="evaluation")
-    sample_1_of_n_eval_examples: Positive = setting(1, "evaluate one of every n pictures", group="evaluation")
-    eval_image_outputs: Count = setting(6, "side-by-side pictures in TensorBoard per evaluation", group="evaluation")
+    eval_batch_size: Positive = setting(8, "images per evaluation step", group="evaluation")
+    sample_1_of_n_eval_examples: Positive = setting(1, "evaluate one of every n images", group="evaluation")
+    eval_image_outputs: Count = setting(6, "side-by-side images in TensorBoard per evaluation", group="evaluation")
     best_metric: str = setting(
         "DetectionBoxes_Precision/mAP", "metric that chooses the best checkpoint", group="evaluation"
     )
@@ -147,10 +145,10 @@ class Settings:
         0.0, "change of best_metric that counts as improvement", group="evaluation"
     )
     eval_image_every_n: Positive = setting(
-        1, "evaluations between side-by-side pictures in TensorBoard", group="evaluation"
+        1, "evaluations between side-by-side images in TensorBoard", group="evaluation"
     )
     eval_image_order: Literal["worst", "first"] = setting(
-        "worst", "which pictures these are: those with the most errors, or the first", group="evaluation"
+        "worst", "which images these are: those with the most errors, or the first", group="evaluation"
     )
     confusion_iou: Fraction = setting(
         0.5,
@@ -164,7 +162,7 @@ class Settings:
     )
     eval_wait_secs: Positive = setting(2, "seconds between looks for a new checkpoint", group="evaluation")
     detection_outputs: Count = setting(
-        6, "held-out pictures drawn with the best model's detections at the end of `up`", group="evaluation"
+        6, "held-out images drawn with the best model's detections at the end of `up`", group="evaluation"
     )
 
     # Export, promotion, detection
@@ -187,7 +185,7 @@ class Settings:
     )
     rollback: bool = setting(False, "take the serving version away, so that the one before it serves", group="export")
 
-    # Detection on pictures
+    # Detection on images
     input: str = setting("", "files, folders or globs to work on, one a line", group="detection")
     detector: str = setting(
         "",
@@ -203,7 +201,7 @@ class Settings:
         "score from which a detection is shown; empty: the F1-optimal one of its class, else 0.4",
         group="detection",
     )
-    detect_batch_size: Positive = setting(1, "pictures per call of the model", group="detection")
+    detect_batch_size: Positive = setting(1, "images per call of the model", group="detection")
 
     # Model zoo
     zoo_mirror: str = setting(

@@ -39,7 +39,7 @@ def _command(name: str, summary: str, *settings: str, more: str = "", words: str
     return Command(name, summary, tuple(field for field in FIELDS if field in used), more, words, joint)
 
 
-_DATA = ("sample_pictures", *_group("data"))
+_DATA = ("sample_images", *_group("data"))
 _MODEL = _group("model")
 _TRAINING = _group("training")
 _EVALUATION = tuple(name for name in _group("evaluation") if name != "once")
@@ -59,7 +59,7 @@ COMMANDS: Mapping[str, Command] = {
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there.",
         ),
-        _command("sample", "write the built-in synthetic data set", "output", "sample_pictures", "seed"),
+        _command("sample", "write the built-in synthetic data set", "output", "sample_images", "seed"),
         _command(
             "prepare",
             "check a data set, then write its records, label map and the run's pipeline.config",
@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "inspect",
             "what is in a data set or in records: counts, sizes, faults, a sheet of drawn boxes",
-            *PLACE, *_group("data"), "sample_pictures", "output",
+            *PLACE, *_group("data"), "sample_images", "output",
             "model", "fine_tune_checkpoint", "image_size", "config_override",
             more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records, or a "
             "run's. The model's anchors are compared with the boxes.",
@@ -82,7 +82,7 @@ COMMANDS: Mapping[str, Command] = {
             "export",
             "a checkpoint as SavedModel, frozen graph, TFLite or ONNX, compared with the checkpoint",
             *PLACE, *_FORMS, "checkpoint", "input", "output",
-            more="Exports go to the run's exports/, or to --output. Pictures that --input names are compared on, and "
+            more="Exports go to the run's exports/, or to --output. Images that --input names are compared on, and "
             "tell int8 its ranges, in place of the run's records. "
             "Forms: the SavedModels image_tensor, float_image_tensor, encoded_image_string_tensor, tf_example; "
             "frozen_graph, frozen_graph_text; tflite, tflite_dynamic, tflite_float16, tflite_int8; onnx.",
@@ -95,13 +95,13 @@ COMMANDS: Mapping[str, Command] = {
         ),
         _command(
             "detect",
-            "pictures to drawn pictures, COCO-style JSON and CSV, by any form of a model",
+            "images to drawn images, COCO-style JSON and CSV, by any form of a model",
             *PLACE, *_group("detection"), "serving_name", "output", words="input",
-            more="PICTURES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
+            more="IMAGES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
         ),
         _command(
             "report",
-            "a page of a run, or of several compared: curves, tables, pictures, settings, cost",
+            "a page of a run, or of several compared: curves, tables, images, settings, cost",
             *PLACE, "best_metric", "best_metric_direction", "compare", "output", words="compare", joint=",",
             more="Writes report.html into the run, or what --output names. Several RUNs are compared.",
         ),

@@ -18,7 +18,7 @@ GROUP_TITLES = {
     "training": "Training",
     "evaluation": "Evaluation",
     "export": "Export and promotion",
-    "detection": "Detection on pictures",
+    "detection": "Detection on images",
     "zoo": "Model zoo",
     "services": "Services and output",
 }

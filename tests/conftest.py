@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder of real pictures and weights: DETBOX_TEST_DATA, or ../shared/data beside the checkout."""
+    """The folder of real images and weights: DETBOX_TEST_DATA, or ../shared/data beside the checkout."""
     given = os.environ.get("DETBOX_TEST_DATA")
     path = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
     if not path.is_dir():

@@ -1,4 +1,4 @@
-"""What a data set says about one picture, in the terms that every reader shares."""
+"""What a data set says about one image, in the terms that every reader shares."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,8 @@ Point = tuple[float, float, int]
 class Box:
     """One annotated object.
 
-    Corners are in pixels of the annotated picture, or in fractions of it where `Picture.fractions` says so; x
-    runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated picture,
+    Corners are in pixels of the annotated image, or in fractions of it where `Image.fractions` says so; x
+    runs right, y runs down, both from the top left corner. `area` is in pixels of the annotated image,
     None: the box's. `keypoints` come in the order of the class's skeleton.
     """
 
@@ -34,10 +34,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """One picture of a data set with its boxes.
+    """One image of a data set with its boxes.
 
     `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the
-    annotation states them, 0 where it does not. `path` is the picture's file, or with an `offset` the record file that
+    annotation states them, 0 where it does not. `path` is the image's file, or with an `offset` the record file that
     holds it in the record at that byte.
     """
 

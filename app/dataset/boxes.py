@@ -1,4 +1,4 @@
-"""Boxes brought into the frame of the stored picture, mended where they can be."""
+"""Boxes brought into the frame of the stored image, mended where they can be."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from app.dataset.annotation import AnnotatedImage, Box, Point
 from app.dataset.faults import FIXED, Fault
 
 ASPECT_TOLERANCE = 0.01
-"""Sides whose ratios differ by less are those of one picture, resized."""
+"""Sides whose ratios differ by less are those of one image, resized."""
 EDGE_TOLERANCE = 1.0
 """Pixels beyond the edge that are clipped without a word: VOC counts from 1, and tools round."""
 
@@ -39,19 +39,19 @@ def sound(box: Box, where: str) -> Iterator[Box | Fault]:
     yield box
 
 
-def frame(picture: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
-    """The frame of the picture's boxes: its width and height, whether they turn with the picture, and faults.
+def frame(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[float, float, bool, list[Fault]]:
+    """The frame of the image's boxes: its width and height, whether they turn with the image, and faults.
 
     `raw` is (width, height) as stored in the file, before the EXIF `orientation` (1 to 8). Where the
     annotation states the size that viewers show, or none, the boxes are in that; where it states the
     unrotated one, in that.
     """
     view = raw[::-1] if orientation >= 5 else raw
-    said = (picture.width, picture.height)
-    if picture.fractions:
+    said = (image.width, image.height)
+    if image.fractions:
         return 1.0, 1.0, said == raw and said != view, []
-    if _in_fractions(picture):
-        found = Fault(faults.BOX_IN_FRACTIONS, picture.name, f"{len(picture.boxes)} boxes", FIXED)
+    if _in_fractions(image):
+        found = Fault(faults.BOX_IN_FRACTIONS, image.name, f"{len(image.boxes)} boxes", FIXED)
         return 1.0, 1.0, said == raw and said != view, [found]
     if not all(said) or said == view:
         return *map(float, view), False, []
@@ -60,17 +60,17 @@ def frame(picture: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tu
     detail = f"{said[0]}x{said[1]} said, {view[0]}x{view[1]} found"
     for size, rotated in ((view, False), (raw, orientation >= 5)):
         if abs(said[0] * size[1] - said[1] * size[0]) <= ASPECT_TOLERANCE * said[0] * size[1]:
-            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, picture.name, detail, FIXED)]
+            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, image.name, detail, FIXED)]
     return (
         *map(float, view),
         False,
-        [Fault(faults.SIZE_WRONG, picture.name, f"{detail}; boxes taken as pixels", FIXED)],
+        [Fault(faults.SIZE_WRONG, image.name, f"{detail}; boxes taken as pixels", FIXED)],
     )
 
 
-def _in_fractions(picture: AnnotatedImage) -> bool:
-    """Whether all boxes lie within the picture's first pixel: no one draws there, so their unit is the picture."""
-    corners = [side for box in picture.boxes for side in (box.xmin, box.ymin, box.xmax, box.ymax)]
+def _in_fractions(image: AnnotatedImage) -> bool:
+    """Whether all boxes lie within the image's first pixel: no one draws there, so their unit is the image."""
+    corners = [side for box in image.boxes for side in (box.xmin, box.ymin, box.xmax, box.ymax)]
     whole = all(side == side // 1 for side in corners)
     return bool(corners) and not whole and min(corners) >= -0.01 and max(corners) <= 1.01
 
@@ -84,7 +84,7 @@ def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
 
 
 def _moved(box: Box, width: float, height: float, orientation: int) -> Box:
-    """The box with its mask and its keypoints in fractions of the picture, turned by `orientation`."""
+    """The box with its mask and its keypoints in fractions of the image, turned by `orientation`."""
     scale = np.array([width, height])
 
     def move(points: np.ndarray) -> np.ndarray:
@@ -106,29 +106,29 @@ def _detail(box: Box, width: float, height: float) -> str:
     return f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
 
 
-def place(picture: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
-    """The picture's boxes in fractions of the picture as viewers show it, and what had to be mended.
+def place(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
+    """The image's boxes in fractions of the image as viewers show it, and what had to be mended.
 
-    Corners are clipped to the picture. `area` becomes a fraction of the picture's area. A box that lies
+    Corners are clipped to the image. `area` becomes a fraction of the image's area. A box that lies
     wholly outside is dropped; a keypoint that does counts as not annotated.
     """
-    width, height, rotate, found = frame(picture, raw, orientation)
+    width, height, rotate, found = frame(image, raw, orientation)
     slack_x, slack_y = ((EDGE_TOLERANCE / raw[0], EDGE_TOLERANCE / raw[1]) if (width, height) == (1, 1) else
                         (EDGE_TOLERANCE / width, EDGE_TOLERANCE / height))  # fmt: skip
     kept = []
-    for box in picture.boxes:
+    for box in image.boxes:
         corners = [(box.xmin / width, box.ymin / height), (box.xmax / width, box.ymax / height)]
         if rotate:
             corners = [turned(x, y, orientation) for x, y in corners]
         xs, ys = sorted(x for x, _ in corners), sorted(y for _, y in corners)
         if xs[0] >= 1 or ys[0] >= 1 or xs[1] <= 0 or ys[1] <= 0:
-            found.append(Fault(faults.BOX_OUTSIDE, picture.name, _detail(box, width, height)))
+            found.append(Fault(faults.BOX_OUTSIDE, image.name, _detail(box, width, height)))
             continue
         if xs[0] < -slack_x or ys[0] < -slack_y or xs[1] > 1 + slack_x or ys[1] > 1 + slack_y:
-            found.append(Fault(faults.BOX_CLIPPED, picture.name, _detail(box, width, height), FIXED))
+            found.append(Fault(faults.BOX_CLIPPED, image.name, _detail(box, width, height), FIXED))
         xmin, xmax, ymin, ymax = (min(max(value, 0.0), 1.0) for value in (*xs, *ys))
         if xmax - xmin < max(THINNEST * slack_x, 1e-6) or ymax - ymin < max(THINNEST * slack_y, 1e-6):
-            found.append(Fault(faults.BOX_EMPTY, picture.name, _detail(box, width, height)))
+            found.append(Fault(faults.BOX_EMPTY, image.name, _detail(box, width, height)))
             continue
         whole = (xmax - xmin) * (ymax - ymin)
         area = min(box.area / (width * height), whole) if box.area else whole

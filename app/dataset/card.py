@@ -19,12 +19,12 @@ class SplitCard:
     """One of the two splits.
 
     `source` is its name in the set, `records` a glob relative to the folder of records,
-    `most_boxes` the number of boxes on the fullest picture.
+    `most_boxes` the number of boxes on the fullest image.
     """
 
     source: str
-    pictures: int
-    pictures_without_boxes: int
+    images: int
+    images_without_boxes: int
     boxes: int
     boxes_per_class: dict[str, int]
     most_boxes: int

@@ -1,4 +1,4 @@
-"""The pictures of the chosen splits, read once, each picture once, with sound boxes and known classes."""
+"""The images of the chosen splits, read once, each image once, with sound boxes and known classes."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -15,12 +15,12 @@ from app.errors import DatasetError
 
 @dataclass(frozen=True)
 class Collection:
-    """The pictures of both splits, the classes in the order of their ids, and the splits' names.
+    """The images of both splits, the classes in the order of their ids, and the splits' names.
 
     `masked`: some box has a mask. `keypoints`: how many the box with the most has.
     """
 
-    pictures: Mapping[str, list[AnnotatedImage]]
+    images: Mapping[str, list[AnnotatedImage]]
     classes: tuple[str, ...]
     names: Mapping[str, str]
     masked: bool = False
@@ -38,7 +38,7 @@ def collect(
 ) -> Collection:
     """Reads the chosen splits and adds what was wrong to `tally`.
 
-    Without a split for evaluation a `fraction` is held out; an only picture is trained and evaluated on. Pictures in
+    Without a split for evaluation a `fraction` is held out; an only image is trained and evaluated on. Images in
     both splits are taken out of training, unless the splits were named by the user: that is refused. Raises
     DatasetError where a split or the whole set turns out empty.
     """
@@ -49,29 +49,29 @@ def collect(
         _separate(parts, choice, str(source), tally)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     elif len(parts[TRAIN]) == 1:
-        # Enough to see whether a model can learn it at all, which is what a set of one picture is for.
-        tally.add(Fault(faults.ONLY_PICTURE, next(iter(parts[TRAIN])), "its metrics say nothing", KEPT))
+        # Enough to see whether a model can learn it at all, which is what a set of one image is for.
+        tally.add(Fault(faults.ONLY_IMAGE, next(iter(parts[TRAIN])), "its metrics say nothing", KEPT))
         parts[EVAL] = parts[TRAIN]
         names = dict.fromkeys(parts, choice.train or "the whole set")
     else:
         chosen = splits.hold_out({n: {b.label for b in p.boxes} for n, p in parts[TRAIN].items()}, fraction, seed)
         parts = {
-            TRAIN: {name: picture for name, picture in parts[TRAIN].items() if name not in chosen},
-            EVAL: {name: picture for name, picture in parts[TRAIN].items() if name in chosen},
+            TRAIN: {name: image for name, image in parts[TRAIN].items() if name not in chosen},
+            EVAL: {name: image for name, image in parts[TRAIN].items() if name in chosen},
         }
         whole = choice.train or "the whole set"
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
-    for part, pictures in parts.items():
-        if not pictures:
+    for part, images in parts.items():
+        if not images:
             raise nothing_left(part, names[part], str(source), tally)
-    kept = [box for pictures in parts.values() for picture in pictures.values() for box in picture.boxes]
+    kept = [box for images in parts.values() for image in images.values() for box in image.boxes]
     used = {box.label for box in kept}
     if not used:
-        raise DatasetError("no picture has a box", where=str(source), remedy=most_frequent(tally) or "is it annotated?")
+        raise DatasetError("no image has a box", where=str(source), remedy=most_frequent(tally) or "is it annotated?")
     classes = in_order(declared, used)
     tally.extend(alike(classes))
     return Collection(
-        {part: list(pictures.values()) for part, pictures in parts.items()}, classes, names,
+        {part: list(images.values()) for part, images in parts.items()}, classes, names,
         masked=any(box.mask for box in kept), keypoints=max((len(box.keypoints) for box in kept), default=0),
     )  # fmt: skip
 
@@ -96,17 +96,17 @@ def alike(classes: Iterable[str]) -> Iterator[Fault]:
 
 
 def nothing_left(part: str, name: str, where: str, tally: IssueCounter) -> DatasetError:
-    """The error for a split without usable pictures; it cites the most frequent fault as the likely cause."""
+    """The error for a split without usable images; it cites the most frequent fault as the likely cause."""
     remedy = most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
     return DatasetError(
-        f"no usable picture for {'training' if part == TRAIN else 'evaluation'} ({name})",
+        f"no usable image for {'training' if part == TRAIN else 'evaluation'} ({name})",
         where=where,
         remedy=remedy,
     )
 
 
 def most_frequent(tally: IssueCounter) -> str:
-    """The likely cause: a picture that nothing annotates may be what is left of one that could not be found."""
+    """The likely cause: an image that nothing annotates may be what is left of one that could not be found."""
     rows = [row for row in tally.rows() if row.action == faults.DROPPED]
     rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
@@ -115,30 +115,30 @@ def most_frequent(tally: IssueCounter) -> str:
 def read(
     source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: IssueCounter, masked: bool = False
 ) -> dict[str, AnnotatedImage]:
-    """The pictures of a split by name, each once: the boxes of one listed twice are joined.
+    """The images of a split by name, each once: the boxes of one listed twice are joined.
 
     Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `tally`.
     """
-    pictures: dict[str, AnnotatedImage] = {}
+    images: dict[str, AnnotatedImage] = {}
     for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
             tally.add(item)
         elif isinstance(item, Category):
             declared.setdefault(item.name, item.group)
         else:
-            picture = dataclasses.replace(item, boxes=tuple(_sound(item, tally)))
-            earlier = pictures.get(item.name)
+            image = dataclasses.replace(item, boxes=tuple(_sound(item, tally)))
+            earlier = images.get(item.name)
             if earlier is not None:
-                tally.add(Fault(faults.PICTURE_TWICE, item.name, "boxes joined", FIXED))
-                picture = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + picture.boxes)))
-            pictures[item.name] = picture
-    return pictures
+                tally.add(Fault(faults.IMAGE_TWICE, item.name, "boxes joined", FIXED))
+                image = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + image.boxes)))
+            images[item.name] = image
+    return images
 
 
-def _sound(picture: AnnotatedImage, tally: IssueCounter) -> list[Box]:
+def _sound(image: AnnotatedImage, tally: IssueCounter) -> list[Box]:
     kept = []
-    for box in picture.boxes:
-        for item in boxes.sound(box, picture.name):
+    for box in image.boxes:
+        for item in boxes.sound(box, image.name):
             if isinstance(item, Fault):
                 tally.add(item)
             else:
@@ -152,18 +152,18 @@ def _separate(
     both = [name for name in parts[TRAIN] if name in parts[EVAL]]
     if both and choice.named:
         raise DatasetError(
-            f"{len(both)} pictures are both in {choice.train!r} and in {choice.eval!r}, such as {both[0]}",
+            f"{len(both)} images are both in {choice.train!r} and in {choice.eval!r}, such as {both[0]}",
             where=where,
             remedy="choose splits that share none: "
             "--train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
         )
     if both and len(both) == len(parts[TRAIN]):
         raise DatasetError(
-            f"every picture of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
+            f"every image of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
             where=where,
             remedy=f"take {choice.eval!r} out of the set, and a part is held out; "
             "or other splits: --train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
         )
     for name in both:
-        tally.add(Fault(faults.PICTURE_IN_BOTH, name, "taken out of training"))
+        tally.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))
         del parts[TRAIN][name]

@@ -16,8 +16,8 @@ LAYOUT = 3
 def take(source: Path, arguments: Mapping[str, Any], without: Path) -> tuple[str, str]:
     """The fingerprint and the state of `source` under `arguments`, as SHA-256 in hex.
 
-    The fingerprint covers the contents of annotations and the names and sizes of pictures: it is the same for
-    a copy elsewhere. The state adds every file's time of change, so that a picture edited in place is
+    The fingerprint covers the contents of annotations and the names and sizes of images: it is the same for
+    a copy elsewhere. The state adds every file's time of change, so that an image edited in place is
     noticed. The folder `without` is left out: records may be written into the set's own folder.
     """
     start = json.dumps([LAYOUT, dict(arguments)], sort_keys=True).encode()

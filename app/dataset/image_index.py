@@ -1,4 +1,4 @@
-"""Which picture file an annotation means."""
+"""Which image file an annotation means."""
 
 import itertools
 import os
@@ -65,7 +65,7 @@ class AmbiguousImage(Exception):
 
 
 class ImageIndex:
-    """The picture files under a folder, by name."""
+    """The image files under a folder, by name."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -78,11 +78,11 @@ class ImageIndex:
         return name_in(self.root, path)
 
     def find(self, said: str, *, near: Path, split: str = "") -> Path | None:
-        """The picture that an annotation in the folder `near` calls `said`: a name or a path.
+        """The image that an annotation in the folder `near` calls `said`: a name or a path.
 
         Among files of one stem the best is, in this order: the one whose path ends as said, of the same file
         name, below a folder named like `split`, in folders named like those above `near`, nearest to `near`.
-        Raises AmbiguousPicture where that leaves several.
+        Raises AmbiguousImage where that leaves several.
         """
         wanted = PurePosixPath(said.replace("\\", "/"))
         # `a.jpg` means a.jpg or a.png before a.jpg.jpg; `v1.2` means v1.2.jpg before v1.jpg.

@@ -1,4 +1,4 @@
-"""Instance masks: outlines or bitmaps of an annotation, drawn for the stored picture.
+"""Instance masks: outlines or bitmaps of an annotation, drawn for the stored image.
 
 A mask travels packed: outlines as float32, bitmaps in COCO's run-length code. Drawn, it is a one-channel PNG of 0 and
 1, which upstream's decoder reads as `image/object/mask` with `mask_type: PNG_MASKS`.
@@ -54,7 +54,7 @@ def of_bitmap(bitmap: np.ndarray) -> Mask:
 
 
 def of_png(data: bytes) -> Mask:
-    """The mask of an encoded picture. Raises ValueError where it is none."""
+    """The mask of an encoded image. Raises ValueError where it is none."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             return of_bitmap(np.asarray(image.convert("L") if image.mode not in ("L", "1", "P") else image))

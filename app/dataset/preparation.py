@@ -26,7 +26,7 @@ from app.run.files import replacing, write_json
 
 log = logging.getLogger(__name__)
 
-PICTURES_PER_SHARD = 100
+IMAGES_PER_SHARD = 100
 SHARDS_MIN, SHARDS_MAX = 4, 64
 EVAL_REMEDY = (
     "--eval_split / DETBOX_EVAL_SPLIT, or another --eval_fraction / DETBOX_EVAL_FRACTION or --seed / DETBOX_SEED"
@@ -53,10 +53,10 @@ def prepare(
     """Writes the records of the data set `source` and its card into the folder `target`, whole or not at all.
 
     `format` is `auto`, a name in `formats.READERS` or one of Datumaro's. Splits: see `splits.choose`; without own ones
-    `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of pictures. `max_side`: pixels that
-    a stored picture's longer side has at most, 0: no limit. `masked`:
+    `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels that
+    a stored image's longer side has at most, 0: no limit. `masked`:
     instance masks are stored too, where the set has them. `workers` None: a process for each CPU.
-    `progress(done, of)` counts pictures. Does nothing where `target` already holds what would be written.
+    `progress(done, of)` counts images. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
     try:
@@ -90,8 +90,8 @@ def _prepare(
     print_, state = fingerprint.take(source, arguments, without=target)
     present = cards.read(target)
     if present is not None and present.state == state and _complete(present, target):
-        counts = present.train.pictures, present.eval.pictures
-        log.info("prepare: %s is up to date: %d pictures for training, %d for evaluation", target, *counts)
+        counts = present.train.images, present.eval.images
+        log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
         return present
     _refuse_foreign(target)
     log.info("prepare: format %s, because of %s", reader.NAME, reason)
@@ -141,40 +141,40 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side: int) -> Iterator[Shard]:
-    """Training pictures come in random order: a reader's shuffle buffer sees only a part at a time."""
+    """Training images come in random order: a reader's shuffle buffer sees only a part at a time."""
     ids = {name: number for number, name in enumerate(found.classes, start=1)}
     for part in (TRAIN, EVAL):
-        pictures = list(found.pictures[part])
+        images = list(found.images[part])
         if part == TRAIN:
-            pictures.sort(key=lambda picture: picture.name)
-            random.Random(seed).shuffle(pictures)
-        count = min(num_shards or _shard_count(len(pictures), part), len(pictures))
-        for index, some in enumerate(_dealt(pictures, count)):
+            images.sort(key=lambda image: image.name)
+            random.Random(seed).shuffle(images)
+        count = min(num_shards or _shard_count(len(images), part), len(images))
+        for index, some in enumerate(_dealt(images, count)):
             yield Shard(
                 folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side,
                 masked=found.masked, keypoints=found.keypoints,
             )  # fmt: skip
 
 
-def _shard_count(pictures: int, part: str) -> int:
-    by_size = math.ceil(pictures / PICTURES_PER_SHARD)
+def _shard_count(images: int, part: str) -> int:
+    by_size = math.ceil(images / IMAGES_PER_SHARD)
     return min(max(by_size, SHARDS_MIN if part == TRAIN else 1), SHARDS_MAX)
 
 
-def _dealt(pictures: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[AnnotatedImage]]:
-    """`count` runs of pictures in order whose lengths differ by one at most."""
-    edges = [index * len(pictures) // count for index in range(count + 1)]
-    yield from (pictures[a:b] for a, b in itertools.pairwise(edges))
+def _dealt(images: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[AnnotatedImage]]:
+    """`count` runs of images in order whose lengths differ by one at most."""
+    edges = [index * len(images) // count for index in range(count + 1)]
+    yield from (images[a:b] for a, b in itertools.pairwise(edges))
 
 
 def _copies(written: list[Written], tally: IssueCounter) -> None:
-    """Counts pictures that are byte for byte in both splits under two names: evaluation then flatters."""
+    """Counts images that are byte for byte in both splits under two names: evaluation then flatters."""
     known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests}
     for result in written:
         if result.split == EVAL:
             for digest, name in result.digests:
                 if known.get(digest, name) != name:
-                    tally.add(Fault(faults.PICTURE_COPIED, name, f"also {known[digest]}", faults.KEPT))
+                    tally.add(Fault(faults.IMAGE_COPIED, name, f"also {known[digest]}", faults.KEPT))
 
 
 def _split_card(
@@ -182,16 +182,16 @@ def _split_card(
 ) -> SplitCard:
     mine = [result for result in written if result.split == part]
     per_class = sum((result.boxes for result in mine), Counter())
-    pictures = sum(result.pictures for result in mine)
-    if not pictures:
+    images = sum(result.images for result in mine)
+    if not images:
         raise collection.nothing_left(part, found.names[part], where, tally)
     if part == TRAIN and not per_class:
         remedy = collection.most_frequent(tally) or "--train_split / DETBOX_TRAIN_SPLIT names another"
-        raise DatasetError("no training picture has a usable box", where=where, remedy=remedy)
+        raise DatasetError("no training image has a usable box", where=where, remedy=remedy)
     count = sum(shard.split == part for shard in plan)
     return SplitCard(
-        source=found.names[part], pictures=pictures,
-        pictures_without_boxes=sum(result.pictures_without_boxes for result in mine),
+        source=found.names[part], images=images,
+        images_without_boxes=sum(result.images_without_boxes for result in mine),
         boxes=per_class.total(), boxes_per_class={name: per_class[name] for name in found.classes},
         most_boxes=max(result.most_boxes for result in mine),
         shards=count, records=records.pattern(part, count),
@@ -201,9 +201,9 @@ def _split_card(
 def _tell(card: Card, seconds: float) -> None:
     for name, split in card.splits.items():
         log.info(
-            "prepare: %s: %d pictures, %d boxes, %d shards (%s)",
+            "prepare: %s: %d images, %d boxes, %d shards (%s)",
             name,
-            split.pictures,
+            split.images,
             split.boxes,
             split.shards,
             split.source,
@@ -213,7 +213,7 @@ def _tell(card: Card, seconds: float) -> None:
         such = ":" if row.count <= EXAMPLES_LOGGED else ", e.g."
         log.info("prepare: %d x %s, %s%s %s", row.count, row.kind, row.action, such, shown)
     if not card.eval.boxes:
-        log.warning("prepare: no evaluation picture has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
+        log.warning("prepare: no evaluation image has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
     in_train, in_eval = card.train.boxes_per_class, card.eval.boxes_per_class
     if unmeasured := [name for name in card.classes if in_train[name] and not in_eval[name] and card.eval.boxes]:
         log.warning("prepare: not in the evaluation split: %s", listing(unmeasured))

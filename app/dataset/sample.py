@@ -16,7 +16,7 @@ from app.run.files import replacing
 
 CLASSES = ("circle", "square", "triangle", "star")
 SIDE = 256
-"""Width and height of a picture in pixels."""
+"""Width and height of an image in pixels."""
 _SMOOTH = 3
 """Shapes are drawn this many times larger and shrunk, for smooth edges."""
 _DIAMETERS = (34, 132)
@@ -36,27 +36,27 @@ Pixels = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class _Shape:
-    """A shape as placed: its class (index), and the box around what the picture's edge leaves of it."""
+    """A shape as placed: its class (index), and the box around what the image's edge leaves of it."""
 
     kind: int
     box: Pixels
 
 
 def write(
-    folder: Path, *, pictures: int, seed: int, eval_fraction: float = 0.2, progress: Progress | None = None
+    folder: Path, *, images: int, seed: int, eval_fraction: float = 0.2, progress: Progress | None = None
 ) -> None:
-    """Writes `pictures` JPEGs of 256x256 pixels and their COCO JSON into `folder`, whole or not at all.
+    """Writes `images` JPEGs of 256x256 pixels and their COCO JSON into `folder`, whole or not at all.
 
     A part of `eval_fraction` goes into the split `val`, the rest into `train`. The same arguments give the
-    same bytes (with one release of Pillow). Raises DatasetError for fewer than two pictures.
+    same bytes (with one release of Pillow). Raises DatasetError for fewer than two images.
     """
-    if pictures < 2:
+    if images < 2:
         raise DatasetError(
-            "the sample needs two pictures at least, to train on and to evaluate on",
-            remedy="--sample_pictures / DETBOX_SAMPLE_PICTURES",
+            "the sample needs two images at least, to train on and to evaluate on",
+            remedy="--sample_images / DETBOX_SAMPLE_IMAGES",
         )
-    held_out = min(max(1, round(pictures * eval_fraction)), pictures - 1)
-    parts = {"train": range(pictures - held_out), "val": range(pictures - held_out, pictures)}
+    held_out = min(max(1, round(images * eval_fraction)), images - 1)
+    parts = {"train": range(images - held_out), "val": range(images - held_out, images)}
     foreign = sorted({path.name for path in folder.iterdir()} - set(parts)) if folder.is_dir() else []
     if foreign:
         raise DatasetError(
@@ -67,15 +67,15 @@ def write(
     with replacing(folder) as target, bars.shown("sample", progress) as report:
         for name, numbers in parts.items():
             (target / name).mkdir(parents=True)
-            images, annotations = [], []
+            entries, annotations = [], []
             for number in numbers:
                 file_name = f"shapes_{number:05d}.jpg"
-                picture, shapes = draw(np.random.default_rng((seed, number)))
-                picture.save(target / name / file_name, quality=90)
-                images.append({"id": number, "file_name": file_name, "width": SIDE, "height": SIDE})
+                image, shapes = draw(np.random.default_rng((seed, number)))
+                image.save(target / name / file_name, quality=90)
+                entries.append({"id": number, "file_name": file_name, "width": SIDE, "height": SIDE})
                 annotations += [_annotation(len(annotations) + i, number, shape) for i, shape in enumerate(shapes)]
-                report(number + 1, pictures)
-            document = {"images": images, "annotations": annotations, "categories": _categories()}
+                report(number + 1, images)
+            document = {"images": entries, "annotations": annotations, "categories": _categories()}
             (target / name / coco.ROBOFLOW).write_text(json.dumps(document))
 
 
@@ -93,8 +93,8 @@ def _annotation(number: int, image: int, shape: _Shape) -> dict:
 
 
 def draw(rng: np.random.Generator) -> tuple[Image.Image, list[_Shape]]:
-    """A picture and the shapes in it, the hindmost first."""
-    picture = _ground(rng)
+    """An image and the shapes in it, the hindmost first."""
+    image = _ground(rng)
     shapes: list[_Shape] = []
     wanted = int(rng.integers(*_OBJECTS))
     for _ in range(8 * wanted):
@@ -107,10 +107,10 @@ def draw(rng: np.random.Generator) -> tuple[Image.Image, list[_Shape]]:
         mask, box = _mask(_outline(kind, diameter, rng.uniform(-_TILT, _TILT)) + centre)
         if _inside(box, diameter) < _INSIDE_MIN or any(_overlap(box, other.box) > _OVERLAP_MAX for other in shapes):
             continue
-        _paint(picture, mask, box, rng)
+        _paint(image, mask, box, rng)
         shapes.append(_Shape(kind, box))
     noise = rng.standard_normal((SIDE, SIDE, 1), np.float32) * np.float32(rng.uniform(2, 7))
-    return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8)), shapes
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8)), shapes
 
 
 def _ground(rng: np.random.Generator) -> Image.Image:
@@ -140,7 +140,7 @@ def _outline(kind: int, diameter: float, turn: float) -> np.ndarray:
 
 
 def _mask(outline: np.ndarray) -> tuple[Image.Image, Pixels]:
-    """Coverage (0 to 255) of the part of the picture that the shape touches, and where that part lies."""
+    """Coverage (0 to 255) of the part of the image that the shape touches, and where that part lies."""
     xmin, ymin = np.floor(outline.min(0)).clip(0, SIDE).astype(int).tolist()
     xmax, ymax = np.ceil(outline.max(0)).clip(0, SIDE).astype(int).tolist()
     large = Image.new("L", ((xmax - xmin) * _SMOOTH, (ymax - ymin) * _SMOOTH))
@@ -155,22 +155,22 @@ def _mask(outline: np.ndarray) -> tuple[Image.Image, Pixels]:
     return mask.crop((left, top, right, bottom)), (xmin + left, ymin + top, xmin + right, ymin + bottom)
 
 
-def _paint(picture: Image.Image, mask: Image.Image, box: Pixels, rng: np.random.Generator) -> None:
-    """Lays the shape on the picture: a soft shadow, a saturated colour, light that falls off across it."""
+def _paint(image: Image.Image, mask: Image.Image, box: Pixels, rng: np.random.Generator) -> None:
+    """Lays the shape on the image: a soft shadow, a saturated colour, light that falls off across it."""
     shadow = Image.new("L", (mask.width + 16, mask.height + 16))
     shadow.paste(mask.point([value * 2 // 5 for value in range(256)]), (8, 8))
-    picture.paste((0, 0, 0), (box[0] - 5, box[1] - 4), shadow.filter(ImageFilter.BoxBlur(3)))
+    image.paste((0, 0, 0), (box[0] - 5, box[1] - 4), shadow.filter(ImageFilter.BoxBlur(3)))
     hsv = int(rng.integers(256)), int(rng.integers(150, 256)), int(rng.integers(140, 256))
     colour = np.array(Image.new("HSV", (1, 1), hsv).convert("RGB"))[0, 0]
     direction = rng.uniform(0, 2 * math.pi)
     ys, xs = np.linspace(-1, 1, mask.height)[:, None], np.linspace(-1, 1, mask.width)[None]
     light = 1 + 0.22 * (xs * math.cos(direction) + ys * math.sin(direction))
     surface = Image.fromarray((light[..., None] * colour).clip(0, 255).astype(np.uint8))
-    picture.paste(surface, box[:2], mask)
+    image.paste(surface, box[:2], mask)
 
 
 def _inside(box: Pixels, diameter: float) -> float:
-    """The part of the shape that the picture holds, guessed from the shorter side of what is left."""
+    """The part of the shape that the image holds, guessed from the shorter side of what is left."""
     touches = box[0] == 0 or box[1] == 0 or box[2] == SIDE or box[3] == SIDE
     return min(box[2] - box[0], box[3] - box[1]) / (0.75 * diameter) if touches else 1.0
 

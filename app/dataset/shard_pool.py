@@ -12,16 +12,16 @@ from app.errors import DatasetError
 from app.progress import Progress
 
 ALONE_BELOW, FEW = 48 << 20, 2000
-"""Bytes and number of pictures below which no worker processes are started: they would take longer to start than to
+"""Bytes and number of images below which no worker processes are started: they would take longer to start than to
 help."""
 
 
 def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Written]:
     """Writes the planned shards on `workers` processes (None: one for each CPU), fewer where that is faster.
 
-    `report(done, of)` counts pictures. Raises DatasetError if a process is killed.
+    `report(done, of)` counts images. Raises DatasetError if a process is killed.
     """
-    total = sum(len(shard.pictures) for shard in plan)
+    total = sum(len(shard.images) for shard in plan)
     workers = min(workers or _cpus(), len(plan))
     if workers < 2 or (total < FEW and _size(plan) < ALONE_BELOW):
         done = iter(range(1, total + 1))
@@ -49,7 +49,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
 
 
 def _size(plan: list[Shard]) -> int:
-    paths = {picture.path for shard in plan for picture in shard.pictures}
+    paths = {image.path for shard in plan for image in shard.images}
     return sum(path.stat().st_size for path in paths if path.exists())
 
 
@@ -61,7 +61,7 @@ _counter = _stop = None
 
 
 def _begin(counter, stop) -> None:
-    """Gives a worker process what all share: the count of finished pictures, and the word to stop."""
+    """Gives a worker process what all share: the count of finished images, and the word to stop."""
     global _counter, _stop
     _counter, _stop = counter, stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what to do.

@@ -1,4 +1,4 @@
-"""Writing one record file: pictures in, Examples out. Runs in a worker process."""
+"""Writing one record file: images in, Examples out. Runs in a worker process."""
 
 import hashlib
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.dataset import boxes, example, faults, image, masks, records
+from app.dataset import boxes, example, faults, image_file, masks, records
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault, IssueCounter
 
@@ -20,7 +20,7 @@ class Shard:
 
     path: Path
     split: str
-    pictures: tuple[AnnotatedImage, ...]
+    images: tuple[AnnotatedImage, ...]
     ids: Mapping[str, int]
     max_side: int
     masked: bool = False
@@ -29,11 +29,11 @@ class Shard:
 
 @dataclass
 class Written:
-    """What went into a record file. `digests` has the SHA-256 of each picture's stored bytes and its name."""
+    """What went into a record file. `digests` has the SHA-256 of each image's stored bytes and its name."""
 
     split: str
-    pictures: int = 0
-    pictures_without_boxes: int = 0
+    images: int = 0
+    images_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
     most_boxes: int = 0
     faults: IssueCounter = field(default_factory=IssueCounter)
@@ -41,47 +41,45 @@ class Written:
 
 
 def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
-    """Writes the shard's file and says what is in it; calls `done` after each picture."""
+    """Writes the shard's file and says what is in it; calls `done` after each image."""
     result = Written(shard.split)
     with open(shard.path, "wb") as file:
-        for picture in shard.pictures:
+        for image in shard.images:
             try:
-                stored = image.store(source(picture), picture.name, shard.max_side)
-            except image.UnusableImage as unusable:
+                stored = image_file.store(source(image), image.name, shard.max_side)
+            except image_file.UnusableImage as unusable:
                 result.faults.add(unusable.fault)
                 done()
                 continue
             if stored.orientation != 1:
-                result.faults.add(
-                    Fault(faults.PICTURE_ROTATED, picture.name, f"orientation {stored.orientation}", FIXED)
-                )
-            kept, found = boxes.place(picture, stored.raw, stored.orientation)
+                result.faults.add(Fault(faults.IMAGE_ROTATED, image.name, f"orientation {stored.orientation}", FIXED))
+            kept, found = boxes.place(image, stored.raw, stored.orientation)
             result.faults.extend(found)
             digest = hashlib.sha256(stored.data)
-            values = features(picture.name, stored, digest.hexdigest(), kept, shard.ids)
+            values = features(image.name, stored, digest.hexdigest(), kept, shard.ids)
             if shard.masked:
                 values.update(mask_features(stored, kept))
             if shard.keypoints:
                 values.update(keypoint_features(kept, shard.keypoints))
             records.append(file, example.encode(values))
-            result.pictures += 1
-            result.pictures_without_boxes += not kept
+            result.images += 1
+            result.images_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
             result.most_boxes = max(result.most_boxes, len(kept))
-            result.digests.append((digest.digest(), picture.name))
+            result.digests.append((digest.digest(), image.name))
             done()
     return result
 
 
-def source(picture: AnnotatedImage) -> Path | bytes:
-    """Where the picture's pixels are: its file, or the bytes in the record that holds it. Raises DatasetError."""
-    if picture.offset is None:
-        return picture.path
-    return example.decode(records.read_at(picture.path, picture.offset))["image/encoded"][0]
+def source(image: AnnotatedImage) -> Path | bytes:
+    """Where the image's pixels are: its file, or the bytes in the record that holds it. Raises DatasetError."""
+    if image.offset is None:
+        return image.path
+    return example.decode(records.read_at(image.path, image.offset))["image/encoded"][0]
 
 
 def features(
-    name: str, stored: image.StoredImage, sha256: str, kept: list[Box], ids: Mapping[str, int]
+    name: str, stored: image_file.StoredImage, sha256: str, kept: list[Box], ids: Mapping[str, int]
 ) -> dict[str, tuple[str, example.Values]]:
     """The features that upstream's TfExampleDecoder reads. Corners are fractions, areas stored pixels."""
     pixels = stored.width * stored.height
@@ -107,8 +105,8 @@ def features(
     }
 
 
-def mask_features(stored: image.StoredImage, kept: list[Box]) -> dict[str, tuple[str, example.Values]]:
-    """A PNG of 0 and 1 in the size of the stored picture for each box; empty where the set has none for it."""
+def mask_features(stored: image_file.StoredImage, kept: list[Box]) -> dict[str, tuple[str, example.Values]]:
+    """A PNG of 0 and 1 in the size of the stored image for each box; empty where the set has none for it."""
     return {"image/object/mask": ("bytes_list", [masks.draw(box.mask, stored.width, stored.height) for box in kept])}
 
 

@@ -1,4 +1,4 @@
-"""Which pictures are trained on, which evaluated on."""
+"""Which images are trained on, which evaluated on."""
 
 import random
 import re
@@ -75,10 +75,10 @@ def _first(own: Sequence[str], patterns: Sequence[str]) -> str:
 
 
 def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[str]:
-    """The names of the pictures to evaluate on: about `fraction` of them, and of each class.
+    """The names of the images to evaluate on: about `fraction` of them, and of each class.
 
-    `labels` gives the classes in each picture. The rarest class is dealt out first; a class in two pictures
-    or more ends up in both parts wherever its pictures allow that. The same names, fraction and seed give the
+    `labels` gives the classes in each image. The rarest class is dealt out first; a class in two images
+    or more ends up in both parts wherever its images allow that. The same names, fraction and seed give the
     same part.
     """
     order = sorted(labels)
@@ -90,12 +90,12 @@ def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[
     held: set[str] = set()
     dealt: set[str] = set()
     for label in sorted(members, key=lambda label: (len(members[label]), label)):
-        pictures = members[label]
+        images = members[label]
         lowest = 1 if label else 0
-        wanted = min(max(round(fraction * len(pictures)), lowest), len(pictures) - 1)
-        free = [name for name in pictures if name not in dealt]
-        held.update(free[: max(0, wanted - sum(name in held for name in pictures))])
-        dealt.update(pictures)
+        wanted = min(max(round(fraction * len(images)), lowest), len(images) - 1)
+        free = [name for name in images if name not in dealt]
+        held.update(free[: max(0, wanted - sum(name in held for name in images))])
+        dealt.update(images)
     _repair(members, labels, held)
     if not held and len(order) > 1:
         held.add(order[0])
@@ -103,7 +103,7 @@ def hold_out(labels: Mapping[str, Set[str]], fraction: float, seed: int) -> set[
 
 
 def _repair(members: Mapping[str, Sequence[str]], labels: Mapping[str, Set[str]], held: set[str]) -> None:
-    """Moves a picture to a part that lacks a class, if the other part then lacks none of its classes."""
+    """Moves an image to a part that lacks a class, if the other part then lacks none of its classes."""
 
     def count(label: str, in_held: bool) -> int:
         return sum((name in held) == in_held for name in members[label])

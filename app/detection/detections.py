@@ -1,4 +1,4 @@
-"""What a detector found on a picture, whatever form the detector has."""
+"""What a detector found on an image, whatever form the detector has."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NEEDED = ("detection_boxes", "detection_scores", "detection_classes")
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found on one picture, best score first.
+    """What was found on one image, best score first.
 
     `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`; `scores`: float32 [n];
     `classes`: int [n], from 1.
@@ -22,9 +22,9 @@ class Detections:
 
 
 def best_first(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, count: int | None = None) -> Detections:
-    """The `Detections` of a model's output for one picture: the first `count` (None: all), sorted by score.
+    """The `Detections` of a model's output for one image: the first `count` (None: all), sorted by score.
 
-    `boxes`: [n, 4], clipped to the picture here; `scores`: [n]; `classes`: [n] of any number type, from 1.
+    `boxes`: [n, 4], clipped to the image here; `scores`: [n]; `classes`: [n] of any number type, from 1.
     """
     boxes, scores, classes = (np.asarray(part)[:count] for part in (boxes, scores, classes))
     order = np.argsort(-scores, kind="stable")
@@ -36,7 +36,7 @@ def best_first(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, count
 
 
 def of_batch(found: dict[str, np.ndarray]) -> list[Detections]:
-    """The detections of each picture of a batch, from arrays under the OD API's names with the batch in front."""
+    """The detections of each image of a batch, from arrays under the OD API's names with the batch in front."""
     count = found.get("num_detections", np.full(len(found["detection_scores"]), found["detection_scores"].shape[1]))
     return [
         best_first(*(found[key][row] for key in NEEDED), int(number))

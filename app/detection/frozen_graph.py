@@ -45,9 +45,9 @@ class FrozenGraph:
         )
         self._takes_batches = self._input.shape.rank is None or self._input.shape[0] != 1
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """As `Loaded.detect`."""
-        return by_size(pictures, self._run, whole_batches=self._takes_batches)
+        return by_size(images, self._run, whole_batches=self._takes_batches)
 
     def signature(self) -> dict[str, Any]:
         """As `LoadedExport.signature`, under the tensors' own names."""

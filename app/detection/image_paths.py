@@ -1,4 +1,4 @@
-"""The pictures that files, folders and globs name."""
+"""The images that files, folders and globs name."""
 
 import glob
 import os
@@ -30,9 +30,9 @@ class Skipped:
 
 
 def find_images(words: Sequence[str], *, leave_out: Path) -> tuple[list[ImageFile], list[Skipped]]:
-    """The pictures that `words` name, each once, in the order of the words and sorted within each.
+    """The images that `words` name, each once, in the order of the words and sorted within each.
 
-    A word is a file, a folder (searched with all that is below it, without hidden names) or a glob. What no picture
+    A word is a file, a folder (searched with all that is below it, without hidden names) or a glob. What no image
     format's extension ends is passed over in a folder and tried where it is named itself. A folder `leave_out`, where
     the results go, is not searched.
     """
@@ -46,14 +46,14 @@ def find_images(words: Sequence[str], *, leave_out: Path) -> tuple[list[ImageFil
             if path.is_dir():
                 found.update(dict.fromkeys(_in_folder(path, _absolute(leave_out))))
             elif path.suffix.lower() in VIDEOS:
-                skipped.append(Skipped(str(path), "a video: take pictures out of it first, as with ffmpeg"))
+                skipped.append(Skipped(str(path), "a video: take images out of it first, as with ffmpeg"))
             else:
                 found[_absolute(path)] = None
     return [ImageFile(path, name) for path, name in zip(found, _names(list(found)), strict=True)], skipped
 
 
 def drawn_names(names: Iterable[str]) -> list[str]:
-    """For each name of a picture the path, relative and with `/`, that its drawn JPEG can have beside all others."""
+    """For each name of an image the path, relative and with `/`, that its drawn JPEG can have beside all others."""
     taken: set[str] = set()
     result = []
     for name in names:
@@ -101,5 +101,5 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _absolute(path: Path) -> Path:
-    """Without `..` and with links as they are: two links to one file are two pictures."""
+    """Without `..` and with links as they are: two links to one file are two images."""
     return Path(os.path.abspath(path))

@@ -1,4 +1,4 @@
-"""An exported detector, whatever its form, made ready to run on pictures."""
+"""An exported detector, whatever its form, made ready to run on images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ class Loaded(Protocol):
 
     form: str
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """What is on each of `pictures` (uint8, height x width x 3, RGB; they may differ in size)."""
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """What is on each of `images` (uint8, height x width x 3, RGB; they may differ in size)."""
 
 
 class LoadedExport(Loaded, Protocol):

@@ -29,12 +29,12 @@ class OnnxModel:
             raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
         inputs, outputs = self._session.get_inputs(), [output.name for output in self._session.get_outputs()]
         if len(inputs) != 1 or inputs[0].type not in DTYPES or not set(NEEDED) <= set(outputs):
-            raise refusal(path, f"is no detector: one picture in, and out {', '.join(NEEDED)}")
+            raise refusal(path, f"is no detector: one image in, and out {', '.join(NEEDED)}")
         (self._input,), self._outputs = inputs, outputs
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """As `Loaded.detect`."""
-        return by_size(pictures, self._run, whole_batches=self._input.shape[0] != 1)
+        return by_size(images, self._run, whole_batches=self._input.shape[0] != 1)
 
     def signature(self) -> dict[str, Any]:
         """As `LoadedExport.signature`; a size that varies is None."""

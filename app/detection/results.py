@@ -1,4 +1,4 @@
-"""Detections of many pictures as files: COCO-style JSON, CSV."""
+"""Detections of many images as files: COCO-style JSON, CSV."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ COLUMNS = ("file_name", "width", "height", "class_id", "class", "score", "xmin",
 
 @dataclass(frozen=True)
 class Found:
-    """One detection: class id from 1, score, and the box in pixels `xmin, ymin, xmax, ymax` within the picture."""
+    """One detection: class id from 1, score, and the box in pixels `xmin, ymin, xmax, ymax` within the image."""
 
     class_id: int
     score: float
@@ -20,7 +20,7 @@ class Found:
 
 @dataclass(frozen=True)
 class ImageDetections:
-    """One picture that was looked at: its name, its size as shown, the drawn picture's name, what was found."""
+    """One image that was looked at: its name, its size as shown, the drawn image's name, what was found."""
 
     file_name: str
     width: int
@@ -30,20 +30,20 @@ class ImageDetections:
 
 
 def in_pixels(box: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
-    """A normalized box `ymin, xmin, ymax, xmax` as `xmin, ymin, xmax, ymax` in pixels, cut at the picture's edge."""
+    """A normalized box `ymin, xmin, ymax, xmax` as `xmin, ymin, xmax, ymax` in pixels, cut at the image's edge."""
     ymin, xmin, ymax, xmax = (min(max(float(side), 0.0), 1.0) for side in box)
     sides = (xmin * width, ymin * height, max(xmin, xmax) * width, max(ymin, ymax) * height)
     return tuple(round(side, 2) for side in sides)  # type: ignore[return-value]
 
 
-def coco(pictures: Sequence[ImageDetections], names: Mapping[int, str], info: Mapping[str, Any]) -> dict[str, Any]:
+def coco(images: Sequence[ImageDetections], names: Mapping[int, str], info: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's layout: `images`, `categories`, and `annotations` that have a `score` as COCO's results do.
 
     Image ids count from 1 in the order given, so does `id` of annotations. `bbox` is `x, y, width, height` in pixels.
     """
     annotations = []
-    for number, picture in enumerate(pictures, start=1):
-        for found in picture.found:
+    for number, image in enumerate(images, start=1):
+        for found in image.found:
             xmin, ymin, xmax, ymax = found.box
             width, height = round(xmax - xmin, 2), round(ymax - ymin, 2)
             annotations.append(
@@ -57,23 +57,23 @@ def coco(pictures: Sequence[ImageDetections], names: Mapping[int, str], info: Ma
                     "score": found.score,
                 }
             )
-    images = [
+    rows = [
         {"id": number, "file_name": p.file_name, "width": p.width, "height": p.height, "drawn": p.drawn}
-        for number, p in enumerate(pictures, start=1)
+        for number, p in enumerate(images, start=1)
     ]
-    used = set(names) | {found.class_id for picture in pictures for found in picture.found}
+    used = set(names) | {found.class_id for image in images for found in image.found}
     categories = [{"id": number, "name": names.get(number) or f"class {number}"} for number in sorted(used)]
-    return {"info": dict(info), "images": images, "categories": categories, "annotations": annotations}
+    return {"info": dict(info), "images": rows, "categories": categories, "annotations": annotations}
 
 
-def table(pictures: Sequence[ImageDetections], names: Mapping[int, str]) -> str:
-    """A CSV line a detection, corners in pixels; a picture without any has no line."""
+def table(images: Sequence[ImageDetections], names: Mapping[int, str]) -> str:
+    """A CSV line a detection, corners in pixels; an image without any has no line."""
     page = io.StringIO()
     writer = csv.writer(page, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for picture in pictures:
-        for found in picture.found:
+    for image in images:
+        for found in image.found:
             label = names.get(found.class_id) or f"class {found.class_id}"
-            size = (picture.file_name, picture.width, picture.height)
+            size = (image.file_name, image.width, image.height)
             writer.writerow([*size, found.class_id, label, found.score, *found.box])
     return page.getvalue()

@@ -29,9 +29,9 @@ class SavedModel:
         self.form = _form(self._signature, self._input)
         self._takes_batches = self._input.shape.rank is None or self._input.shape[0] != 1
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """As `Loaded.detect`; pictures of one size go through in one call, unless the model takes one at a time."""
-        return by_size(pictures, self._run, whole_batches=self._takes_batches)
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """As `Loaded.detect`; images of one size go through in one call, unless the model takes one at a time."""
+        return by_size(images, self._run, whole_batches=self._takes_batches)
 
     def signature(self) -> dict[str, Any]:
         """As `LoadedExport.signature`."""
@@ -44,7 +44,7 @@ class SavedModel:
     def _run(self, stack: np.ndarray) -> list[Detections]:
         if self._input.dtype == tf.string:
             encode = _example if self.form == "tf_example" else _png
-            value = tf.constant([encode(picture) for picture in stack])
+            value = tf.constant([encode(image) for image in stack])
         else:
             value = tf.cast(stack, self._input.dtype)
         return of_batch({key: part.numpy() for key, part in self._signature(**{self._input.name: value}).items()})
@@ -75,16 +75,16 @@ def _form(signature, spec: tf.TensorSpec) -> str:
     return "tf_example" if any(kind.startswith("Parse") for kind in kinds) else "encoded_image_string_tensor"
 
 
-def _png(picture: np.ndarray) -> bytes:
-    """`picture` without loss, and quickly."""
+def _png(image: np.ndarray) -> bytes:
+    """`image` without loss, and quickly."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    Image.fromarray(image).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def _example(picture: np.ndarray) -> bytes:
+def _example(image: np.ndarray) -> bytes:
     def feature(value: bytes):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
-    features = {"image/encoded": feature(_png(picture)), "image/format": feature(b"png")}
+    features = {"image/encoded": feature(_png(image)), "image/format": feature(b"png")}
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

@@ -20,10 +20,10 @@ from app.detection.detections import NEEDED, Detections, of_batch
 from app.errors import SettingsError
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 120
-"""The first picture of a model that was just loaded takes the server seconds."""
+"""The first image of a model that was just loaded takes the server seconds."""
 ANSWER_BYTES_MAX = 256 << 20
 WIDEST_AS_NUMBERS = 1600
-"""A larger picture that goes as numbers is shrunk before: 4000x3000 would be 130 MB of JSON, and the model shrinks it
+"""A larger image that goes as numbers is shrunk before: 4000x3000 would be 130 MB of JSON, and the model shrinks it
 anyway (the largest input of the TF2 zoo is 1536)."""
 SIGNATURE = "serving_default"
 MODEL_PATH = re.compile(r"(?P<model>.*/v1/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?)(?:/metadata|:predict)?/*")
@@ -43,18 +43,18 @@ class ServedModel:
         described = spec["inputs"][self._input]
         self._type = described.get("dtype", "")
         if self._type not in ("DT_STRING", "DT_UINT8", "DT_FLOAT"):
-            raise refusal(self.url, f"the model takes {self._type}, not pictures")
+            raise refusal(self.url, f"the model takes {self._type}, not images")
         dims = [int(dim.get("size", -1)) for dim in described.get("tensor_shape", {}).get("dim", [])]
         self._takes_batches = dims[:1] != [1]
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """As `Loaded.detect`; pictures of one size go in one request, unless the model takes one at a time."""
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """As `Loaded.detect`; images of one size go in one request, unless the model takes one at a time."""
         if self._type != "DT_STRING":
-            pictures = [_shrunk(picture) for picture in pictures]
-        return by_size(pictures, self._run, whole_batches=self._takes_batches)
+            images = [_shrunk(image) for image in images]
+        return by_size(images, self._run, whole_batches=self._takes_batches)
 
     def _run(self, stack: np.ndarray) -> list[Detections]:
-        value = [_encoded(picture) for picture in stack] if self._type == "DT_STRING" else stack.tolist()
+        value = [_encoded(image) for image in stack] if self._type == "DT_STRING" else stack.tolist()
         # By column, "inputs", and not by row, "instances": rows want a batch dimension in every output, which the
         # anchors that Faster R-CNN gives out have not.
         body = {"signature_name": self._signature, "inputs": {self._input: value}}
@@ -64,7 +64,7 @@ class ServedModel:
         except (KeyError, ValueError, AttributeError, IndexError, TypeError):
             raise refusal(self.url, "the answer has no detections in it") from None
         if len(answer) != len(stack):
-            raise refusal(self.url, f"{len(answer)} answers to {len(stack)} pictures")
+            raise refusal(self.url, f"{len(answer)} answers to {len(stack)} images")
         return answer
 
     def _ask(self, method: str, end: str, body: Any = None) -> dict[str, Any]:
@@ -132,18 +132,18 @@ def _detecting(metadata: dict[str, Any], url: str) -> tuple[str, dict[str, Any]]
     return key, usable[key]
 
 
-def _encoded(picture: np.ndarray) -> dict[str, str]:
+def _encoded(image: np.ndarray) -> dict[str, str]:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    Image.fromarray(image).save(file, "PNG", compress_level=1)
     return {"b64": base64.b64encode(file.getvalue()).decode("ascii")}
 
 
-def _shrunk(picture: np.ndarray) -> np.ndarray:
-    longer = max(picture.shape[:2])
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    longer = max(image.shape[:2])
     if longer <= WIDEST_AS_NUMBERS:
-        return picture
-    height, width = (max(1, round(side * WIDEST_AS_NUMBERS / longer)) for side in picture.shape[:2])
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR))
+        return image
+    height, width = (max(1, round(side * WIDEST_AS_NUMBERS / longer)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _reason(error: BaseException) -> str:

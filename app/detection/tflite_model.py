@@ -36,16 +36,16 @@ class TFLiteModel:
             raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4 or len(inside.outputs) != 4:
-            raise refusal(path, "is no detector: one picture in, TFLite_Detection_PostProcess at its end")
+            raise refusal(path, "is no detector: one image in, TFLite_Detection_PostProcess at its end")
         (self._input,), self._outputs = inputs, inside.outputs
         self._mean = np.array(inside.note.get("mean", DEFAULT_MEAN), np.float32)
         self._std = np.array(inside.note.get("std", DEFAULT_STD), np.float32)
         self._method = inside.note.get("method", "bilinear")
         self._keeps_aspect = inside.note.get("keeps_aspect", False)
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """As `Loaded.detect`: resized as the checkpoint's model does, then normalized, one picture at a time."""
-        return [self._run(picture) for picture in pictures]
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """As `Loaded.detect`: resized as the checkpoint's model does, then normalized, one image at a time."""
+        return [self._run(image) for image in images]
 
     def signature(self) -> dict[str, Any]:
         """As `LoadedExport.signature`; `quantization` is scale and zero point, where there are any."""
@@ -55,14 +55,14 @@ class TFLiteModel:
             "outputs": {name: _tensor(details[index]) for name, index in self._outputs.items()},
         }
 
-    def _run(self, picture: np.ndarray) -> Detections:
-        prepared, part = self._prepared(picture)
+    def _run(self, image: np.ndarray) -> Detections:
+        prepared, part = self._prepared(image)
         self._interpreter.set_tensor(self._input["index"], self._quantized(prepared))
         self._interpreter.invoke()
         found = {key: self._interpreter.get_tensor(index)[0] for key, index in self._outputs.items()}
         count = int(found["num_detections"])
         boxes = np.clip(found["detection_boxes"][:count] / np.tile(part, 2), 0.0, 1.0)
-        # The checkpoint's suppression drops what lies off the picture; this one knows no picture.
+        # The checkpoint's suppression drops what lies off the image; this one knows no image.
         inside = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
         return best_first(
             boxes[inside],
@@ -70,13 +70,13 @@ class TFLiteModel:
             found["detection_classes"][:count][inside] + 1,
         )
 
-    def _prepared(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the network sees, [1, height, width, 3], and the part of its height and width that is picture.
+    def _prepared(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the network sees, [1, height, width, 3], and the part of its height and width that is image.
 
         The resizing is object_detection/core/preprocessor.py's, by the same function of TensorFlow 1.
         """
         height, width = (int(side) for side in self._input["shape"][1:3])
-        normalized = (picture.astype(np.float32) - self._mean) / self._std
+        normalized = (image.astype(np.float32) - self._mean) / self._std
         resized = tf.compat.v1.image.resize(
             normalized, [height, width], self._method, preserve_aspect_ratio=self._keeps_aspect
         ).numpy()

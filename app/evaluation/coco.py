@@ -1,4 +1,4 @@
-"""COCO's precision and recall of a set of pictures, under upstream's names."""
+"""COCO's precision and recall of a set of images, under upstream's names."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -47,11 +47,11 @@ class Figures:
     classes: dict[int, ClassFigures]
 
 
-def measure(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
-    """The figures of `pictures` for `classes` (id to name), equal to those of upstream's CocoDetectionEvaluator."""
+def measure(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
+    """The figures of `images` for `classes` (id to name), equal to those of upstream's CocoDetectionEvaluator."""
     from faster_coco_eval import COCO, COCOeval_faster
 
-    ordered = sorted(pictures, key=lambda picture: picture.key)
+    ordered = sorted(images, key=lambda image: image.key)
     truth = COCO(
         {
             "images": [{"id": number} for number in range(1, len(ordered) + 1)],
@@ -78,21 +78,21 @@ def _mean(values: np.ndarray) -> float | None:
     return float(measured.mean()) if measured.size else None
 
 
-def _truth(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
+def _truth(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
     rows: list[dict] = []
-    for image, picture in enumerate(pictures, 1):
-        corners, sizes = sides(picture.truth_boxes)
-        areas = _areas(picture.truth_boxes)
-        for at, class_id in enumerate(picture.truth_classes.tolist()):
+    for number, image in enumerate(images, 1):
+        corners, sizes = sides(image.truth_boxes)
+        areas = _areas(image.truth_boxes)
+        for at, class_id in enumerate(image.truth_classes.tolist()):
             if class_id in classes:
                 rows.append(
                     {
                         "id": len(rows) + 1,
-                        "image_id": image,
+                        "image_id": number,
                         "category_id": class_id,
                         "bbox": [*corners[at].tolist(), *sizes[at].tolist()],
                         "area": areas[at],
-                        "iscrowd": int(picture.crowd[at]),
+                        "iscrowd": int(image.crowd[at]),
                     }
                 )
     return rows
@@ -103,14 +103,14 @@ def _areas(boxes: np.ndarray) -> list[float]:
     return ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).astype(np.float64).tolist()
 
 
-def _found(pictures: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
+def _found(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
     rows = []
-    for image, picture in enumerate(pictures, 1):
-        corners, sizes = sides(picture.boxes)
+    for number, image in enumerate(images, 1):
+        corners, sizes = sides(image.boxes)
         boxes = np.concatenate([corners, sizes], axis=1).tolist()
-        scores, ids = picture.scores.astype(np.float64).tolist(), picture.classes.tolist()
+        scores, ids = image.scores.astype(np.float64).tolist(), image.classes.tolist()
         rows += [
-            {"image_id": image, "category_id": class_id, "bbox": box, "score": score}
+            {"image_id": number, "category_id": class_id, "bbox": box, "score": score}
             for box, score, class_id in zip(boxes, scores, ids, strict=True)
             if class_id in classes
         ]

@@ -13,7 +13,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 UNDECIDED_SCORE = 0.4
 """From which a detection counts where no threshold is best, because nothing of the class was right."""
 LISTED = 12
-"""Pictures named as the worst, and as the best."""
+"""Images named as the worst, and as the best."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ class Curve:
 
 
 def describe(
-    pictures: Sequence[EvaluatedImage],
+    images: Sequence[EvaluatedImage],
     classes: Mapping[int, str],
     figures: Mapping[int, ClassFigures],
     *,
     iou: float,
     score: float | None,
 ) -> tuple[dict[str, Any], list[Errors]]:
-    """`details` of a line of `evaluations.jsonl` (docs/evaluation.md), and the errors on each of `pictures`.
+    """`details` of a line of `evaluations.jsonl` (docs/evaluation.md), and the errors on each of `images`.
 
     `score` counts detections of all classes from there on; None: from the score of each class with the highest F1.
     """
-    ordered = sorted(range(len(pictures)), key=lambda at: pictures[at].key)
-    matches = [{class_id: match(picture, class_id, iou) for class_id in classes} for picture in pictures]
-    curves = {class_id: _curve([(pictures[at], matches[at][class_id]) for at in ordered]) for class_id in classes}
+    ordered = sorted(range(len(images)), key=lambda at: images[at].key)
+    matches = [{class_id: match(image, class_id, iou) for class_id in classes} for image in images]
+    curves = {class_id: _curve([(images[at], matches[at][class_id]) for at in ordered]) for class_id in classes}
     thresholds = {class_id: _counted_from(curve, score) for class_id, curve in curves.items()}
-    errors = [compare(picture, found, thresholds, iou) for picture, found in zip(pictures, matches, strict=True)]
+    errors = [compare(image, found, thresholds, iou) for image, found in zip(images, matches, strict=True)]
     matrix = np.sum([error.matrix for error in errors], axis=0) if errors else np.zeros((len(classes) + 1,) * 2, int)
     rows = [
         _row(name, curves[class_id], figures[class_id], matrix, at)
@@ -58,31 +58,31 @@ def describe(
         "score": score,
         "classes": rows,
         "confusion": {"labels": [*classes.values(), "background"], "matrix": matrix.tolist()},
-        "pictures": {
-            "worst": _listed(pictures, errors, worst(pictures, errors)),
-            "best": _listed(pictures, errors, best(pictures, errors)),
+        "images": {
+            "worst": _listed(images, errors, worst(images, errors)),
+            "best": _listed(images, errors, best(images, errors)),
         },
     }, errors
 
 
-def worst(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
-    """Indices of the pictures, those with the most errors first."""
-    return sorted(range(len(pictures)), key=lambda at: (-_count(errors[at]), pictures[at].name))
+def worst(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+    """Indices of the images, those with the most errors first."""
+    return sorted(range(len(images)), key=lambda at: (-_count(errors[at]), images[at].name))
 
 
-def best(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
-    """Indices of the pictures, those with the fewest errors first, and of these those with the most boxes right."""
-    return sorted(range(len(pictures)), key=lambda at: (_count(errors[at]), -errors[at].right, pictures[at].name))
+def best(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+    """Indices of the images, those with the fewest errors first, and of these those with the most boxes right."""
+    return sorted(range(len(images)), key=lambda at: (_count(errors[at]), -errors[at].right, images[at].name))
 
 
 def _count(errors: Errors) -> int:
     return errors.missed + errors.invented + errors.confused
 
 
-def _listed(pictures: Sequence[EvaluatedImage], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
+def _listed(images: Sequence[EvaluatedImage], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
-            "name": pictures[at].name,
+            "name": images[at].name,
             "missed": errors[at].missed,
             "invented": errors[at].invented,
             "confused": errors[at].confused,
@@ -117,12 +117,12 @@ def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at:
 
 
 def _curve(matches: Sequence[tuple[EvaluatedImage, Matched]]) -> Curve:
-    """The curve of one class over all pictures, in their order."""
+    """The curve of one class over all images, in their order."""
     groundtruth = sum(len(matched.truth) for _, matched in matches)
     if not groundtruth:
         return Curve(0, None, None, None, None, None)
     hits = np.concatenate([matched.hits for _, matched in matches])
-    scores = np.concatenate([picture.scores[matched.found] for picture, matched in matches]).astype(np.float64)
+    scores = np.concatenate([image.scores[matched.found] for image, matched in matches]).astype(np.float64)
     counts = hits >= FREE
     hits, scores = hits[counts], scores[counts]
     order = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""The confusion matrix and the precision-recall curves of one evaluation as pictures for TensorBoard."""
+"""The confusion matrix and the precision-recall curves of one evaluation as images for TensorBoard."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +70,7 @@ def curves(classes: Sequence[dict[str, Any]], iou: float) -> Image.Image:
 
 
 def side_by_side(left: Image.Image, right: Image.Image, words: str) -> Image.Image:
-    """Two pictures of a size beside each other under a line of words."""
+    """Two images of a size beside each other under a line of words."""
     image = Image.new("RGB", (left.width + right.width + 8, left.height + LINE_HEIGHT + 8), PAPER)
     ImageDraw.Draw(image).text((4, 4), words, fill=INK, font=_font(13))
     image.paste(left, (0, LINE_HEIGHT + 8))

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST_DETECTIONS = 100
-"""Of a class on a picture that count, the best scores first: COCO's `maxDets`."""
+"""Of a class on an image that count, the best scores first: COCO's `maxDets`."""
 FREE, ON_CROWD = -1, -2
 
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """What is on a picture, and what was found on it.
+    """What is on an image, and what was found on it.
 
     Boxes: float32 [n, 4], `ymin, xmin, ymax, xmax` in pixels; classes: int [n], ids from 1; `crowd`: bool [n];
-    `scores`: float32 [n]. `key` orders the pictures where scores are equal.
+    `scores`: float32 [n]. `key` orders the images where scores are equal.
     """
 
     name: str
@@ -35,10 +35,10 @@ class EvaluatedImage:
 
 @dataclass(frozen=True)
 class Matched:
-    """The detections of a class on a picture that count, best score first.
+    """The detections of a class on an image that count, best score first.
 
-    `found`, `truth`: int [n], [m], where they are among the picture's detections and groundtruth boxes;
-    `hits`: int [n], the index in the picture's groundtruth that each matched, or FREE or ON_CROWD.
+    `found`, `truth`: int [n], [m], where they are among the image's detections and groundtruth boxes;
+    `hits`: int [n], the index in the image's groundtruth that each matched, or FREE or ON_CROWD.
     """
 
     found: np.ndarray
@@ -63,18 +63,18 @@ def overlaps(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def match(picture: EvaluatedImage, class_id: int, iou: float) -> Matched:
-    """The detections of a class on a picture, each with the groundtruth box that it is at `iou`."""
-    found = np.flatnonzero(picture.classes == class_id)
-    found = found[np.argsort(-picture.scores[found], kind="stable")][:MOST_DETECTIONS]
-    truth = np.flatnonzero(picture.truth_classes == class_id)
+def match(image: EvaluatedImage, class_id: int, iou: float) -> Matched:
+    """The detections of a class on an image, each with the groundtruth box that it is at `iou`."""
+    found = np.flatnonzero(image.classes == class_id)
+    found = found[np.argsort(-image.scores[found], kind="stable")][:MOST_DETECTIONS]
+    truth = np.flatnonzero(image.truth_classes == class_id)
     hits = np.full(len(found), FREE)
     if len(found) and len(truth):
-        crowd = picture.crowd[truth]
-        ious = overlaps(picture.boxes[found], picture.truth_boxes[truth], crowd)
+        crowd = image.crowd[truth]
+        ious = overlaps(image.boxes[found], image.truth_boxes[truth], crowd)
         ious[ious < min(iou, 1 - 1e-10)] = -1.0
         _greedy(ious, crowd, truth, hits)
-    return Matched(found, truth[~picture.crowd[truth]], hits)
+    return Matched(found, truth[~image.crowd[truth]], hits)
 
 
 def _greedy(ious: np.ndarray, crowd: np.ndarray, truth: np.ndarray, hits: np.ndarray) -> None:
@@ -92,7 +92,7 @@ def _greedy(ious: np.ndarray, crowd: np.ndarray, truth: np.ndarray, hits: np.nda
 
 @dataclass(frozen=True)
 class Errors:
-    """What is right and wrong on one picture, as counts by class index.
+    """What is right and wrong on one image, as counts by class index.
 
     `matrix`: int [n + 1, n + 1], rows groundtruth, columns detections; the last row is what was invented, the last
     column what was missed.
@@ -119,9 +119,9 @@ class Errors:
 
 
 def compare(
-    picture: EvaluatedImage, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float
+    image: EvaluatedImage, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float
 ) -> Errors:
-    """The picture's errors, counting detections from the `thresholds` of their classes (ids) on.
+    """The image's errors, counting detections from the `thresholds` of their classes (ids) on.
 
     `matches` are those of `match` at `iou` for each class id. A detection is first held against groundtruth of its own
     class; what is left of both is then matched across classes, which are the confusions.
@@ -132,26 +132,26 @@ def compare(
     spare: list[int] = []
     free: list[int] = []
     for class_id, matched in matches.items():
-        counted = picture.scores[matched.found].astype(np.float64) >= thresholds[class_id]
+        counted = image.scores[matched.found].astype(np.float64) >= thresholds[class_id]
         hits = matched.hits[counted]
         right = set(hits[hits >= 0].tolist())
         matrix[index[class_id], index[class_id]] += len(right)
         spare += matched.found[counted][hits == FREE].tolist()
         free += [number for number in matched.truth.tolist() if number not in right]
-    for found, truth in _across(picture, np.array(spare, int), np.array(free, int), iou):
-        column = index[int(picture.classes[found])] if found is not None else size
-        row = index[int(picture.truth_classes[truth])] if truth is not None else size
+    for found, truth in _across(image, np.array(spare, int), np.array(free, int), iou):
+        column = index[int(image.classes[found])] if found is not None else size
+        row = index[int(image.truth_classes[truth])] if truth is not None else size
         matrix[row, column] += 1
     return Errors(matrix)
 
 
-def _across(picture: EvaluatedImage, spare: np.ndarray, free: np.ndarray, iou: float):
+def _across(image: EvaluatedImage, spare: np.ndarray, free: np.ndarray, iou: float):
     """Pairs (detection, groundtruth) of what no class matched within itself; None where one has no partner."""
-    spare = spare[np.argsort(-picture.scores[spare], kind="stable")]
+    spare = spare[np.argsort(-image.scores[spare], kind="stable")]
     hits = np.full(len(spare), FREE)
     if len(spare) and len(free):
         nobody = np.zeros(len(free), bool)
-        ious = overlaps(picture.boxes[spare], picture.truth_boxes[free], nobody)
+        ious = overlaps(image.boxes[spare], image.truth_boxes[free], nobody)
         ious[ious < iou] = -1.0
         _greedy(ious, nobody, free, hits)
     taken = set(hits[hits >= 0].tolist())

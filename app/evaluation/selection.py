@@ -38,9 +38,9 @@ def lower_is_better(metric: str, direction: str = "") -> bool:
     return direction == "lower" if direction else "loss" in metric.lower()
 
 
-def first_step(epochs: float, *, batch_size: int, pictures: int) -> int:
-    """The first step at which `epochs` of training have passed: epochs = step * batch_size / pictures."""
-    return math.ceil(epochs * pictures / batch_size - 1e-9)
+def first_step(epochs: float, *, batch_size: int, images: int) -> int:
+    """The first step at which `epochs` of training have passed: epochs = step * batch_size / images."""
+    return math.ceil(epochs * images / batch_size - 1e-9)
 
 
 def training_loss(run: Run, step: int) -> float | None:

@@ -1,1 +1,1 @@
-"""What a trained model is turned into: files for other programs, and detections on pictures."""
+"""What a trained model is turned into: files for other programs, and detections on images."""

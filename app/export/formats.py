@@ -9,7 +9,7 @@ from app.errors import SettingsError
 SAVED_MODELS = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
 FROZEN = ("frozen_graph", "frozen_graph_text")
 INT8 = "tflite_int8"
-"""The one form that needs pictures: what passes through the network tells the range of its integers."""
+"""The one form that needs images: what passes through the network tells the range of its integers."""
 TFLITE = ("tflite", "tflite_dynamic", "tflite_float16", INT8)
 FORMS = (*SAVED_MODELS, *FROZEN, *TFLITE, "onnx")
 ALL = "all"
@@ -67,9 +67,9 @@ def _against_tflite(model: Any) -> str:
     if not fixed_size(model):
         return f"needs one size of input, and {resizer.WhichOneof('image_resizer_oneof')} gives many"
     if getattr(resizer, resizer.WhichOneof("image_resizer_oneof")).convert_to_grayscale:
-        return "takes pictures of three channels, and this model converts them to grayscale"
+        return "takes images of three channels, and this model converts them to grayscale"
     if any(resizer.keep_aspect_ratio_resizer.per_channel_pad_value):
-        return "pads pictures with zeros, and this model with per_channel_pad_value"
+        return "pads images with zeros, and this model with per_channel_pad_value"
     if suppression.soft_nms_sigma > 0:
         return "suppresses boxes wholly, and this model is set to soft NMS (soft_nms_sigma)"
     if model.ssd.box_coder.WhichOneof("box_coder_oneof") != "faster_rcnn_box_coder":
@@ -78,7 +78,7 @@ def _against_tflite(model: Any) -> str:
 
 
 def fixed_size(model: Any) -> tuple[int, int] | None:
-    """Height and width that an SSD's network sees, if they are the same for all pictures; else None.
+    """Height and width that an SSD's network sees, if they are the same for all images; else None.
 
     Upstream's own converter takes only `fixed_shape_resizer`; padded to a square, EfficientDet's is as good.
     """

@@ -13,17 +13,17 @@ from app.detection.frozen_graph import EXTRAS, INPUT, OUTPUTS
 def freeze(concrete: Any) -> tf.compat.v1.GraphDef:
     """The traced function `concrete` as one graph without variables, under the tensor names of TF1's exporter.
 
-    `concrete`: uint8 pictures [batch, height, width, 3] in, a dictionary of the OD API's detections out.
+    `concrete`: uint8 images [batch, height, width, 3] in, a dictionary of the OD API's detections out.
     """
     frozen = convert_variables_to_constants_v2(concrete)
     # A dictionary's values are flattened in the order of its sorted keys.
     names = dict(zip(sorted(concrete.structured_outputs), (tensor.name for tensor in frozen.outputs), strict=True))
     kept = [name for name in sorted(names) if name in OUTPUTS or name in EXTRAS]
     with tf.Graph().as_default() as graph:
-        pictures = tf.compat.v1.placeholder(tf.uint8, frozen.inputs[0].shape, name=INPUT)
+        images = tf.compat.v1.placeholder(tf.uint8, frozen.inputs[0].shape, name=INPUT)
         outputs = tf.compat.v1.import_graph_def(
             frozen.graph.as_graph_def(),
-            input_map={frozen.inputs[0].name: pictures},
+            input_map={frozen.inputs[0].name: images},
             return_elements=[names[name] for name in kept],
             name="detector",
         )

@@ -8,14 +8,14 @@ import numpy as np
 from app.detection.detections import Detections
 
 SURE, FEWEST = 0.1, 10
-"""Compared are a picture's detections from this score on, and its best so many where fewer are that sure."""
+"""Compared are an image's detections from this score on, and its best so many where fewer are that sure."""
 SAME_IOU = 0.5
 """Below it two boxes are different detections, however near their scores."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The largest differences that pass: of scores, and of box corners in pixels of the picture."""
+    """The largest differences that pass: of scores, and of box corners in pixels of the image."""
 
     score: float
     pixels: float
@@ -27,9 +27,9 @@ EXACT = Tolerance(1e-3, 1.0)
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two lists of detections are apart, the largest figures over several pictures.
+    """How far two lists of detections are apart, the largest figures over several images.
 
-    `score`: of scores; `pixels`: of box corners, in pixels of the picture. `compared`: detections looked at.
+    `score`: of scores; `pixels`: of box corners, in pixels of the image. `compared`: detections looked at.
     `unmatched`: those of one side that the other side has no detection of the same class for.
     """
 
@@ -48,15 +48,15 @@ class Difference:
 
 
 def compare(
-    pictures: Sequence[np.ndarray], ours: Sequence[Detections], theirs: Sequence[Detections], tolerance: Tolerance
+    images: Sequence[np.ndarray], ours: Sequence[Detections], theirs: Sequence[Detections], tolerance: Tolerance
 ) -> Difference:
-    """The `Difference` of `theirs` from `ours` on `pictures` (uint8, height x width x 3).
+    """The `Difference` of `theirs` from `ours` on `images` (uint8, height x width x 3).
 
     Detections are paired within their class, the nearest first, because equal scores may come in any order. What only
     one side is sure of counts where the other has nothing like it at all; so a score that crosses `SURE` by less than
     the tolerance does no harm.
     """
-    parts = [_one(picture.shape[:2], a, b, tolerance) for picture, a, b in zip(pictures, ours, theirs, strict=True)]
+    parts = [_one(image.shape[:2], a, b, tolerance) for image, a, b in zip(images, ours, theirs, strict=True)]
     return Difference(
         score=max((part.score for part in parts), default=0.0),
         pixels=max((part.pixels for part in parts), default=0.0),

@@ -33,7 +33,7 @@ class ParityResult:
 class ParityCheck:
     """Compares loaded exports with `detector`, the checkpoint, on `probes` (uint8, height x width x 3).
 
-    `examples`: gives the held-out pictures with groundtruth, none where there are no records. `source`: what the
+    `examples`: gives the held-out images with groundtruth, none where there are no records. `source`: what the
     probes are, in words. `names`: class ids to names.
     """
 
@@ -52,7 +52,7 @@ class ParityCheck:
         """The verdict on `loaded`, which was made as `form`."""
         tolerance = parity.EXACT
         difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
-        figures = dataclasses.asdict(difference) | {"pictures": len(self._probes), "source": self._source}
+        figures = dataclasses.asdict(difference) | {"images": len(self._probes), "source": self._source}
         if form not in COARSER:
             figures["tolerance"] = dataclasses.asdict(tolerance)
             return ParityResult(
@@ -62,26 +62,26 @@ class ParityCheck:
         if not count:
             words = "mAP unmeasured: the run's records are not here"
             return ParityResult(True, figures | {"mAP": None}, words)
-        figures["mAP"] = {"checkpoint": ours, "export": theirs, "pictures": count, "tolerance": MAP_TOLERANCE}
-        words = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out pictures"
+        figures["mAP"] = {"checkpoint": ours, "export": theirs, "images": count, "tolerance": MAP_TOLERANCE}
+        words = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out images"
         return ParityResult(theirs >= ours - MAP_TOLERANCE, figures, words)
 
     def _maps(self, loaded: Loaded) -> tuple[float, float, int]:
-        """mAP of the checkpoint, of `loaded`, and the number of pictures; the checkpoint's is measured once."""
+        """mAP of the checkpoint, of `loaded`, and the number of images; the checkpoint's is measured once."""
         if self._map is None:
             self._map = self._measured(self._detector)
         (ours, count), (theirs, _) = self._map, self._measured(loaded)
         return ours, theirs, count
 
     def _measured(self, detector: Loaded) -> tuple[float, int]:
-        pictures = []
+        images = []
         for number, example in enumerate(self._examples()):
             (found,) = detector.detect([example.pixels])
-            pictures.append(_picture(number, example, found))
-        return (coco.measure(pictures, self._names).metrics[METRIC] if pictures else 0.0), len(pictures)
+            images.append(_image(number, example, found))
+        return (coco.measure(images, self._names).metrics[METRIC] if images else 0.0), len(images)
 
 
-def _picture(number: int, example: Example, found: Detections) -> EvaluatedImage:
+def _image(number: int, example: Example, found: Detections) -> EvaluatedImage:
     return EvaluatedImage(
         name=example.name,
         key=number,

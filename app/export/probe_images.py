@@ -1,4 +1,4 @@
-"""The pictures that an export is made and compared with."""
+"""The images that an export is made and compared with."""
 
 import io
 import itertools
@@ -16,15 +16,15 @@ from app.run.directory import Run
 
 PROBES = 8
 REPRESENTATIVE = 100
-"""Pictures for int8's ranges: what TensorFlow Lite's guide to post-training quantization asks for (100 to 500)."""
+"""Images for int8's ranges: what TensorFlow Lite's guide to post-training quantization asks for (100 to 500)."""
 EXAMPLES = 500
-"""Held-out pictures at most for an mAP: a minute or two on a CPU."""
+"""Held-out images at most for an mAP: a minute or two on a CPU."""
 SHAPES = ((240, 320), (480, 360), (333, 500), (128, 128))
 
 
 @dataclass(frozen=True)
 class Example:
-    """A held-out picture, uint8 height x width x 3, with its groundtruth: boxes in pixels, ids from 1, crowd flags."""
+    """A held-out image, uint8 height x width x 3, with its groundtruth: boxes in pixels, ids from 1, crowd flags."""
 
     name: str
     pixels: np.ndarray
@@ -34,13 +34,13 @@ class Example:
 
 
 class ProbeImages:
-    """Pictures given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn shapes.
+    """Images given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn shapes.
 
     `run`: None where its records have nothing to do with the model.
     """
 
     def __init__(self, run: Run | None, words: str):
-        """Raises SettingsError if none of the given words leads to a picture."""
+        """Raises SettingsError if none of the given words leads to an image."""
         self._run, self._card = run, cards.read(run.records) if run else None
         self._given = _given(words)
 
@@ -48,28 +48,28 @@ class ProbeImages:
     def source(self) -> str:
         """What the probes are, for people."""
         if self._given:
-            return "given pictures"
-        return "held-out pictures" if self._shards("eval") else "drawn shapes"
+            return "given images"
+        return "held-out images" if self._shards("eval") else "drawn shapes"
 
     @property
     def represent(self) -> bool:
-        """Whether there are pictures of what the model is for."""
+        """Whether there are images of what the model is for."""
         return bool(self._given or self._shards("train"))
 
     def probes(self) -> list[np.ndarray]:
-        """The pictures to compare detections on, uint8 height x width x 3."""
-        pictures = self._opened() or (example.pixels for example in self.examples())
-        return list(itertools.islice(pictures, PROBES)) or [_drawn(*size) for size in SHAPES]
+        """The images to compare detections on, uint8 height x width x 3."""
+        images = self._opened() or (example.pixels for example in self.examples())
+        return list(itertools.islice(images, PROBES)) or [_drawn(*size) for size in SHAPES]
 
     def representative(self) -> list[np.ndarray]:
-        """Pictures of what the model is for; SettingsError if there are none."""
+        """Images of what the model is for; SettingsError if there are none."""
         if not self.represent:
             raise no_images()
-        pictures = self._opened() or (_pixels(row) for row in records.read(self._shards("train")))
-        return list(itertools.islice(pictures, REPRESENTATIVE))
+        images = self._opened() or (_pixels(row) for row in records.read(self._shards("train")))
+        return list(itertools.islice(images, REPRESENTATIVE))
 
     def examples(self) -> Iterator[Example]:
-        """The held-out pictures of the records in order, `EXAMPLES` at most; none where there are no records."""
+        """The held-out images of the records in order, `EXAMPLES` at most; none where there are no records."""
         for row in itertools.islice(records.read(self._shards("eval")), EXAMPLES):
             pixels = _pixels(row)
             sides = np.array([row.get(f"image/object/bbox/{side}", []) for side in ("ymin", "xmin", "ymax", "xmax")])
@@ -88,7 +88,7 @@ class ProbeImages:
 def no_images() -> SettingsError:
     """The error where int8 has nothing to find its ranges with."""
     return SettingsError(
-        "tflite_int8: needs pictures of what the model is for, and there are no records of the run here",
+        "tflite_int8: needs images of what the model is for, and there are no records of the run here",
         remedy="name some hundred, without labels: --input / DETBOX_INPUT",
     )
 
@@ -100,9 +100,9 @@ def _given(words: str) -> list[Path]:
         return []
     found, skipped = image_paths.find_images(words.split("\n"), leave_out=Path(".detbox-leaves-nothing-out"))
     if not found:
-        why = skipped[0].reason if skipped else "there is no picture"
+        why = skipped[0].reason if skipped else "there is no image"
         raise SettingsError(why, where=words.split("\n")[0], remedy="--input / DETBOX_INPUT")
-    return [picture.path for picture in found]
+    return [image.path for image in found]
 
 
 def _open(path: Path) -> np.ndarray:
@@ -110,7 +110,7 @@ def _open(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise SettingsError(f"is no picture: {error}", where=str(path), remedy="--input / DETBOX_INPUT") from None
+        raise SettingsError(f"is no image: {error}", where=str(path), remedy="--input / DETBOX_INPUT") from None
 
 
 def _pixels(row: dict[str, list]) -> np.ndarray:

@@ -39,7 +39,7 @@ def describe(*, name: str, mean: Sequence[float], std: Sequence[float]) -> bytes
     stats = writer.table((0, "offset", writer.floats(highest)), (1, "offset", writer.floats(lowest)))
     image = writer.table(
         (0, "offset", writer.text("image")),
-        (1, "offset", writer.text("RGB picture, resized, then (pixel - mean) / std")),
+        (1, "offset", writer.text("RGB image, resized, then (pixel - mean) / std")),
         (3, "offset", content),
         (4, "offset", writer.offsets([unit])),
         (5, "offset", stats),

@@ -17,7 +17,7 @@ OPSET = 17
 class FormatWriter:
     """Makes forms of one checkpoint's model.
 
-    `labels`: the names of classes 1 and up. `pictures`: uint8, height x width x 3, of what the model is for; only
+    `labels`: the names of classes 1 and up. `images`: uint8, height x width x 3, of what the model is for; only
     int8 asks for them. `workspace`: an empty folder for what several forms share.
     """
 
@@ -28,11 +28,11 @@ class FormatWriter:
         name: str,
         labels: Sequence[str],
         signature_key: str,
-        pictures: Callable[[], Iterable[np.ndarray]],
+        images: Callable[[], Iterable[np.ndarray]],
         workspace: Path,
     ):
         self._exporter, self._name, self._labels = exporter, name, labels
-        self._signature_key, self._pictures, self._workspace = signature_key, pictures, workspace
+        self._signature_key, self._images, self._workspace = signature_key, images, workspace
         self._frozen: Any = None
 
     def make(self, form: str, folder: Path) -> Path:
@@ -71,7 +71,7 @@ class FormatWriter:
         source = self._workspace / "tflite"
         if not source.is_dir():
             self._exporter.tflite_saved_model(source)
-        prepared = [self._exporter.prepared(picture) for picture in self._pictures()] if form == INT8 else ()
+        prepared = [self._exporter.prepared(image) for image in self._images()] if form == INT8 else ()
         data = tflite_converter.convert(source, form, prepared)
         input_of_network = self._exporter.input_of_network()
         description = tflite_metadata.describe(
@@ -87,7 +87,7 @@ class FormatWriter:
         from app.export import frozen_graph
 
         # From a frozen graph, and not by `from_function`, which makes inputs of a model's captured constants.
-        graph = frozen_graph.freeze(self._exporter.for_one_picture())
+        graph = frozen_graph.freeze(self._exporter.for_one_image())
         outputs = [node.name for node in graph.node if node.name in (*frozen_graph.OUTPUTS, *frozen_graph.EXTRAS)]
         try:
             tf2onnx.convert.from_graph_def(

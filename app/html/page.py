@@ -204,8 +204,8 @@ def columns(parts: Iterable[object], *, narrow: bool = False) -> Html:
     return Html(f'<div class="columns{" narrow" if narrow else ""}">{join(parts)}</div>')
 
 
-def picture(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Html:
-    """A picture, its bytes within the page; `kind` is `jpeg`, `png` or `webp`."""
+def image(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Html:
+    """A image, its bytes within the page; `kind` is `jpeg`, `png` or `webp`."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return Html(f'<figure><img src="{source}" alt="{escape(caption)}">{words}</figure>')

@@ -19,7 +19,7 @@ SAMPLE = 20_000
 _SCALES = (8.0, 6.0, 5.0, 4.0, 3.0, 2.5, 2.0)
 """In strides. Below 2 the anchors of neighbouring places hardly overlap, and a box between them has none."""
 _STEP = 128
-"""Sides of pictures are multiples of it: EfficientDet needs that, and it does no other model harm."""
+"""Sides of images are multiples of it: EfficientDet needs that, and it does no other model harm."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class _Change:
-    """A changed config; `inner` is proto text for the anchor generator, `size` a picture size, or neither."""
+    """A changed config; `inner` is proto text for the anchor generator, `size` an image size, or neither."""
 
     config: Any
     what: str
@@ -41,27 +41,25 @@ class _Change:
     size: str = ""
 
 
-def remedies(config: Any, pictures: np.ndarray, boxes: np.ndarray) -> list[Remedy]:
+def remedies(config: Any, images: np.ndarray, boxes: np.ndarray) -> list[Remedy]:
     """Changes that let more boxes match, the best first; each was tried on the boxes. Arguments as of `anchors.seen`.
 
     Empty where nothing tried is worth it, or the model has no anchors.
     """
     every = math.ceil(len(boxes) / SAMPLE) or 1
-    pictures, boxes = pictures[::every], boxes[::every]
+    images, boxes = images[::every], boxes[::every]
     if anchors.from_config(config) is None or not len(boxes):
         return []
 
     def share(changed: Any) -> float:
         made = anchors.from_config(changed)
-        return (
-            float(anchors.matched(anchors.boxes_after_resize(changed, pictures, boxes), made).mean()) if made else 0.0
-        )
+        return float(anchors.matched(anchors.boxes_after_resize(changed, images, boxes), made).mean()) if made else 0.0
 
     now, found = share(config), []
     single = []
     for changes in (
         _scales(config),
-        _ratios(config, anchors.boxes_after_resize(config, pictures, boxes)),
+        _ratios(config, anchors.boxes_after_resize(config, images, boxes)),
         _sizes(config),
     ):
         tried = [(share(change.config), change) for change in changes]
@@ -117,7 +115,7 @@ def _scales(config: Any) -> Iterator[_Change]:
     elif kind == "ssd_anchor_generator" and not message.scales:
         for scale in (0.05, 0.1, 0.15, 0.3):
             if not math.isclose(scale, message.min_scale, rel_tol=0.01):
-                yield _overridden(config, f"min_scale: {scale:g}", f"anchors from {scale:.0%} of the picture on")
+                yield _overridden(config, f"min_scale: {scale:g}", f"anchors from {scale:.0%} of the image on")
 
 
 def _ratios(config: Any, boxes: np.ndarray) -> Iterator[_Change]:
@@ -139,7 +137,7 @@ def _joined(ratios: Iterable[float]) -> str:
 
 
 def _sizes(config: Any) -> Iterator[_Change]:
-    """Larger pictures, where the resizer has one size for all."""
+    """Larger images, where the resizer has one size for all."""
     sides = architecture.body(config).image_resizer.fixed_shape_resizer
     if not architecture.body(config).image_resizer.HasField("fixed_shape_resizer"):
         return
@@ -149,4 +147,4 @@ def _sizes(config: Any) -> Iterator[_Change]:
         larger.height, larger.width = (round(side * factor / _STEP) * _STEP for side in (sides.height, sides.width))
         if larger.height > sides.height:
             size = f"{larger.height}" if larger.height == larger.width else f"{larger.height}x{larger.width}"
-            yield _Change(changed, f"pictures of {larger.height}x{larger.width} pixels for the model", size=size)
+            yield _Change(changed, f"images of {larger.height}x{larger.width} pixels for the model", size=size)

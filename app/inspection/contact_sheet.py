@@ -1,4 +1,4 @@
-"""A contact sheet: some pictures of a data set with their boxes drawn."""
+"""A contact sheet: some images of a data set with their boxes drawn."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ from app import drawing
 from app.dataset.annotation import Box
 from app.inspection.dataset_view import ImageSummary
 
-PICTURES = 24
-PICTURES_MAX = 48
-"""Pictures where so many are needed for every class to be seen."""
+IMAGES = 24
+IMAGES_MAX = 48
+"""Images where so many are needed for every class to be seen."""
 CELL = (480, 360)
-"""Width and height in pixels that a picture is fitted into."""
+"""Width and height in pixels that an image is fitted into."""
 LABELLED_MAX = 12
-"""Boxes on a picture beyond which only one of each class has its name: the colours tell the rest."""
+"""Boxes on an image beyond which only one of each class has its name: the colours tell the rest."""
 _COLUMNS, _GAP, _CAPTION = 4, 12, 26
 _GROUND, _INK = "#202226", "#D8DADD"
 
 
 @dataclass
 class SheetSample:
-    """Pictures for the sheet, chosen as looks go by: for each class the first few of a shuffled order, and any few.
+    """Images for the sheet, chosen as looks go by: for each class the first few of a shuffled order, and any few.
 
-    Holds `PICTURES_MAX` looks for each class at most, whatever the size of the set.
+    Holds `IMAGES_MAX` looks for each class at most, whatever the size of the set.
     """
 
     seed: int
@@ -37,7 +37,7 @@ class SheetSample:
     def add(self, look: ImageSummary) -> None:
         key = random.Random(f"{self.seed} {look.name}").random()
         for label in {box.label for box in look.boxes} | {""}:
-            self._offer(label, key, look, PICTURES_MAX if label == "" else 4)
+            self._offer(label, key, look, IMAGES_MAX if label == "" else 4)
 
     def _offer(self, label: str, key: float, look: ImageSummary, size: int) -> None:
         """Keeps the `size` lowest keys of a class: an even sample, the same for the same seed."""
@@ -55,17 +55,17 @@ class SheetSample:
                 del self.uses[gone], self.looks[gone]
 
     def choose(self, classes: Sequence[str]) -> list[str]:
-        """Names of the pictures to show: every class is on one where `PICTURES_MAX` allow it. The rarest come first."""
+        """Names of the images to show: every class is on one where `IMAGES_MAX` allow it. The rarest come first."""
         chosen: dict[str, None] = {}
         seen: set[str] = set()
         for label in sorted((c for c in classes if c in self.kept), key=lambda c: (len(self.kept[c]), c)):
-            if label in seen or len(chosen) >= PICTURES_MAX:
+            if label in seen or len(chosen) >= IMAGES_MAX:
                 continue
             name = max((name for _, name in self.kept[label]), key=lambda n: len(self._labels(n) - seen))
             chosen[name] = None
             seen |= self._labels(name)
         for _, name in self.kept.get("", []):
-            if len(chosen) >= PICTURES:
+            if len(chosen) >= IMAGES:
                 break
             chosen.setdefault(name)
         return list(chosen)
@@ -75,7 +75,7 @@ class SheetSample:
 
 
 def cell(pixels: np.ndarray, boxes: Sequence[Box], ids: Mapping[str, int]) -> Image.Image:
-    """A picture (uint8, height x width x 3) fitted into `CELL`, its boxes drawn. `ids` gives each class's number."""
+    """An image (uint8, height x width x 3) fitted into `CELL`, its boxes drawn. `ids` gives each class's number."""
     image = _fitted(Image.fromarray(pixels))
     crowded, named = len(boxes) > LABELLED_MAX, set()
     shown = []
@@ -87,7 +87,7 @@ def cell(pixels: np.ndarray, boxes: Sequence[Box], ids: Mapping[str, int]) -> Im
 
 
 def _fitted(image: Image.Image) -> Image.Image:
-    """The picture as large as it can be in `CELL`; of a line of pixels one remains, where Pillow's `contain` fails."""
+    """The image as large as it can be in `CELL`; of a line of pixels one remains, where Pillow's `contain` fails."""
     scale = min(CELL[0] / image.width, CELL[1] / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""What is looked at: the pictures of a data set or of records, one after another, with boxes that are sound."""
+"""What is looked at: the images of a data set or of records, one after another, with boxes that are sound."""
 
 import itertools
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from app import progress as bars
-from app.dataset import boxes, collection, faults, image, records, shards, splits
+from app.dataset import boxes, collection, faults, image_file, records, shards, splits
 from app.dataset import card as cards
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.card import Card
@@ -24,14 +24,14 @@ from app.errors import DatasetError
 FAULTS_MAX = 1_000_000
 """Faults of one kind that are kept by name: about 100 MB."""
 _AT_A_TIME = 128
-"""Pictures in work at once, so that memory does not grow with the set."""
+"""Images in work at once, so that memory does not grow with the set."""
 NO_SPLIT = "in no split"
 TRAINED, EVALUATED = "trained on", "evaluated on"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSummary:
-    """A usable picture: size in pixels and boxes in fractions, both as viewers show it, and the names of its splits.
+    """A usable image: size in pixels and boxes in fractions, both as viewers show it, and the names of its splits.
 
     `annotated` counts the boxes that its annotation had, `digest` and `miniature` are those of `image.Glance`.
     """
@@ -49,8 +49,8 @@ class ImageSummary:
 class DatasetView:
     """What is looked at. `roles` has each split in order with what it is for, or an empty string.
 
-    `looks` gives every usable picture once, calling back for each that it is through with, and adds to `tally`
-    what is wrong; `pixels` gives chosen pictures (uint8, height x width x 3) by name.
+    `looks` gives every usable image once, calling back for each that it is through with, and adds to `tally`
+    what is wrong; `pixels` gives chosen images (uint8, height x width x 3) by name.
     """
 
     source: str
@@ -70,7 +70,7 @@ class DatasetView:
 class _Once(IssueCounter):
     """A tally that a set is read into several times, split by split: a fault counts as often as in one reading.
 
-    `whole`: the whole is read after its splits, so that a picture of two of them turns up twice.
+    `whole`: the whole is read after its splits, so that an image of two of them turns up twice.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class _Once(IssueCounter):
         self._met.clear()
 
     def add(self, fault: Fault) -> None:
-        if self.whole and fault.kind == faults.PICTURE_TWICE:
+        if self.whole and fault.kind == faults.IMAGE_TWICE:
             return
         self._met[fault] += 1
         if self._met[fault] > self._known[fault]:
@@ -97,12 +97,12 @@ def of_set(
 ) -> DatasetView:
     """The whole of a data set: its own splits and what is in none, else the two parts that `prepare` would make.
 
-    Raises DatasetError where there is no data set, or no picture in it.
+    Raises DatasetError where there is no data set, or no image in it.
     """
     reader, reason = registry.resolve_reader(source, format)
     own, tally, notes = reader.splits(source), _Once(), []
     declared: dict[str, bool] = {}
-    pictures: dict[str, AnnotatedImage] = {}
+    images: dict[str, AnnotatedImage] = {}
     members: dict[str, list[str]] = {}
     try:
         choice = splits.select_splits(own, train_split, eval_split, str(source))
@@ -115,37 +115,37 @@ def of_set(
         for number, split in enumerate(own):
             report(number, len(own) + 1)
             tally.read_again()
-            for name, picture in collection.read(source, reader, split, declared, tally).items():
-                pictures.setdefault(name, picture)
+            for name, image in collection.read(source, reader, split, declared, tally).items():
+                images.setdefault(name, image)
                 members.setdefault(name, []).append(split)
         report(len(own), len(own) + 1)
         tally.whole = bool(own)
         tally.read_again()
-        for name, picture in collection.read(source, reader, "", declared, tally).items():
-            if name not in pictures:
-                pictures[name] = picture
+        for name, image in collection.read(source, reader, "", declared, tally).items():
+            if name not in images:
+                images[name] = image
                 members[name] = [NO_SPLIT] if own else []
         tally.whole = False
         tally.read_again()
-    if not pictures:
+    if not images:
         row = next(iter(tally.rows()), None)
         remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else "--dataset / DETBOX_DATASET"
-        raise DatasetError("no picture in this data set", where=str(source), remedy=remedy)
+        raise DatasetError("no image in this data set", where=str(source), remedy=remedy)
     roles = {split: "" for split in own}
     if any(NO_SPLIT in names for names in members.values()):
         roles[NO_SPLIT] = ""
-    _assign(choice, pictures, members, roles, eval_fraction, seed)
+    _assign(choice, images, members, roles, eval_fraction, seed)
     for split, overlap in _overlaps(members).items():
         for name in overlap:
-            tally.add(Fault(faults.PICTURE_IN_BOTH, name, split, KEPT))
+            tally.add(Fault(faults.IMAGE_IN_BOTH, name, split, KEPT))
     roles = dict(sorted(roles.items(), key=lambda item: (not item[1], not item[1].startswith(TRAINED))))
-    classes = collection.in_order(declared, {box.label for picture in pictures.values() for box in picture.boxes})
+    classes = collection.in_order(declared, {box.label for image in images.values() for box in image.boxes})
     tally.extend(collection.alike(classes))
     return DatasetView(
         source=str(source), format=reader.NAME, reason=reason, classes=classes,
-        roles=roles, total=len(pictures), tally=tally, notes=notes,
-        looks=lambda done: _looks_of_set(pictures, members, tally, done),
-        pixels=lambda names: ((name, image.pixels(shards.source(pictures[name]), name)) for name in names),
+        roles=roles, total=len(images), tally=tally, notes=notes,
+        looks=lambda done: _looks_of_set(images, members, tally, done),
+        pixels=lambda names: ((name, image_file.pixels(shards.source(images[name]), name)) for name in names),
     )  # fmt: skip
 
 
@@ -154,14 +154,14 @@ def of_records(folder: Path, card: Card) -> DatasetView:
     tally = IssueCounter(FAULTS_MAX)
     return DatasetView(
         source=str(folder), format="records", reason=f"{cards.FILE_NAME} of {card.source}", classes=card.classes,
-        roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.pictures + card.eval.pictures, tally=tally,
+        roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.images + card.eval.images, tally=tally,
         looks=lambda done: _looks_of_records(folder, card, tally, done),
         pixels=lambda names: _pixels_of_records(folder, card, set(names)), earlier=card.faults,
     )  # fmt: skip
 
 
 def superset_splits(members: Mapping[str, Sequence[str]]) -> set[str]:
-    """Splits that wholly hold another one, such as `trainval`; `members` has the splits of each picture."""
+    """Splits that wholly hold another one, such as `trainval`; `members` has the splits of each image."""
     by_split: dict[str, set[str]] = {}
     for name, inside in members.items():
         for split in inside:
@@ -170,7 +170,7 @@ def superset_splits(members: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def _overlaps(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The pictures that several splits have, by the names of those, umbrellas left out."""
+    """The images that several splits have, by the names of those, umbrellas left out."""
     wide, found = superset_splits(members), {}
     for name, inside in members.items():
         narrow = [split for split in inside if split not in wide]
@@ -181,7 +181,7 @@ def _overlaps(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 def _assign(
     choice: splits.SplitSelection,
-    pictures: Mapping[str, AnnotatedImage],
+    images: Mapping[str, AnnotatedImage],
     members: dict[str, list[str]],
     roles: dict[str, str],
     fraction: float,
@@ -191,7 +191,7 @@ def _assign(
     if choice.eval or (roles and not choice.train):
         roles.update({name: role for name, role in ((choice.train, TRAINED), (choice.eval, EVALUATED)) if name})
         return
-    inside = {name: picture for name, picture in pictures.items() if not choice.train or choice.train in members[name]}
+    inside = {name: image for name, image in images.items() if not choice.train or choice.train in members[name]}
     held = splits.hold_out({n: {box.label for box in p.boxes} for n, p in inside.items()}, fraction, seed)
     whole = choice.train or "the whole set"
     roles.pop(choice.train, None)
@@ -213,38 +213,38 @@ def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _glance_at(picture: AnnotatedImage) -> image.ImageProbe | Fault:
-    return _glance(shards.source(picture), picture.name)
+def _glance_at(image: AnnotatedImage) -> image_file.ImageProbe | Fault:
+    return _glance(shards.source(image), image.name)
 
 
-def _glance(source: Path | bytes, name: str) -> image.ImageProbe | Fault:
+def _glance(source: Path | bytes, name: str) -> image_file.ImageProbe | Fault:
     try:
-        return image.probe(source, name)
-    except image.UnusableImage as unusable:
+        return image_file.probe(source, name)
+    except image_file.UnusableImage as unusable:
         return unusable.fault
 
 
 def _looks_of_set(
-    pictures: Mapping[str, AnnotatedImage],
+    images: Mapping[str, AnnotatedImage],
     members: Mapping[str, list[str]],
     tally: IssueCounter,
     done: Callable[[], None],
 ) -> Iterator[ImageSummary]:
     with _threads() as pool:
-        for batch in _batched(pictures.values()):
-            for picture, glance in zip(batch, pool.map(_glance_at, batch), strict=True):
+        for batch in _batched(images.values()):
+            for image, glance in zip(batch, pool.map(_glance_at, batch), strict=True):
                 done()
                 if isinstance(glance, Fault):
                     tally.add(glance)
                     continue
                 if glance.orientation != 1:
                     words = f"orientation {glance.orientation}"
-                    tally.add(Fault(faults.PICTURE_ROTATED, picture.name, words, FIXED))
-                kept, found = boxes.place(picture, glance.raw, glance.orientation)
+                    tally.add(Fault(faults.IMAGE_ROTATED, image.name, words, FIXED))
+                kept, found = boxes.place(image, glance.raw, glance.orientation)
                 tally.extend(found)
                 width, height = glance.raw[::-1] if glance.orientation >= 5 else glance.raw
                 yield ImageSummary(
-                    picture.name, tuple(members[picture.name]), height, width, tuple(kept),
+                    image.name, tuple(members[image.name]), height, width, tuple(kept),
                     glance.digest, glance.miniature,
                 )  # fmt: skip
 
@@ -286,6 +286,6 @@ def _pixels_of_records(folder: Path, card: Card, wanted: set[str]) -> Iterator[t
         name = _name(row)
         if name in wanted:
             wanted.discard(name)
-            yield name, image.pixels(row["image/encoded"][0], name)
+            yield name, image_file.pixels(row["image/encoded"][0], name)
             if not wanted:
                 return

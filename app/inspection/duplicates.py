@@ -1,7 +1,7 @@
-"""Pictures that are there twice: byte for byte, or the same to the eye.
+"""Images that are there twice: byte for byte, or the same to the eye.
 
 Near-duplicates are found by a difference hash (dHash, hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html) of
-64 bits and confirmed on the miniatures, because pictures of one kind (blood smears, say) have hashes alike.
+64 bits and confirmed on the miniatures, because images of one kind (blood smears, say) have hashes alike.
 """
 
 from array import array
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.dataset.image import MINIATURE
+from app.dataset.image_file import MINIATURE
 from app.inspection.dataset_view import ImageSummary, superset_splits
 
 BITS_MAX = 8
@@ -21,14 +21,14 @@ CORRELATION_MIN = 0.985
 FLAT = 3.0
 """Standard deviation in grey levels below which a miniature has no features to compare."""
 PAIRS_MAX = 100_000
-"""Pairs named at most: a film's pictures are all alike."""
+"""Pairs named at most: a film's images are all alike."""
 _BLOCK, _CHECKED = 1 << 24, 4096
 """Pairs of hashes, and of miniatures, compared at a time: 64 and 10 MB."""
 
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two pictures that are the same. `leak`: they are in splits that share nothing else, so one tells of the other."""
+    """Two images that are the same. `leak`: they are in splits that share nothing else, so one tells of the other."""
 
     a: str
     b: str
@@ -40,7 +40,7 @@ class DuplicatePair:
 
 @dataclass
 class DuplicateFinder:
-    """Grows look by look, by about 400 bytes a picture."""
+    """Grows look by look, by about 400 bytes an image."""
 
     names: list[str] = field(default_factory=list)
     splits: list[tuple[str, ...]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class DuplicateFinder:
         self.miniatures.frombytes(look.miniature.tobytes())
 
     def find(self, report: Callable[[int, int], None] = lambda done, of: None) -> list[DuplicatePair]:
-        """Every pair of the same picture, leaks first, then identical ones. Of n identical files n - 1 pairs."""
+        """Every pair of the same image, leaks first, then identical ones. Of n identical files n - 1 pairs."""
         wide = superset_splits(dict(zip(self.names, self.splits, strict=True)))
         narrow = [frozenset(split for split in some if split not in wide) for some in self.splits]
         found = {pair: True for pair in self._identical(narrow)}

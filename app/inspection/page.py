@@ -15,12 +15,12 @@ QUALITY = 82
 
 
 def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
-    """The page; `cells` are the drawn pictures as (name, PIL image, number of boxes)."""
+    """The page; `cells` are the drawn images as (name, PIL image, number of boxes)."""
     sections = [
         Section("Classes", [_classes(result)], note=result.imbalance["words"] if result.imbalance else ""),
         Section("Splits", [_splits(result)]),
         *_boxes(result),
-        Section("Pictures", [_pictures(cells)], note="A sample in which every class is seen. A colour is a class."),
+        Section("Images", [_images(cells)], note="A sample in which every class is seen. A colour is a class."),
         *_twins(result),
         *_faults(result),
     ]
@@ -36,11 +36,11 @@ def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
 def _facts(result: Inspected) -> Html:
     leaks = sum(twin.leak for twin in result.twins)
     facts: list[tuple[str, object]] = [
-        ("pictures", page.number(result.pictures)),
+        ("images", page.number(result.images)),
         ("boxes", page.number(result.boxes)),
         ("classes", page.number(len(result.classes))),
-        ("boxes a picture", f"{result.boxes / max(result.pictures, 1):.3g}"),
-        ("without boxes", page.number(len(result.pictures_without_boxes))),
+        ("boxes an image", f"{result.boxes / max(result.images, 1):.3g}"),
+        ("without boxes", page.number(len(result.images_without_boxes))),
         ("faults", page.number(sum(row.count for row in result.faults))),
         ("same in two splits", page.number(leaks)),
     ]
@@ -59,23 +59,23 @@ def _classes(result: Inspected) -> Html:
     most = max((row.boxes for row in result.classes), default=0) or 1
     splits = [split.name for split in result.splits]
     rows = [
-        [row.name, row.boxes, page.meter(row.boxes / most, f"{row.boxes / max(result.boxes, 1):.1%}"), row.pictures]
+        [row.name, row.boxes, page.meter(row.boxes / most, f"{row.boxes / max(result.boxes, 1):.1%}"), row.images]
         + [row.boxes_per_split[split] for split in splits]
         for row in sorted(result.classes, key=lambda row: -row.boxes)
     ]
-    heads = ["class", "boxes", "of all boxes", "pictures", *(f"boxes in {split}" for split in splits)]
+    heads = ["class", "boxes", "of all boxes", "images", *(f"boxes in {split}" for split in splits)]
     return page.table(heads, rows)
 
 
 def _splits(result: Inspected) -> Html:
     rows = [
-        [split.name, split.role, split.pictures, split.without_boxes, split.boxes,
-         float(split.boxes / max(split.pictures, 1))]
+        [split.name, split.role, split.images, split.without_boxes, split.boxes,
+         float(split.boxes / max(split.images, 1))]
         for split in result.splits
     ]  # fmt: skip
-    heads = ["split", "used for", "pictures", "without boxes", "boxes", "boxes a picture"]
-    whole = ["whole set", "", result.pictures, len(result.pictures_without_boxes), result.boxes,
-             float(result.boxes / max(result.pictures, 1))]  # fmt: skip
+    heads = ["split", "used for", "images", "without boxes", "boxes", "boxes an image"]
+    whole = ["whole set", "", result.images, len(result.images_without_boxes), result.boxes,
+             float(result.boxes / max(result.images, 1))]  # fmt: skip
     return page.table(heads, rows, total=whole)
 
 
@@ -94,7 +94,7 @@ def _boxes(result: Inspected) -> Iterable[Section]:
     drawn = [
         _histogram("Sizes", seen.sizes, fit, x="side of the box in pixels", label=_pixels),
         _histogram("Shapes", seen.shapes, fit, x="width : height", label=_ratio),
-        _crowding(seen.pictures_by_boxes),
+        _crowding(seen.images_by_boxes),
     ]
     parts = [
         page.table(["COCO's sizes", "boxes", "of all"], areas),
@@ -127,15 +127,15 @@ def _ratio(low: float) -> str:
     return f"{low:.2g}:1" if low >= 1 else f"1:{1 / low:.2g}"
 
 
-def _crowding(pictures_by_boxes: dict[int, int]) -> Html:
-    most = max(pictures_by_boxes)
+def _crowding(images_by_boxes: dict[int, int]) -> Html:
+    most = max(images_by_boxes)
     step = max(1, -(-(most + 1) // 16))
     labels = [str(start) if step == 1 else f"{start}–{start + step - 1}" for start in range(0, most + 1, step)]
     counts = [
-        sum(pictures_by_boxes.get(number, 0) for number in range(start, start + step))
+        sum(images_by_boxes.get(number, 0) for number in range(start, start + step))
         for start in range(0, most + 1, step)
     ]
-    return charts.bars("Boxes on a picture", labels, {"pictures": counts}, x="boxes", y="pictures")
+    return charts.bars("Boxes on an image", labels, {"images": counts}, x="boxes", y="images")
 
 
 def _anchors(result: Inspected) -> Iterable[Html]:
@@ -156,16 +156,16 @@ def _anchors(result: Inspected) -> Iterable[Html]:
         yield page.table(["would match", "with", "flag"], rows)
         yield page.paragraph(
             "More aspect ratios change the shape of the box head, which then starts from random weights; "
-            "larger pictures cost memory and time."
+            "larger images cost memory and time."
         )
 
 
-def _pictures(cells: Sequence[tuple[str, Any, int]]) -> Html:
+def _images(cells: Sequence[tuple[str, Any, int]]) -> Html:
     figures = []
     for name, image, boxes in cells:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=QUALITY)
-        figures.append(page.picture(buffer.getvalue(), f"{name}, {boxes} box{'' if boxes == 1 else 'es'}"))
+        figures.append(page.image(buffer.getvalue(), f"{name}, {boxes} box{'' if boxes == 1 else 'es'}"))
     return page.columns(figures, narrow=True)
 
 
@@ -179,7 +179,7 @@ def _twins(result: Inspected) -> Iterable[Section]:
         parts.append(_pairs(f"{len(leaks)} pairs across splits: evaluation on them says nothing", leaks, opened=True))
     if rest:
         parts.append(_pairs(f"{len(rest)} pairs within a split", rest))
-    yield Section("The same picture twice", parts, note="Byte for byte, or alike to the eye: resized, saved again.")
+    yield Section("The same image twice", parts, note="Byte for byte, or alike to the eye: resized, saved again.")
 
 
 def _pairs(summary: str, twins: Sequence[Any], *, opened: bool = False) -> Html:
@@ -187,7 +187,7 @@ def _pairs(summary: str, twins: Sequence[Any], *, opened: bool = False) -> Html:
         [twin.a, ", ".join(twin.a_splits), twin.b, ", ".join(twin.b_splits), "bytes" if twin.identical else "looks"]
         for twin in twins[:LISTED_MAX]
     ]
-    heads = ["picture", "in", "and", "in", "same"]
+    heads = ["image", "in", "and", "in", "same"]
     return page.details(summary, [page.table(heads, rows), _rest(len(twins))], opened=opened)
 
 
@@ -200,12 +200,12 @@ def _faults(result: Inspected) -> Iterable[Section]:
         )
         for row in result.faults
     ]
-    empty = result.pictures_without_boxes
+    empty = result.images_without_boxes
     if empty:
         parts.append(
-            page.details(f"{len(empty)} pictures without boxes", [page.listing(empty[:LISTED_MAX]), _rest(len(empty))])
+            page.details(f"{len(empty)} images without boxes", [page.listing(empty[:LISTED_MAX]), _rest(len(empty))])
         )
-    yield Section("Faults" if result.faults or not empty else "Pictures without boxes", parts)
+    yield Section("Faults" if result.faults or not empty else "Images without boxes", parts)
 
 
 def _rest(count: int) -> Html:

@@ -1,4 +1,4 @@
-"""Counts of a data set: pictures and boxes by class and split, and the shapes of the boxes."""
+"""Counts of a data set: images and boxes by class and split, and the shapes of the boxes."""
 
 from array import array
 from collections import Counter
@@ -20,43 +20,43 @@ RATIO_EDGES = tuple(2 ** (index / 2) for index in range(-6, 7))
 
 @dataclass
 class DatasetStatistics:
-    """Grows look by look, by about 30 bytes a box and a name for each picture without boxes."""
+    """Grows look by look, by about 30 bytes a box and a name for each image without boxes."""
 
     classes: Sequence[str]
-    pictures: Counter[str] = field(default_factory=Counter)
+    images: Counter[str] = field(default_factory=Counter)
     """By split."""
     boxes: dict[str, Counter[str]] = field(default_factory=dict)
     """By split and class."""
     without_boxes: list[str] = field(default_factory=list)
     empty: Counter[str] = field(default_factory=Counter)
-    """Pictures without boxes by split."""
-    pictures_of: Counter[str] = field(default_factory=Counter)
-    """Pictures by class, of the whole."""
+    """Images without boxes by split."""
+    images_of: Counter[str] = field(default_factory=Counter)
+    """Images by class, of the whole."""
     boxes_of: Counter[str] = field(default_factory=Counter)
     """Boxes by class, of the whole."""
     crowding: Counter[int] = field(default_factory=Counter)
-    """Pictures by their number of boxes."""
+    """Images by their number of boxes."""
     total: int = 0
     sides: array = field(default_factory=lambda: array("f"))
-    """For each box: its height and width in fractions, its picture's height and width in pixels."""
+    """For each box: its height and width in fractions, its image's height and width in pixels."""
 
     def add(self, look: ImageSummary) -> None:
         labels = Counter(box.label for box in look.boxes)
         self.total += 1
         self.crowding[len(look.boxes)] += 1
         self.boxes_of.update(labels)
-        self.pictures_of.update(labels.keys())
+        self.images_of.update(labels.keys())
         if not labels:
             self.without_boxes.append(look.name)
         for split in look.splits:
-            self.pictures[split] += 1
+            self.images[split] += 1
             self.empty[split] += not labels
             self.boxes.setdefault(split, Counter()).update(labels)
         for box in look.boxes:
             self.sides.extend((box.ymax - box.ymin, box.xmax - box.xmin, look.height, look.width))
 
     def shapes(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each box: (height, width) of its picture in pixels, and its own as fractions of that; each [n, 2]."""
+        """For each box: (height, width) of its image in pixels, and its own as fractions of that; each [n, 2]."""
         table = np.frombuffer(self.sides, np.float32).reshape(-1, 4)
         return table[:, 2:].astype(float), table[:, :2].astype(float)
 

@@ -25,17 +25,17 @@ class SplitCount:
 
     name: str
     role: str
-    pictures: int
+    images: int
     without_boxes: int
     boxes: int
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """A class: its pictures and boxes in the whole set, its boxes by split."""
+    """A class: its images and boxes in the whole set, its boxes by split."""
 
     name: str
-    pictures: int
+    images: int
     boxes: int
     boxes_per_split: dict[str, int]
 
@@ -55,7 +55,7 @@ class BoxCount:
     side: tuple[float, ...]
     sizes: list[tuple[float, float, int, int]]
     shapes: list[tuple[float, float, int, int]]
-    pictures_by_boxes: dict[int, int]
+    images_by_boxes: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Inspected:
     dataset: str
     format: str
     reason: str
-    pictures: int
+    images: int
     boxes: int
     boxes_annotated: int
     splits: list[SplitCount]
@@ -87,7 +87,7 @@ class Inspected:
     anchors: AnchorFit | None
     twins: list[Any]
     faults: list[Any]
-    pictures_without_boxes: list[str]
+    images_without_boxes: list[str]
     page: str
     sheet: str
     figures: str
@@ -110,19 +110,19 @@ def summarize(
     by_split = {split: counts.boxes.get(split, {}) for split in subject.roles}
     result = Inspected(
         dataset=subject.source, format=subject.format, reason=subject.reason,
-        pictures=counts.total, boxes=boxes, boxes_annotated=boxes + dropped,
+        images=counts.total, boxes=boxes, boxes_annotated=boxes + dropped,
         splits=[
-            SplitCount(split, role, counts.pictures[split], counts.empty[split], sum(by_split[split].values()))
+            SplitCount(split, role, counts.images[split], counts.empty[split], sum(by_split[split].values()))
             for split, role in subject.roles.items()
         ],
         classes=[
-            ClassCount(name, counts.pictures_of[name], counts.boxes_of[name],
+            ClassCount(name, counts.images_of[name], counts.boxes_of[name],
                        {split: some.get(name, 0) for split, some in by_split.items()})
             for name in subject.classes
         ],
         imbalance=dataclasses.asdict(balance) | {"words": balance.words} if balance else None,
         findings=[], model=model, boxes_seen=seen, anchors=fit, twins=twins, faults=faults,
-        pictures_without_boxes=counts.without_boxes, **files,
+        images_without_boxes=counts.without_boxes, **files,
     )  # fmt: skip
     return dataclasses.replace(result, findings=[*subject.notes, *_findings(result)])
 
@@ -133,8 +133,8 @@ def _boxes(counts: Any, config: Any) -> tuple[BoxCount | None, AnchorFit | None]
     from app.inspection import anchor_fit, statistics
     from app.pipeline import anchors
 
-    pictures, fractions = counts.shapes()
-    seen = anchors.boxes_after_resize(config, pictures, fractions)
+    images, fractions = counts.shapes()
+    seen = anchors.boxes_after_resize(config, images, fractions)
     sizes = statistics.sizes(seen)
     if sizes is None:
         return None, None
@@ -152,12 +152,12 @@ def _boxes(counts: Any, config: Any) -> tuple[BoxCount | None, AnchorFit | None]
         small=sizes.small, medium=sizes.medium, large=sizes.large, side=sizes.quantiles,
         sizes=bins(np.sqrt(seen.prod(1)), statistics.SIZE_EDGES),
         shapes=bins(seen[:, 1] / seen[:, 0], statistics.RATIO_EDGES),
-        pictures_by_boxes=dict(sorted(counts.crowding.items())),
+        images_by_boxes=dict(sorted(counts.crowding.items())),
     )  # fmt: skip
     if made is None:
         return counted, None
     share = float(matched.mean())
-    remedies = anchor_fit.remedies(config, pictures, fractions) if share < 1 - UNMATCHED_MANY else []
+    remedies = anchor_fit.remedies(config, images, fractions) if share < 1 - UNMATCHED_MANY else []
     return counted, AnchorFit(made.scales, made.aspect_ratios, round(share, 4), remedies[:REMEDIES_MAX])
 
 
@@ -168,7 +168,7 @@ def _findings(result: Inspected) -> Iterator[str]:
         first = leaks[0]
         same = "are the same" if all(twin.identical for twin in leaks) else "look the same"
         yield (
-            f"{len(leaks)} pairs of pictures {same} and are in different splits, which flatters the metrics, "
+            f"{len(leaks)} pairs of images {same} and are in different splits, which flatters the metrics, "
             f"e.g. {first.a} and {first.b}"
         )
     for row in result.faults:
@@ -184,7 +184,7 @@ def _findings(result: Inspected) -> Iterator[str]:
 
 def _remedy(result: Inspected) -> str:
     if not result.anchors.remedies:
-        return "; no change of anchors or of the picture size that was tried helps"
+        return "; no change of anchors or of the image size that was tried helps"
     best = result.anchors.remedies[0]
     return f" -> {best.flag} leaves {1 - best.share:.0%}"
 
@@ -204,13 +204,13 @@ def _one_sided(result: Inspected) -> Iterator[str]:
 def _lines(result: Inspected) -> Iterator[str]:
     """The terminal's summary."""
     annotated = f" ({result.boxes_annotated} annotated)" if result.boxes_annotated != result.boxes else ""
-    yield f"{result.dataset}: {result.format}, {result.pictures} pictures, {result.boxes} boxes{annotated}"
+    yield f"{result.dataset}: {result.format}, {result.images} images, {result.boxes} boxes{annotated}"
     for split in result.splits:
         role = f", {split.role}" if split.role else ""
-        yield f"  {split.name}: {split.pictures} pictures, {split.boxes} boxes, {split.without_boxes} without{role}"
+        yield f"  {split.name}: {split.images} images, {split.boxes} boxes, {split.without_boxes} without{role}"
     width = max((len(row.name) for row in result.classes), default=0)
     for row in result.classes[:CLASSES_SHOWN]:
-        yield f"  {row.name:<{width}}  {row.boxes:>7} boxes in {row.pictures} pictures"
+        yield f"  {row.name:<{width}}  {row.boxes:>7} boxes in {row.images} images"
     if len(result.classes) > CLASSES_SHOWN:
         yield f"  ... and {len(result.classes) - CLASSES_SHOWN} classes more"
     seen, fit = result.boxes_seen, result.anchors

@@ -1,4 +1,4 @@
-"""`detect`: pictures become drawn pictures, COCO-style JSON and CSV."""
+"""`detect`: images become drawn images, COCO-style JSON and CSV."""
 
 import contextlib
 import logging
@@ -40,7 +40,7 @@ class Detected:
 
     folder: str
     detector: str
-    pictures: int
+    images: int
     detections: int
     classes: dict[str, int]
     thresholds: dict[str, float]
@@ -51,12 +51,12 @@ class Detected:
         each = ", ".join(f"{name} {count}" for name, count in self.classes.items())
         values = sorted(set(self.thresholds.values()))
         scores = f"{values[0]:.2f}" + (f" to {values[-1]:.2f} by class" if len(values) > 1 else "") if values else ""
-        rate = self.pictures / self.seconds if self.seconds else 0
+        rate = self.images / self.seconds if self.seconds else 0
         rows = [
-            ("found", f"{self.detections} on {self.pictures} pictures" + (f": {each}" if each else "")),
+            ("found", f"{self.detections} on {self.images} images" + (f": {each}" if each else "")),
             ("score", f"from {scores}" if scores else "nothing was found at any score"),
-            ("by", f"{self.detector}, {rate:.1f} pictures/s"),
-            ("written", f"{self.folder}: drawn pictures, {JSON}, {CSV}"),
+            ("by", f"{self.detector}, {rate:.1f} images/s"),
+            ("written", f"{self.folder}: drawn images, {JSON}, {CSV}"),
             *(("skipped", f"{skip.file}: {skip.reason}") for skip in self.skipped[:SKIPPED_SHOWN]),
         ]
         if len(self.skipped) > SKIPPED_SHOWN:
@@ -65,23 +65,23 @@ class Detected:
 
 
 def run(settings: Settings) -> Detected:
-    """Detects on the pictures that `input` names and writes what was found to a folder, which appears as a whole."""
+    """Detects on the images that `input` names and writes what was found to a folder, which appears as a whole."""
     run = run_directory.find(settings)
     target = _target(settings, run)
-    pictures, skipped = _images(settings.input, target)
+    images, skipped = _images(settings.input, target)
     chosen = resolve_detector.resolve_detector(settings, run)
     with _whole(target) as folder:
         work = Work(chosen, settings.score_threshold, folder, skipped)
         started = time.monotonic()
-        looked = work.all(pictures, settings.detect_batch_size)
+        looked = work.all(images, settings.detect_batch_size)
         seconds = time.monotonic() - started
         if not looked:
             raise _nothing(skipped)
-        found = Counter(one.class_id for picture in looked for one in picture.found)
+        found = Counter(one.class_id for image in looked for one in image.found)
         result = Detected(
             folder=str(target),
             detector=chosen.words,
-            pictures=len(looked),
+            images=len(looked),
             detections=found.total(),
             classes={chosen.name(number): count for number, count in found.most_common()},
             thresholds={chosen.name(number): score for number, score in sorted(work.thresholds.items())},
@@ -93,35 +93,35 @@ def run(settings: Settings) -> Detected:
 
 
 class Work:
-    """Detection on picture after picture: read, detect, draw."""
+    """Detection on image after image: read, detect, draw."""
 
     def __init__(self, chosen: ResolvedDetector, threshold: float | None, folder: Path, skipped: list[Skipped]):
         """`skipped` gets what can't be read."""
         self.thresholds: dict[int, float] = {}
         self._chosen, self._given, self._folder, self._skipped = chosen, threshold, folder, skipped
 
-    def all(self, pictures: Sequence[ImageFile], batch_size: int) -> list[results.ImageDetections]:
-        """What was found on each picture that could be read, in the order of `pictures`."""
+    def all(self, images: Sequence[ImageFile], batch_size: int) -> list[results.ImageDetections]:
+        """What was found on each image that could be read, in the order of `images`."""
         from app import progress as bars
 
-        drawn = image_paths.drawn_names(picture.name for picture in pictures)
+        drawn = image_paths.drawn_names(image.name for image in images)
         looked: dict[int, results.ImageDetections] = {}
-        with bars.shown("pictures", None if sys.stderr.isatty() else said_now_and_then()) as report:
-            for numbers, batch in batching.batches(self._readable(pictures), batch_size):
+        with bars.shown("images", None if sys.stderr.isatty() else said_now_and_then()) as report:
+            for numbers, batch in batching.batches(self._readable(images), batch_size):
                 for number, pixels, found in zip(numbers, batch, self._chosen.detector.detect(batch), strict=True):
-                    looked[number] = self._look(pictures[number].name, drawn[number], pixels, found)
-                report(max(numbers) + 1, len(pictures))
+                    looked[number] = self._look(images[number].name, drawn[number], pixels, found)
+                report(max(numbers) + 1, len(images))
         return [looked[number] for number in sorted(looked)]
 
-    def _readable(self, pictures: Sequence[ImageFile]) -> Iterator[tuple[int, np.ndarray]]:
-        from app.dataset import image
+    def _readable(self, images: Sequence[ImageFile]) -> Iterator[tuple[int, np.ndarray]]:
+        from app.dataset import image_file
 
-        for number, picture in enumerate(pictures):
+        for number, image in enumerate(images):
             try:
-                yield number, image.pixels(picture.path, picture.name)
-            except image.UnusableImage as error:
+                yield number, image_file.pixels(image.path, image.name)
+            except image_file.UnusableImage as error:
                 reason = f"{error.fault.kind}: {error.fault.detail}" if error.fault.detail else error.fault.kind
-                self._skipped.append(Skipped(str(picture.path), reason))
+                self._skipped.append(Skipped(str(image.path), reason))
 
     def _look(self, name: str, drawn: str, pixels: np.ndarray, detections: Detections) -> results.ImageDetections:
         height, width = pixels.shape[:2]
@@ -174,7 +174,7 @@ def said_now_and_then(clock: Callable[[], float] = time.monotonic) -> Callable[[
         if now - last >= WORD_EVERY_SECONDS and done:
             last = now
             left = humanize.in_time((now - started) / done * (of - done))
-            logger.info("detect | %d of %d pictures | %s left", done, of, left)
+            logger.info("detect | %d of %d images | %s left", done, of, left)
 
     return report
 
@@ -202,26 +202,26 @@ def _images(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
     given = [word for word in (line.strip() for line in text.splitlines()) if word]
     if not given:
         raise SettingsError(
-            "no pictures are given", remedy="detbox detect PICTURES: files, folders or globs (--input / DETBOX_INPUT)"
+            "no images are given", remedy="detbox detect IMAGES: files, folders or globs (--input / DETBOX_INPUT)"
         )
-    pictures, skipped = image_paths.find_images(given, leave_out=target)
-    inside = next((picture.path for picture in pictures if picture.path.is_relative_to(target)), None)
+    images, skipped = image_paths.find_images(given, leave_out=target)
+    inside = next((image.path for image in images if image.path.is_relative_to(target)), None)
     if inside:
         raise SettingsError(
             "lies in the folder that the results replace", where=str(inside), remedy="--output / DETBOX_OUTPUT"
         )
-    if not pictures:
-        raise _nothing(skipped or [Skipped(word, "no pictures in this folder") for word in given])
-    return pictures, skipped
+    if not images:
+        raise _nothing(skipped or [Skipped(word, "no images in this folder") for word in given])
+    return images, skipped
 
 
 def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
     first = skipped[0]
     more = f"; {len(skipped)} such in all" if len(skipped) > 1 else ""
     return DatasetError(
-        f"no picture to detect on: {first.reason}{more}",
+        f"no image to detect on: {first.reason}{more}",
         where=first.file,
-        remedy="other pictures: --input / DETBOX_INPUT",
+        remedy="other images: --input / DETBOX_INPUT",
     )
 
 

@@ -77,7 +77,7 @@ def _evaluate(run: Run, settings: Settings) -> None:
         _prune(run, settings)
     if settings.detection_outputs and read_json(run.best_card):
         write_heartbeat(
-            run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="drawing held-out pictures"
+            run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="drawing held-out images"
         )
         draw(run, settings.detection_outputs)
     if settings.export_when_done and read_json(run.best_card):
@@ -92,7 +92,7 @@ def _evaluate(run: Run, settings: Settings) -> None:
 
 
 class Service:
-    """Evaluates one checkpoint after the other, with the model and the pictures of the first."""
+    """Evaluates one checkpoint after the other, with the model and the images of the first."""
 
     def __init__(self, run: Run, settings: Settings):
         from app.dataset import card
@@ -100,7 +100,7 @@ class Service:
 
         self.run, self.settings = run, settings
         self._card = card.read(run.records)
-        self._expected = -(-self._card.eval.pictures // settings.sample_1_of_n_eval_examples) if self._card else None
+        self._expected = -(-self._card.eval.images // settings.sample_1_of_n_eval_examples) if self._card else None
         self._rule = _rule(run, settings, self._card)
         self._patience = Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
         self._evaluator: Any = None
@@ -119,7 +119,7 @@ class Service:
         seen = self._built().evaluate(prefix)
         self._check(seen)
         described, errors = details.describe(
-            seen.pictures,
+            seen.images,
             self._evaluator.classes,
             seen.classes,
             iou=self.settings.confusion_iou,
@@ -132,7 +132,7 @@ class Service:
         row = {
             "step": step,
             "checkpoint": prefix.name,
-            "pictures": len(seen.pictures),
+            "images": len(seen.images),
             "expected": self._expected,
             "seconds": round(time.monotonic() - started, 2),
             "metrics": metrics,
@@ -164,9 +164,9 @@ class Service:
         return self._evaluator
 
     def _check(self, seen: Any) -> None:
-        if self._expected is not None and len(seen.pictures) != self._expected:
+        if self._expected is not None and len(seen.images) != self._expected:
             raise DatasetError(
-                f"evaluated {len(seen.pictures)} of {self._expected} pictures at step {seen.step}",
+                f"evaluated {len(seen.images)} of {self._expected} images at step {seen.step}",
                 where=str(self.run.records),
                 remedy="make the records again: detbox prepare",
             )
@@ -182,40 +182,38 @@ class Service:
             )
 
     def _show(self, step: int, seen: Any, described: Mapping[str, Any], errors: Sequence[Errors]) -> None:
-        """Scalars, matrix, curves and, every `eval_image_every_n` evaluations, pictures side by side."""
+        """Scalars, matrix, curves and, every `eval_image_every_n` evaluations, images side by side."""
         from app.evaluation import figures
 
         confusion, iou = described["confusion"], described["iou"]
         count = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
         title = f"step {step}: IoU {iou:g}, from {count} on"
-        pictures = {
+        images = {
             "eval_confusion_matrix": figures.confusion(confusion["labels"], confusion["matrix"], title),
             "eval_precision_recall": figures.curves(described["classes"], iou),
         }
         if len(evaluated_steps(self.run)) % self.settings.eval_image_every_n == 0 and self._card:
-            chosen = self._chosen(seen.pictures, errors)
+            chosen = self._chosen(seen.images, errors)
             drawn = side_by_side(self.run, self._card, chosen, thresholds(described))
-            pictures |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
-        self._events.write(step, seen.metrics, pictures)
+            images |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
+        self._events.write(step, seen.metrics, images)
 
     def _chosen(
-        self, pictures: Sequence[EvaluatedImage], errors: Sequence[Errors]
+        self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
     ) -> list[tuple[EvaluatedImage, Errors]]:
         from app.evaluation import details
 
-        order = (
-            details.worst(pictures, errors) if self.settings.eval_image_order == "worst" else list(range(len(pictures)))
-        )
-        return [(pictures[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
+        order = details.worst(images, errors) if self.settings.eval_image_order == "worst" else list(range(len(images)))
+        return [(images[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
 
     def _say(self, row: Mapping[str, Any], is_best: bool) -> None:
         logger.info(
-            "evaluate | step %d | %s %.4f%s | %d pictures in %.1f s",
+            "evaluate | step %d | %s %.4f%s | %d images in %.1f s",
             row["step"],
             self.settings.best_metric,
             row["metrics"].get(self.settings.best_metric, math.nan),
             " (best)" if is_best else "",
-            row["pictures"],
+            row["images"],
             row["seconds"],
         )
 
@@ -240,9 +238,9 @@ def _rule(run: Run, settings: Settings, card: Any) -> Any:
         train = pipeline_config.parse_pipeline(
             run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config)
         ).train_config
-        first = first_step(settings.checkpoint_after_epochs, batch_size=train.batch_size, pictures=card.train.pictures)
+        first = first_step(settings.checkpoint_after_epochs, batch_size=train.batch_size, images=card.train.images)
         if first > train.num_steps:
-            epochs = train.num_steps * train.batch_size / card.train.pictures
+            epochs = train.num_steps * train.batch_size / card.train.images
             raise SettingsError(
                 f"the run has {epochs:.1f} epochs, so none of its checkpoints can be the best after "
                 f"{settings.checkpoint_after_epochs:g}",

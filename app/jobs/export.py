@@ -64,7 +64,7 @@ def run(settings: Settings) -> Exported:
         checkpoint=settings.checkpoint,
         signature_key=settings.signature_key,
         output=Path(settings.output).expanduser() if settings.output else None,
-        pictures=settings.input,
+        images=settings.input,
     )
 
 
@@ -75,11 +75,11 @@ def export_forms(
     checkpoint: str = "best",
     signature_key: str = "serving_default",
     output: Path | None = None,
-    pictures: str = "",
+    images: str = "",
 ) -> Exported:
     """Exports a checkpoint in each of `forms` (comma-separated, or `all`) to a folder of that name, with a card.
 
-    The folders are in `output`, the run's `exports/` without one. `pictures`: files, folders or globs, one a line, to
+    The folders are in `output`, the run's `exports/` without one. `images`: files, folders or globs, one a line, to
     compare on and to find int8's ranges with, where the run's records are not there.
 
     Under `all` what can't be made is left out, and said. Of forms asked for by name, the others are made first; then
@@ -87,7 +87,7 @@ def export_forms(
     not find what the checkpoint finds (nothing is left of it), DetboxError if there is no such checkpoint.
     """
     wanted, chosen = known.parse(forms), resolve_checkpoint(run, checkpoint)
-    at_hand = ProbeImages(run if chosen.run else None, pictures)
+    at_hand = ProbeImages(run if chosen.run else None, images)
     refused = _refused(wanted, chosen, at_hand)
     by_name = known.ALL not in forms.split(",")
     if by_name and len(refused) == len(wanted):
@@ -144,7 +144,7 @@ def _own_folder(run: Run) -> Path:
     return run.exports
 
 
-def _refused(wanted: tuple[str, ...], checkpoint: Checkpoint, pictures: ProbeImages) -> dict[str, DetboxError]:
+def _refused(wanted: tuple[str, ...], checkpoint: Checkpoint, images: ProbeImages) -> dict[str, DetboxError]:
     """Which forms can't be made of this model, or with what is at hand. TensorFlow is not loaded for it."""
     from app.protos import pipeline_config
 
@@ -152,7 +152,7 @@ def _refused(wanted: tuple[str, ...], checkpoint: Checkpoint, pictures: ProbeIma
     refused = known.refusals(
         wanted, pipeline_config.parse_pipeline(where.read_text(encoding="utf-8"), where=str(where)).model
     )
-    if known.INT8 in wanted and known.INT8 not in refused and not pictures.represent:
+    if known.INT8 in wanted and known.INT8 not in refused and not images.represent:
         refused[known.INT8] = no_images()
     return refused
 
@@ -169,14 +169,14 @@ def _together(failed: dict[str, DetboxError], asked: int) -> DetboxError:
 
 @contextlib.contextmanager
 def _session(
-    run: Run, checkpoint: Checkpoint, signature_key: str, output: Path, pictures: ProbeImages
+    run: Run, checkpoint: Checkpoint, signature_key: str, output: Path, images: ProbeImages
 ) -> Iterator["ExportSession"]:
     with tempfile.TemporaryDirectory(prefix="detbox-export-") as folder:
-        yield ExportSession(run, checkpoint, signature_key, output, pictures, Path(folder))
+        yield ExportSession(run, checkpoint, signature_key, output, images, Path(folder))
 
 
 class ExportSession:
-    """One checkpoint's model, built once, and what it finds on the pictures to compare on."""
+    """One checkpoint's model, built once, and what it finds on the images to compare on."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class ExportSession:
         checkpoint: Checkpoint,
         signature_key: str,
         output: Path,
-        pictures: ProbeImages,
+        images: ProbeImages,
         folder: Path,
     ):
         from app.export.writer import FormatWriter
@@ -193,13 +193,13 @@ class ExportSession:
         self._run, self._checkpoint, self._output, self._signature_key = run, checkpoint, output, signature_key
         self._names = _names(checkpoint)
         detector = checkpoint_detector.CheckpointDetector(checkpoint.pipeline_config, checkpoint.prefix)
-        self._judge = ParityCheck(detector, pictures.probes(), pictures.examples, pictures.source, self._names)
+        self._judge = ParityCheck(detector, images.probes(), images.examples, images.source, self._names)
         self._maker = FormatWriter(
             exporter.Exporter(checkpoint.pipeline_config, checkpoint.prefix),
             name=checkpoint.run or checkpoint.prefix.name,
             labels=[self._names.get(number, f"class {number}") for number in range(1, max(self._names, default=0) + 1)],
             signature_key=signature_key,
-            pictures=pictures.representative,
+            images=images.representative,
             workspace=folder,
         )
 

@@ -38,7 +38,7 @@ def run(settings: Settings) -> summary.Inspected:
         duplicates.DuplicateFinder(),
         contact_sheet.SheetSample(settings.seed),
     )
-    with progress.shown("pictures", None) as report:
+    with progress.shown("images", None) as report:
         done = iter(range(1, subject.total + 1))
         for look in subject.looks(lambda: report(next(done), subject.total)):
             for one in (counts, pairs, sample):
@@ -129,7 +129,7 @@ def _fetched(settings: Settings, model: str) -> str:
 
 
 def _cells(subject: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, int]]:
-    """The pictures of the sheet as (name, drawn picture, number of boxes)."""
+    """The images of the sheet as (name, drawn image, number of boxes)."""
     from app.inspection import contact_sheet
 
     ids = {name: number for number, name in enumerate(subject.classes, start=1)}

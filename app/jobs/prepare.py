@@ -61,8 +61,8 @@ def _prepare(run: Run, settings: Settings) -> "Prepared":
         run=run.name,
         folder=str(run.root),
         classes=list(card.classes),
-        train_pictures=card.train.pictures,
-        eval_pictures=card.eval.pictures,
+        train_images=card.train.images,
+        eval_images=card.eval.images,
         boxes=card.train.boxes + card.eval.boxes,
         origin=pipeline.origin,
         num_train_steps=pipeline.num_train_steps,
@@ -78,8 +78,8 @@ class Prepared:
     run: str
     folder: str
     classes: list[str]
-    train_pictures: int
-    eval_pictures: int
+    train_images: int
+    eval_images: int
     boxes: int
     origin: str
     num_train_steps: int
@@ -88,25 +88,25 @@ class Prepared:
 
     def __str__(self) -> str:
         return (
-            f"run {self.folder}: {self.train_pictures} pictures to train on, "
-            f"{self.eval_pictures} to evaluate on, {self.boxes} boxes, "
+            f"run {self.folder}: {self.train_images} images to train on, "
+            f"{self.eval_images} to evaluate on, {self.boxes} boxes, "
             f"classes {', '.join(self.classes)}; {self.origin}, {self.num_train_steps} steps of batch {self.batch_size}"
         )
 
 
 STORED_PER_SEEN = 2
-"""A stored picture has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
+"""A stored image has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
 
 
 def _max_side(settings: Settings) -> int:
-    """The longest side of stored pictures in pixels, 0 for no limit: as given, else by what the model sees."""
+    """The longest side of stored images in pixels, 0 for no limit: as given, else by what the model sees."""
     from app.pipeline import image_size, origin
     from app.protos import architecture
 
     if settings.max_side is not None:
         return settings.max_side
     config = origin.find_origin(settings.model, settings.fine_tune_checkpoint).config
-    seen = image_size.parse(settings.image_size) or architecture.picture_size(config)
+    seen = image_size.parse(settings.image_size) or architecture.image_size(config)
     return STORED_PER_SEEN * max(seen) if seen else 0
 
 
@@ -122,9 +122,9 @@ def builtin_sample(run: Run, settings: Settings) -> Path:
     """The folder of the built-in data set, written if it is not there."""
     from app.dataset import sample
 
-    folder = run.sample(settings.sample_pictures, settings.seed)
+    folder = run.sample(settings.sample_images, settings.seed)
     if not folder.is_dir():
-        sample.write(folder, pictures=settings.sample_pictures, seed=settings.seed)
+        sample.write(folder, images=settings.sample_images, seed=settings.seed)
     return folder
 
 
@@ -153,8 +153,8 @@ def configure(run: Run, settings: Settings, card: Any) -> Any:
             # Globs, to TensorFlow as to us; a folder's name may have their characters.
             train_records=f"{glob.escape(str(run.records))}/{card.train.records}",
             eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
-            num_train_pictures=card.train.pictures,
-            max_boxes_per_picture=max(card.train.most_boxes, card.eval.most_boxes),
+            num_train_images=card.train.images,
+            max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
         )
     )
     for note in pipeline.notes:

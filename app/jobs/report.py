@@ -57,6 +57,10 @@ def run(settings: Settings) -> Reported:
 
     Raises SettingsError if there is no such run, or if the page can't be written.
     """
+    return _write(settings)
+
+
+def _write(settings: Settings) -> Reported:
     from app.report import comparison, page
 
     chosen = _chosen(settings)
@@ -78,7 +82,7 @@ def run(settings: Settings) -> Reported:
 def report_at_end(run: Run, settings: Settings) -> str | None:
     """The page of a run that has ended, or None if it can't be made, which is told and is no failure of the run."""
     try:
-        return run(dataclasses.replace(settings, run=run.name, compare="", output="")).page
+        return _write(dataclasses.replace(settings, run=run.name, compare="", output="")).page
     except Exception as error:  # Whatever it is: hours of training must not end in the error of a page.
         logger.debug("report", exc_info=True)
         logger.warning(

@@ -9,5 +9,5 @@ from app.settings import Settings
 def run(settings: Settings) -> str:
     """Writes the built-in data set. Returns its folder."""
     folder = Path(settings.output or "sample")
-    sample.write(folder, pictures=settings.sample_pictures, seed=settings.seed)
+    sample.write(folder, images=settings.sample_images, seed=settings.seed)
     return str(folder)

@@ -1,4 +1,4 @@
-"""A trained detector, restored from a checkpoint, run on pictures."""
+"""A trained detector, restored from a checkpoint, run on images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ class CheckpointDetector:
         configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
         self._model = model_builder.build(configs["model"], is_training=False)
         self._status = tf.train.Checkpoint(model=self._model).read(str(checkpoint)).expect_partial()
-        one_picture = [tf.TensorSpec([1, None, None, 3], tf.float32)]
-        self._detect = tf.function(self._run, autograph=False, input_signature=one_picture)
+        one_image = [tf.TensorSpec([1, None, None, 3], tf.float32)]
+        self._detect = tf.function(self._run, autograph=False, input_signature=one_image)
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[Detections]:
-        """Detections on each of `pictures` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
-        return by_size(pictures, self._detect_one, whole_batches=False)
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Detections on each of `images` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
+        return by_size(images, self._detect_one, whole_batches=False)
 
     def _detect_one(self, stack: np.ndarray) -> list[Detections]:
         found = self._detect(tf.constant(stack, tf.float32))
@@ -39,6 +39,6 @@ class CheckpointDetector:
             )
         ]
 
-    def _run(self, pictures):
-        prepared, shapes = self._model.preprocess(pictures)
+    def _run(self, images):
+        prepared, shapes = self._model.preprocess(images)
         return self._model.postprocess(self._model.predict(prepared, shapes), shapes)

@@ -16,7 +16,7 @@ from app.pipeline.fine_tune_checks import OBJECT_GRAPH
 log = logging.getLogger(__name__)
 
 BUILT_SIDE = 256
-"""Pixels of the picture that a model is built with: what every family can take; variables don't depend on it."""
+"""Pixels of the image that a model is built with: what every family can take; variables don't depend on it."""
 
 
 def fault(prefix: Path | str) -> str | None:
@@ -66,10 +66,10 @@ def _built(config: Any) -> Any:
     """The config's model with all of its variables, in the graph of the moment."""
     model = model_builder.build(config.model, is_training=True)
     side = BUILT_SIDE
-    pictures, shapes = model.preprocess(tf.zeros([1, side, side, 3]))
+    images, shapes = model.preprocess(tf.zeros([1, side, side, 3]))
     classes = [tf.zeros([1, model.num_classes])]
     model.provide_groundtruth([tf.zeros([1, 4])], classes, groundtruth_weights_list=[tf.ones([1])])
-    model.predict(pictures, shapes)
+    model.predict(images, shapes)
     return model
 
 

@@ -19,23 +19,23 @@ class EvalEvents:
     def __init__(self, folder: Path):
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, Image.Image]) -> None:
-        """Writes scalars and pictures by tag at `step`, and sees that they are on disk."""
+    def write(self, step: int, scalars: Mapping[str, float], images: Mapping[str, Image.Image]) -> None:
+        """Writes scalars and images by tag at `step`, and sees that they are on disk."""
         with self._writer.as_default():
             for tag, value in scalars.items():
                 tf.summary.scalar(tag, value, step=step)
-            for tag, picture in pictures.items():
+            for tag, image in images.items():
                 # What `tf.summary.image` writes, but encoded by us: it knows nothing but PNG.
-                summary = tf.constant([str(picture.width), str(picture.height), _encoded(picture)])
+                summary = tf.constant([str(image.width), str(image.height), _encoded(image)])
                 about = metadata.create_summary_metadata(display_name=None, description=None, converted_to_tensor=True)
                 tf.summary.write(tag, summary, step=step, metadata=about)
         self._writer.flush()
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _encoded(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    if picture.getcolors(FLAT_COLOURS):
-        picture.save(buffer, "PNG", compress_level=6)
+    if image.getcolors(FLAT_COLOURS):
+        image.save(buffer, "PNG", compress_level=6)
     else:
-        picture.convert("RGB").save(buffer, "JPEG", quality=85)
+        image.convert("RGB").save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

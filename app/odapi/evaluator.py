@@ -35,19 +35,19 @@ WANTED = (
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One pass over the evaluation pictures with the weights of a checkpoint.
+    """One pass over the evaluation images with the weights of a checkpoint.
 
     `metrics` has upstream's names, such as `DetectionBoxes_Precision/mAP` and `Loss/total_loss`.
     """
 
     step: int
-    pictures: list[EvaluatedImage]
+    images: list[EvaluatedImage]
     metrics: dict[str, float]
     classes: dict[int, coco.ClassFigures]
 
 
 class Evaluator:
-    """The model and the evaluation pictures of a pipeline.config, built and traced once."""
+    """The model and the evaluation images of a pipeline.config, built and traced once."""
 
     def __init__(self, pipeline_config: Path, *, sample_1_of_n_eval_examples: int = 1, config_override: str = ""):
         configs = config_util.get_configs_from_pipeline_file(str(pipeline_config), config_override or None)
@@ -72,7 +72,7 @@ class Evaluator:
         """Names of the classes by id."""
         self.image_outputs = int(self._config.num_visualizations)
         self._others = _other_metrics(self._config)
-        # Upstream resizes every picture a second time, to draw it; of what it draws only the size is needed here.
+        # Upstream resizes every image a second time, to draw it; of what it draws only the size is needed here.
         self._config.retain_original_images = bool(self._others)
         tf.keras.backend.set_learning_phase(False)
         self._model = model_lib_v2.MODEL_BUILD_UTIL_MAP["detection_model_fn_base"](
@@ -89,7 +89,7 @@ class Evaluator:
         """Evaluates the checkpoint `prefix`. Raises AssertionError if a variable of the model is not in it."""
         self._restore(str(prefix))
         evaluators = self._other_evaluators()
-        pictures: list[EvaluatedImage] = []
+        images: list[EvaluatedImage] = []
         losses: dict[str, list[Any]] = {}
         for features, labels in self._dataset:
             batch_losses, found = self._run(features, labels)
@@ -97,15 +97,15 @@ class Evaluator:
                 losses.setdefault(name, []).append(value)
             for evaluator in evaluators:
                 evaluator.add_eval_dict(found)
-            pictures += _pictures({name: found[name].numpy() for name in WANTED if name in found})
-        figures = coco.measure(pictures, self.classes)
+            images += _images({name: found[name].numpy() for name in WANTED if name in found})
+        figures = coco.measure(images, self.classes)
         metrics = dict(figures.metrics)
         for evaluator in evaluators:
             # pycocotools prints its table to stdout, which belongs to results.
             with contextlib.redirect_stdout(io.StringIO()):
                 metrics.update({str(name): float(value) for name, value in evaluator.evaluate().items()})
         metrics.update({name: float(tf.reduce_mean(values)) for name, values in losses.items()})
-        return Evaluated(int(self._step.numpy()), pictures, metrics, figures.classes)
+        return Evaluated(int(self._step.numpy()), images, metrics, figures.classes)
 
     def _restore(self, prefix: str) -> None:
         """Loads the weights. The model is built first, so that every value is read here and none later."""
@@ -140,8 +140,8 @@ class Evaluator:
     def _evaluate_batch(
         self, features: dict[str, Any], labels: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Losses, and what upstream gives its evaluators: boxes in pixels of the stored picture, class ids from 1."""
-        # The same condition as upstream's: groundtruth is padded unless pictures come one by one.
+        """Losses, and what upstream gives its evaluators: boxes in pixels of the stored image, class ids from 1."""
+        # The same condition as upstream's: groundtruth is padded unless images come one by one.
         unpad = labels[IN.groundtruth_boxes].shape[1] is not None and self._config.batch_size == 1
         stacked = model_lib.unstack_batch(dict(labels), unpad_groundtruth_tensors=unpad)
         losses, predictions = model_lib_v2._compute_losses_and_predictions_dicts(
@@ -178,14 +178,14 @@ def _other_metrics(config: Any) -> list[str]:
     return [name for name in asked if name != OURS]
 
 
-def _pictures(found: dict[str, np.ndarray]) -> list[EvaluatedImage]:
-    """The pictures of a batch, without the padding of boxes."""
+def _images(found: dict[str, np.ndarray]) -> list[EvaluatedImage]:
+    """The images of a batch, without the padding of boxes."""
     crowd = found.get(IN.groundtruth_is_crowd, np.zeros_like(found[IN.groundtruth_classes])).astype(bool)
-    pictures = []
+    images = []
     for at, key in enumerate(found[IN.key].tolist()):
         truth = slice(int(found[IN.num_groundtruth_boxes][at]))
         shown = slice(int(found[OUT.num_detections][at]))
-        pictures.append(
+        images.append(
             EvaluatedImage(
                 name=found[IN.source_id][at].decode("utf-8", "replace"),
                 key=key,
@@ -197,4 +197,4 @@ def _pictures(found: dict[str, np.ndarray]) -> list[EvaluatedImage]:
                 classes=found[OUT.detection_classes][at][shown],
             )
         )
-    return pictures
+    return images

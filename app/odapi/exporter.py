@@ -16,11 +16,11 @@ from app.export.formats import fixed_size
 
 INPUT = "input_tensor"
 """What upstream's exporter calls a model's one input."""
-PICTURES = [None, None, None, 3]
+IMAGES = [None, None, None, 3]
 INPUTS: dict[str, tuple[list[int | None], tf.DType, Callable[[tf.Tensor], tf.Tensor]]] = {
     # Upstream fixes the batch of image_tensor at 1; the very same computation takes more.
-    "image_tensor": (PICTURES, tf.uint8, lambda picture: picture),
-    "float_image_tensor": (PICTURES, tf.float32, lambda picture: picture),
+    "image_tensor": (IMAGES, tf.uint8, lambda image: image),
+    "float_image_tensor": (IMAGES, tf.float32, lambda image: image),
     "encoded_image_string_tensor": ([None], tf.string, exporter_lib_v2._decode_image),
     "tf_example": ([None], tf.string, exporter_lib_v2._decode_tf_example),
 }
@@ -73,12 +73,12 @@ class Exporter:
         """The traced function of one of `INPUTS`: a batch in, the OD API's detections out."""
         return self._function(input_type)[1]
 
-    def for_one_picture(self) -> Any:
-        """The traced function of one uint8 picture [1, height, width, 3], without loops: what ONNX likes."""
+    def for_one_image(self) -> Any:
+        """The traced function of one uint8 image [1, height, width, 3], without loops: what ONNX likes."""
         signature = [tf.TensorSpec([1, None, None, 3], tf.uint8, name=INPUT)]
 
-        def detect(pictures):
-            prepared = self._model.preprocess(tf.cast(pictures, tf.float32))
+        def detect(images):
+            prepared = self._model.preprocess(tf.cast(images, tf.float32))
             return self._module._run_inference_on_images(*prepared)
 
         return self._traced(tf.function(detect, autograph=False, input_signature=signature))
@@ -106,10 +106,10 @@ class Exporter:
         tf.saved_model.save(saved, str(folder), signatures=concrete)
 
     def input_of_network(self) -> dict[str, Any]:
-        """What a picture goes through before the network sees it, for programs that have to do it themselves.
+        """What an image goes through before the network sees it, for programs that have to do it themselves.
 
         `mean`, `std`: of each channel, (pixel - mean) / std, found by asking the model; `method`: of resizing;
-        `keeps_aspect`: whether the picture keeps its shape and is padded with zeros below and to the right.
+        `keeps_aspect`: whether the image keeps its shape and is padded with zeros below and to the right.
         """
         black, white = (
             self._model.preprocess(tf.fill([1, 64, 64, 3], level))[0][0, 0, 0].numpy().astype(float)
@@ -129,9 +129,9 @@ class Exporter:
             "keeps_aspect": kind == "keep_aspect_ratio_resizer",
         }
 
-    def prepared(self, picture: np.ndarray) -> np.ndarray:
-        """`picture` (uint8, height x width x 3) as the network sees it: float32 [1, height, width, 3]."""
-        return self._model.preprocess(tf.constant(picture[None], tf.float32))[0].numpy()
+    def prepared(self, image: np.ndarray) -> np.ndarray:
+        """`image` (uint8, height x width x 3) as the network sees it: float32 [1, height, width, 3]."""
+        return self._model.preprocess(tf.constant(image[None], tf.float32))[0].numpy()
 
     def _function(self, input_type: str) -> tuple[Any, Any]:
         shape, dtype, decode = INPUTS[input_type]

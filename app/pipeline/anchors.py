@@ -39,14 +39,14 @@ class Anchors:
 
 
 def from_config(config: Any) -> Anchors | None:
-    """The anchors of a pipeline; None for a model without any (CenterNet), or whose anchors depend on the picture."""
+    """The anchors of a pipeline; None for a model without any (CenterNet), or whose anchors depend on the image."""
     chosen = generator(config)
     kind = chosen.WhichOneof("anchor_generator_oneof") if chosen is not None else None
     if kind is None:
         return None
     message = getattr(chosen, kind)
     if kind == "ssd_anchor_generator":
-        seen = architecture.picture_size(config)
+        seen = architecture.image_size(config)
         sizes = _ssd(message, seen) if seen else []
     else:
         sizes = {"multiscale_anchor_generator": _multiscale, "grid_anchor_generator": _grid}.get(kind, _flexible)(
@@ -55,22 +55,22 @@ def from_config(config: Any) -> Anchors | None:
     return Anchors(np.array(sizes, float).reshape(-1, 2), kind) if len(sizes) else None
 
 
-def boxes_after_resize(config: Any, pictures: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def boxes_after_resize(config: Any, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Boxes as the model sees them: [n, 2] of (height, width) in pixels after the model's resizer.
 
-    `pictures` [n, 2] holds (height, width) of each box's picture in pixels, `boxes` [n, 2] (height, width) as
+    `images` [n, 2] holds (height, width) of each box's image in pixels, `boxes` [n, 2] (height, width) as
     fractions of it.
     """
     resizer = architecture.body(config).image_resizer
-    pictures = np.asarray(pictures, float)
+    images = np.asarray(images, float)
     if resizer.HasField("fixed_shape_resizer"):
         fixed = resizer.fixed_shape_resizer
         return np.asarray(boxes, float) * (fixed.height, fixed.width)
     if resizer.HasField("keep_aspect_ratio_resizer"):
         sides = resizer.keep_aspect_ratio_resizer
-        scale = np.minimum(sides.min_dimension / pictures.min(1), sides.max_dimension / pictures.max(1))
-        return boxes * pictures * scale[:, None]
-    return boxes * pictures
+        scale = np.minimum(sides.min_dimension / images.min(1), sides.max_dimension / images.max(1))
+        return boxes * images * scale[:, None]
+    return boxes * images
 
 
 def best_iou(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ def _flexible(message: Any) -> list[tuple[float, float]]:
 
 
 def _ssd(message: Any, size: tuple[int, int]) -> list[tuple[float, float]]:
-    """Upstream's `create_ssd_anchors`; scales are of the picture's shorter side."""
+    """Upstream's `create_ssd_anchors`; scales are of the image's shorter side."""
     count = message.num_layers
     scales = list(message.scales) or [
         message.min_scale + (message.max_scale - message.min_scale) * layer / max(count - 1, 1)

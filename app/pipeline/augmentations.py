@@ -1,4 +1,4 @@
-"""Augmentations of training pictures, by name: each becomes a step of upstream's preprocessor.proto."""
+"""Augmentations of training images, by name: each becomes a step of upstream's preprocessor.proto."""
 
 import difflib
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ SETTING = "--augmentations / DETBOX_AUGMENTATIONS"
 class Augmentation:
     """One step. `parameters`: proto text of its message, upstream's defaults where it is empty.
 
-    `strays`: groundtruth that the step leaves where it was while the picture moves (the argument map of upstream's
+    `strays`: groundtruth that the step leaves where it was while the image moves (the argument map of upstream's
     core/preprocessor.py). `permutes`: keypoints change places with it, so upstream wants their permutation.
     """
 
@@ -39,26 +39,26 @@ BY_NAME = {
     # The zoo's SSDs, as its ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8.
     "crop": Augmentation(
         "random_crop_image",
-        "three quarters of the picture at least; boxes are cut with it",
+        "three quarters of the image at least; boxes are cut with it",
         "min_object_covered: 0.0 min_aspect_ratio: 0.75 max_aspect_ratio: 3.0 min_area: 0.75 max_area: 1.0 "
         "overlap_thresh: 0.0",
     ),
-    "ssd_crop": Augmentation("ssd_random_crop", "the seven crops of the SSD paper, down to a tenth of the picture"),
-    "square_crop": Augmentation("random_square_crop_by_scale", "CenterNet's square crop, 0.6 to 1.3 of the picture"),
+    "ssd_crop": Augmentation("ssd_random_crop", "the seven crops of the SSD paper, down to a tenth of the image"),
+    "square_crop": Augmentation("random_square_crop_by_scale", "CenterNet's square crop, 0.6 to 1.3 of the image"),
     # EfficientDet's, as the zoo's ssd_efficientdet_d0_512x512_coco17_tpu-8.
     "scale_crop_pad_square": Augmentation(
         "random_scale_crop_and_pad_to_square",
         "0.1 to 2 times the size, cut or padded to what the model sees",
         "scale_min: 0.1 scale_max: 2.0",
     ),
-    "pad": Augmentation("random_pad_image", "the picture somewhere on a canvas of up to twice its sides"),
+    "pad": Augmentation("random_pad_image", "the image somewhere on a canvas of up to twice its sides"),
     "self_concat": Augmentation(
-        "random_self_concat_image", "the picture beside or below itself, one in ten each", strays=MASKS_AND_KEYPOINTS
+        "random_self_concat_image", "the image beside or below itself, one in ten each", strays=MASKS_AND_KEYPOINTS
     ),
     "image_scale": Augmentation("random_image_scale", "half to twice the size, before the resizer"),
     "downscale": Augmentation(
         "random_downscale_to_target_pixels",
-        "every second picture made smaller, to 50,000 to 300,000 pixels",
+        "every second image made smaller, to 50,000 to 300,000 pixels",
         "random_coef: 0.5 min_target_pixels: 50000 max_target_pixels: 300000",
     ),
     "brightness": Augmentation("random_adjust_brightness", "up to 0.2 of the range lighter or darker"),
@@ -66,19 +66,19 @@ BY_NAME = {
     "saturation": Augmentation("random_adjust_saturation", "0.8 to 1.25 times"),
     "hue": Augmentation("random_adjust_hue", "up to 0.02 of the circle"),
     "distort_color": Augmentation("random_distort_color", "brightness, saturation, hue and contrast, stronger"),
-    "gray": Augmentation("random_rgb_to_gray", "one picture in ten without colour"),
+    "gray": Augmentation("random_rgb_to_gray", "one image in ten without colour"),
     "pixel_scale": Augmentation("random_pixel_value_scale", "each pixel times 0.9 to 1.1"),
     "jpeg_quality": Augmentation(
         "random_jpeg_quality",
-        "every second picture with the artefacts of JPEG quality 30 to 95",
+        "every second image with the artefacts of JPEG quality 30 to 95",
         "random_coef: 0.5 min_jpeg_quality: 30 max_jpeg_quality: 95",
     ),
     "patch_gaussian": Augmentation(
         "random_patch_gaussian",
-        "every second picture with noise on a square of up to 120 pixels",
+        "every second image with noise on a square of up to 120 pixels",
         "random_coef: 0.5 min_patch_size: 1 max_patch_size: 120 min_gaussian_stddev: 0.0 max_gaussian_stddev: 0.3",
     ),
-    "black_patches": Augmentation("random_black_patches", "up to ten black squares of a tenth of the picture's side"),
+    "black_patches": Augmentation("random_black_patches", "up to ten black squares of a tenth of the image's side"),
     "jitter_boxes": Augmentation(
         "random_jitter_boxes", "corners of boxes moved by up to 0.05 of their sides", "ratio: 0.05"
     ),
@@ -131,7 +131,7 @@ def parse(names: str) -> list[str] | None:
 
 
 def stray_groundtruth(config: Any) -> Iterable[tuple[str, str, str]]:
-    """Steps of `config` that would part a picture from its masks or keypoints: (step, what strays, what mends it)."""
+    """Steps of `config` that would part an image from its masks or keypoints: (step, what strays, what mends it)."""
     reader = config.train_input_reader
     loads = {"masks": reader.load_instance_masks, "keypoints": reader.num_keypoints > 0}
     for option in config.train_config.data_augmentation_options:
@@ -174,7 +174,7 @@ def _copies(options: Iterable[Any]) -> list[Any]:
 
 def _fit_square(config: Any) -> list[str]:
     """Gives `random_scale_crop_and_pad_to_square` the size that the model sees. Returns notes."""
-    size, notes = architecture.picture_size(config), []
+    size, notes = architecture.image_size(config), []
     for option in config.train_config.data_augmentation_options:
         if option.WhichOneof("preprocessing_step") != "random_scale_crop_and_pad_to_square" or not size:
             continue

@@ -28,10 +28,10 @@ class Request:
     train_records: str
     """A glob, as the trainer sees it."""
     eval_records: str
-    num_train_pictures: int = 0
-    max_boxes_per_picture: int = 0
+    num_train_images: int = 0
+    max_boxes_per_image: int = 0
     batch_size: int = 0
-    """Pictures per step over all replicas."""
+    """Images per step over all replicas."""
     num_train_steps: int = 0
     learning_rate: float | None = None
     """The highest rate of the schedule."""
@@ -115,14 +115,14 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
     notes += batch_norm.edit(config, steps=config.train_config.num_steps, explicit=request.batch_norm_decay)
     if config.train_config.use_bfloat16:
         config.train_config.use_bfloat16 = False
-        notes.append("use_bfloat16 is off: upstream casts pictures for TPUs only (--mixed_precision for GPUs)")
+        notes.append("use_bfloat16 is off: upstream casts images for TPUs only (--mixed_precision for GPUs)")
     readers.edit_paths(
         config,
         label_map=request.label_map_path,
         train_records=request.train_records,
         eval_records=request.eval_records,
     )
-    readers.edit_train(config, num_pictures=request.num_train_pictures)
+    readers.edit_train(config, num_images=request.num_train_images)
     notes += readers.edit_batching(config, config.train_config.batch_size)
     notes += readers.edit_eval(
         config,
@@ -130,7 +130,7 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
         image_outputs=request.eval_image_outputs,
         sample_1_of_n=request.sample_1_of_n_eval_examples,
     )
-    notes += readers.edit_max_boxes(config, request.max_boxes_per_picture)
+    notes += readers.edit_max_boxes(config, request.max_boxes_per_image)
     return notes
 
 

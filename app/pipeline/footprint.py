@@ -8,7 +8,7 @@ from app.protos import architecture
 
 FLOAT = 4
 PNG_PER_PIXEL = 2
-"""Bytes of a photograph as PNG, which TensorBoard's pictures are: 1.5 to 2.5 of its 3."""
+"""Bytes of a photograph as PNG, which TensorBoard's images are: 1.5 to 2.5 of its 3."""
 
 SCALARS = 1000
 """Bytes of one summary of the losses and the learning rate."""
@@ -18,12 +18,12 @@ LEAST, MOST = 0.7, 1.5
 """How far memory may be from the estimate: cuDNN chooses its algorithms by what is free, XLA and fusion save some."""
 
 RUNTIME = 1_000_000_000
-"""Bytes that TensorFlow takes before the first picture: 0.65 to 0.8 GB on the CPU; a CUDA context is not smaller."""
+"""Bytes that TensorFlow takes before the first image: 0.65 to 0.8 GB on the CPU; a CUDA context is not smaller."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a network weighs: its parameters, and the bytes that training holds for each pixel of a picture."""
+    """What a network weighs: its parameters, and the bytes that training holds for each pixel of an image."""
 
     parameters: float
     bytes_per_pixel: float | None = None
@@ -52,7 +52,7 @@ SIZES: dict[tuple[str, str], Size] = {
 """By meta-architecture and a part of the feature extractor's name.
 
 With bytes per pixel: measured, a preset with three classes, two training steps in float32 on the CPU, the difference
-of the peaks with 3 and with 1 pictures. Without: parameters alone, from those by the published sizes of the backbones
+of the peaks with 3 and with 1 images. Without: parameters alone, from those by the published sizes of the backbones
 (He et al. 2015, Tan et al. 2020 with the classifier that upstream keeps, Zhou et al. 2019).
 """
 
@@ -111,25 +111,25 @@ def checkpoints(writing: WriteSchedule) -> tuple[int, int]:
 
 
 def event_bytes(config: Any, writing: WriteSchedule) -> int:
-    """Bytes of the run's event files at its end, nearly all of them pictures."""
-    steps, seen = config.train_config.num_steps, architecture.picture_size(config)
+    """Bytes of the run's event files at its end, nearly all of them images."""
+    steps, seen = config.train_config.num_steps, architecture.image_size(config)
     pixels = seen[0] * seen[1] if seen else 0
-    pictures = 0
+    images = 0
     if writing.image_summary_every_n:
         shown = min(writing.image_summary_max_outputs, config.train_config.batch_size)
-        pictures += steps // writing.image_summary_every_n * shown
+        images += steps // writing.image_summary_every_n * shown
     evaluations = steps // max(writing.checkpoint_every_n, 1)
     # Side by side: detections and groundtruth.
-    pictures += evaluations // writing.eval_image_every_n * writing.eval_image_outputs * 2
-    return pictures * pixels * PNG_PER_PIXEL + steps // writing.summary_every_n * SCALARS
+    images += evaluations // writing.eval_image_every_n * writing.eval_image_outputs * 2
+    return images * pixels * PNG_PER_PIXEL + steps // writing.summary_every_n * SCALARS
 
 
 def memory_bytes(config: Any, batch_size: int) -> tuple[int, int] | None:
-    """The least and the most memory that training with `batch_size` pictures per device is likely to take.
+    """The least and the most memory that training with `batch_size` images per device is likely to take.
 
-    None for a network that was not measured, or pictures of any size.
+    None for a network that was not measured, or images of any size.
     """
-    network, seen = size(config), architecture.picture_size(config)
+    network, seen = size(config), architecture.image_size(config)
     if network is None or network.bytes_per_pixel is None or seen is None:
         return None
     weights = network.parameters * FLOAT * (2 + slots(config))

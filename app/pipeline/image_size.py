@@ -1,4 +1,4 @@
-"""The size of pictures that the network sees: its setting, what a network can take, what follows for anchors."""
+"""The size of images that the network sees: its setting, what a network can take, what follows for anchors."""
 
 import re
 from typing import Any
@@ -36,7 +36,7 @@ def parse(text: str) -> tuple[int, int] | None:
 
 
 def edit(config: Any, text: str) -> list[str]:
-    """Makes the resizer give pictures of `text` (see `parse`; empty: leaves it). Returns notes.
+    """Makes the resizer give images of `text` (see `parse`; empty: leaves it). Returns notes.
 
     Raises SettingsError for a size that the model can't take.
     """
@@ -44,7 +44,7 @@ def edit(config: Any, text: str) -> list[str]:
     if size is None:
         return []
     resizer = architecture.body(config).image_resizer
-    before = architecture.picture_size(config)
+    before = architecture.image_size(config)
     notes = []
     if resizer.HasField("keep_aspect_ratio_resizer"):
         notes += _edit_keep_aspect(resizer.keep_aspect_ratio_resizer, size)
@@ -58,8 +58,8 @@ def edit(config: Any, text: str) -> list[str]:
 
 
 def _anchor_note(config: Any, before: tuple[int, int] | None) -> list[str]:
-    """Says that anchors which are set in pixels stay while the pictures around them change."""
-    after = architecture.picture_size(config)
+    """Says that anchors which are set in pixels stay while the images around them change."""
+    after = architecture.image_size(config)
     try:
         found = anchors.from_config(config)
     except (ArithmeticError, ValueError):  # No anchors come of these numbers.
@@ -67,7 +67,7 @@ def _anchor_note(config: Any, before: tuple[int, int] | None) -> list[str]:
     if not before or before == after or found is None or found.kind == "ssd_anchor_generator":
         return []
     return [
-        f"anchors stay at {found.scales[0]:g} to {found.scales[-1]:g} pixels while pictures go from {_words(before)} "
+        f"anchors stay at {found.scales[0]:g} to {found.scales[-1]:g} pixels while images go from {_words(before)} "
         f"to {_words(after)}: detbox inspect compares them with your boxes"
     ]
 
@@ -85,7 +85,7 @@ def _edit_keep_aspect(resizer: Any, size: tuple[int, int]) -> list[str]:
 def multiple(config: Any) -> int:
     """What both sides have to be multiples of.
 
-    A pyramid doubles its coarse levels back onto the finer ones, CenterNet onto a quarter of the picture. Tried on
+    A pyramid doubles its coarse levels back onto the finer ones, CenterNet onto a quarter of the image. Tried on
     each of upstream's families: one step off does not build.
     """
     kind, name = config.model.WhichOneof("model"), architecture.extractor_type(config)
@@ -102,22 +102,22 @@ def multiple(config: Any) -> int:
 
 
 def misfit(config: Any) -> str | None:
-    """What is wrong with the size of pictures for this network, or None. Sizes that vary are not judged."""
-    size = architecture.picture_size(config)
+    """What is wrong with the size of images for this network, or None. Sizes that vary are not judged."""
+    size = architecture.image_size(config)
     if size is None or not architecture.has_fixed_shape(config):
         return None
     if config.model.WhichOneof("model") == "ssd" and min(size) < SMALLEST:
-        return f"pictures of {_words(size)} are below {SMALLEST} pixels"
+        return f"images of {_words(size)} are below {SMALLEST} pixels"
     unit = multiple(config)
     if size[0] % unit or size[1] % unit:
         name = architecture.extractor_type(config)
-        return f"pictures of {_words(size)} do not fit {name}: both sides must be multiples of {unit}"
+        return f"images of {_words(size)} do not fit {name}: both sides must be multiples of {unit}"
     return None
 
 
 def remedy(config: Any) -> str:
     """The setting with the nearest size that fits."""
-    unit, size = multiple(config), architecture.picture_size(config) or (SMALLEST, SMALLEST)
+    unit, size = multiple(config), architecture.image_size(config) or (SMALLEST, SMALLEST)
     near = [max(unit, -(-SMALLEST // unit) * unit, round(side / unit) * unit) for side in size]
     text = str(near[0]) if near[0] == near[1] else _words(near)
     return f"--image_size={text} / DETBOX_IMAGE_SIZE"

@@ -155,5 +155,5 @@ def _check_batch(config: Any, replicas: int) -> Iterator[Finding]:
 
 def _check_augmentations(config: Any) -> Iterator[Finding]:
     for step, kind, remedy in augmentations.stray_groundtruth(config):
-        what = f"{step} moves pictures and boxes, but not {kind}, which the reader loads"
+        what = f"{step} moves images and boxes, but not {kind}, which the reader loads"
         yield error(what, "train_config.data_augmentation_options", remedy)

@@ -22,17 +22,17 @@ def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records:
         reader.tf_record_input_reader.input_path.append(records)
 
 
-def edit_train(config: Any, *, num_pictures: int) -> None:
+def edit_train(config: Any, *, num_images: int) -> None:
     """Shuffles the training records in a buffer no larger than the set (upstream's: 2048 records)."""
     reader = config.train_input_reader
     reader.shuffle = True
     reader.ClearField("num_epochs")
-    if 0 < num_pictures < reader.shuffle_buffer_size:
-        reader.shuffle_buffer_size = num_pictures
+    if 0 < num_images < reader.shuffle_buffer_size:
+        reader.shuffle_buffer_size = num_images
 
 
 def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n: int) -> list[str]:
-    """Makes an evaluation see each picture once, in order, the last incomplete batch too. Returns notes."""
+    """Makes an evaluation see each image once, in order, the last incomplete batch too. Returns notes."""
     reader, evaluation, notes = config.eval_input_reader[0], config.eval_config, []
     reader.shuffle = False
     reader.num_epochs = 1
@@ -41,7 +41,7 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
         reader.sample_1_of_n_examples = sample_1_of_n
     if batch_size > 1 and not architecture.has_fixed_shape(config):
         batch_size = 1
-        notes.append("eval_batch_size is 1: the model's resizer gives pictures of different sizes")
+        notes.append("eval_batch_size is 1: the model's resizer gives images of different sizes")
     evaluation.batch_size = batch_size
     evaluation.num_visualizations = image_outputs
     if METRICS not in evaluation.metrics_set:
@@ -57,24 +57,24 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
 
 
 def edit_max_boxes(config: Any, most: int) -> list[str]:
-    """Raises the number of boxes taken from a picture to `most`: upstream drops the rest unsaid."""
+    """Raises the number of boxes taken from an image to `most`: upstream drops the rest unsaid."""
     notes = []
     limit = min(config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes)
     if most > limit:
         for message in (config.train_input_reader, config.eval_input_reader[0], config.train_config):
             message.max_number_of_boxes = max(message.max_number_of_boxes, most)
-        notes.append(f"max_number_of_boxes raised from {limit} to {most}: a picture of the set has that many")
+        notes.append(f"max_number_of_boxes raised from {limit} to {most}: an image of the set has that many")
     return notes
 
 
 def edit_batching(config: Any, batch_size: int) -> list[str]:
-    """Pads pictures to one size where a batch holds several; SettingsError where that can't be done."""
+    """Pads images to one size where a batch holds several; SettingsError where that can't be done."""
     if batch_size <= 1 or architecture.has_fixed_shape(config):
         return []
     resizer = architecture.body(config).image_resizer
     if not resizer.HasField("keep_aspect_ratio_resizer"):
         raise SettingsError(
-            f"{resizer.WhichOneof('image_resizer_oneof')} gives pictures of different sizes, which make no "
+            f"{resizer.WhichOneof('image_resizer_oneof')} gives images of different sizes, which make no "
             f"batch of {batch_size}",
             where="model.image_resizer",
             remedy="--batch_size=1 / DETBOX_BATCH_SIZE, or a fixed_shape_resizer by --config_override / "
@@ -82,4 +82,4 @@ def edit_batching(config: Any, batch_size: int) -> list[str]:
         )
     resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
     side = resizer.keep_aspect_ratio_resizer.max_dimension
-    return [f"pictures are padded to {side}x{side}: batches of {batch_size} need one size"]
+    return [f"images are padded to {side}x{side}: batches of {batch_size} need one size"]

@@ -10,7 +10,7 @@ from app.pipeline.finding import Finding, error, warning
 
 KEEP = "--checkpoint_max_to_keep / DETBOX_CHECKPOINT_MAX_TO_KEEP"
 BACKLOG = "--checkpoint_backlog_max / DETBOX_CHECKPOINT_BACKLOG_MAX"
-PICTURES = "--image_summary_every_n / DETBOX_IMAGE_SUMMARY_EVERY_N"
+IMAGES = "--image_summary_every_n / DETBOX_IMAGE_SUMMARY_EVERY_N"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def _check_disk(config: Any, resources: Resources) -> Iterator[Finding]:
     sum_of = f"{surely} checkpoints of {_gb(each)} and {_gb(events)} of events"
     if need > free:
         what = f"the run will take about {_gb(need)} ({sum_of}), {_gb(free)} are free"
-        yield error(what, "models_dir", f"free space, or keep less: {KEEP if each * surely > events else PICTURES}")
+        yield error(what, "models_dir", f"free space, or keep less: {KEEP if each * surely > events else IMAGES}")
     elif need_at_most > free:
         what = (
             f"{_gb(free)} are free: enough for {sum_of}, not for {_gb(need_at_most)}, which it can come to "
@@ -65,15 +65,15 @@ def _check_memory(config: Any, resources: Resources, replicas: int) -> Iterator[
     if most <= resources.memory_bytes:
         return
     there = f"the {resources.memory_of} has {_gb(resources.memory_bytes)}"
-    wide = f"training {batch} pictures at a time is estimated at {_gb(least)} to {_gb(most)} of memory, {there}"
+    wide = f"training {batch} images at a time is estimated at {_gb(least)} to {_gb(most)} of memory, {there}"
     fitting = _largest_batch(config, batch, resources.memory_bytes)
     smaller = f"--batch_size={fitting * replicas} / DETBOX_BATCH_SIZE" if fitting else "a smaller model: --model"
     what = f"{wide}: it will hardly fit" if least > resources.memory_bytes else f"{wide}: it may not fit"
-    yield warning(what, "", f"{smaller}, or smaller pictures: --image_size / DETBOX_IMAGE_SIZE")
+    yield warning(what, "", f"{smaller}, or smaller images: --image_size / DETBOX_IMAGE_SIZE")
 
 
 def _largest_batch(config: Any, batch: int, memory: int) -> int:
-    """The most pictures below `batch` whose higher estimate is within `memory`; 0 for none."""
+    """The most images below `batch` whose higher estimate is within `memory`; 0 for none."""
 
     def most(size: int) -> int:
         return (footprint.memory_bytes(config, size) or (0, 0))[1]

@@ -25,14 +25,14 @@ def extractor_type(config: Any) -> str:
 
 
 def has_fixed_shape(config: Any) -> bool:
-    """Whether every picture leaves the resizer with the same height and width, as batches need."""
+    """Whether every image leaves the resizer with the same height and width, as batches need."""
     resizer = body(config).image_resizer
     if resizer.HasField("keep_aspect_ratio_resizer"):
         return resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
     return resizer.HasField("fixed_shape_resizer")
 
 
-def picture_size(config: Any) -> tuple[int, int] | None:
+def image_size(config: Any) -> tuple[int, int] | None:
     """Height and width in pixels that the network sees at most; None if the resizer sets no bound."""
     resizer = body(config).image_resizer
     if resizer.HasField("fixed_shape_resizer"):

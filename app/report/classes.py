@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.html import charts, page
 from app.html.page import Html, Section
-from app.report.details import ClassFigures, Confusion, Details
+from app.report.evaluation_details import ClassFigures, Confusion, Details
 from app.report.run_report import Report
 
 IN_ORDER = 12

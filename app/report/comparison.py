@@ -65,11 +65,11 @@ def _figures(reports: Sequence[Report]) -> Html:
         ("Training loss at the end", lambda run: page.fixed(_last(run.losses.get("total", ())))),
         ("Training", lambda run: _words(run.cost.training_seconds, spoken_time)),
         ("Steps/s", lambda run: page.fixed(run.cost.steps_per_sec, 2)),
-        ("Pictures/s", lambda run: page.fixed(run.cost.examples_per_sec, 1)),
+        ("Images/s", lambda run: page.fixed(run.cost.examples_per_sec, 1)),
         ("Memory of the trainer", lambda run: _words(run.cost.memory_mb, lambda value: in_bytes(value * 1e6))),
         ("On disk", lambda run: _words(run.cost.total_bytes, in_bytes)),
-        ("Pictures to train on", lambda run: _pictures(run, "train")),
-        ("Pictures to evaluate on", lambda run: _pictures(run, "eval")),
+        ("Images to train on", lambda run: _images(run, "train")),
+        ("Images to evaluate on", lambda run: _images(run, "eval")),
     ]
     cells = [[what, *(figure(report) for report in reports)] for what, figure in rows]
     return page.table(["", *names(reports)], [row for row in cells if any(cell is not None for cell in row[1:])])
@@ -84,8 +84,8 @@ def _words(value: float | None, say: Callable[[float], str]) -> Html | None:
     return None if value is None else page.Figure(say(value))
 
 
-def _pictures(report: Report, split: str) -> int | None:
-    return count(mapping(mapping(mapping(report.dataset).get("splits")).get(split)).get("pictures"))
+def _images(report: Report, split: str) -> int | None:
+    return count(mapping(mapping(mapping(report.dataset).get("splits")).get(split)).get("images"))
 
 
 def _curves(reports: Sequence[Report]) -> Section | None:

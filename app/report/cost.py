@@ -118,8 +118,8 @@ def _kind(run: Run, relative: str) -> str:
         run.train_events.name: "TensorBoard events",
         run.eval_events.name: "TensorBoard events",
         run.exports.name: "exports",
-        run.detections.name: "pictures",
-        run.detected.name: "pictures",
+        run.detections.name: "images",
+        run.detected.name: "images",
         run.promoted("", 0).parent.name: "promoted checkpoints",
         run.logs.name: "logs",
     }

@@ -1,4 +1,4 @@
-"""Held-out pictures with detections drawn on them, to look at."""
+"""Held-out images with detections drawn on them, to look at."""
 
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from app.run.files import read_json, replacing, write_json
 
 @dataclass(frozen=True)
 class SelectedImage:
-    """A picture to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
+    """A image to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class SelectedImage:
 
 @dataclass(frozen=True)
 class HeldOutImage:
-    """A picture of the evaluation set: uint8 height x width x 3, and its groundtruth."""
+    """A image of the evaluation set: uint8 height x width x 3, and its groundtruth."""
 
     name: str
     pixels: np.ndarray
@@ -40,7 +40,7 @@ class HeldOutImage:
 
 
 def draw(run: Run, count: int) -> None:
-    """Draws the best checkpoint's detections on `count` held-out pictures into `detections/`.
+    """Draws the best checkpoint's detections on `count` held-out images into `detections/`.
 
     Half are those with the most errors, half those with the fewest; `index.json` says which. TensorFlow must have
     been started.
@@ -55,13 +55,13 @@ def draw(run: Run, count: int) -> None:
     )
     details = best.get("details") or {}
     chosen = select_images(details, count) or [SelectedImage(held.name, "first") for held in _first(run, card, count)]
-    pictures = {held.name: held for held in held_out(run, card, {item.name for item in chosen})}
+    images = {held.name: held for held in held_out(run, card, {item.name for item in chosen})}
     shown_from = thresholds(details)
     index = []
     with replacing(run.detections) as folder:
         folder.mkdir()
-        for number, item in enumerate(item for item in chosen if item.name in pictures):
-            held = pictures[item.name]
+        for number, item in enumerate(item for item in chosen if item.name in images):
+            held = images[item.name]
             (found,) = detector.detect([held.pixels])
             shown = [
                 drawing.Labelled(tuple(box), int(label), f"{card.classes[label - 1]} {score:.0%}")
@@ -73,7 +73,7 @@ def draw(run: Run, count: int) -> None:
             index.append(
                 {
                     "file": file,
-                    "picture": item.name,
+                    "image": item.name,
                     "kind": item.kind,
                     "missed": item.missed,
                     "invented": item.invented,
@@ -83,8 +83,8 @@ def draw(run: Run, count: int) -> None:
 
 
 def select_images(details: Mapping[str, Any], count: int) -> list[SelectedImage]:
-    """`count` of the pictures that `details` names: half the worst, half the best, none twice."""
-    listed = details.get("pictures") or {}
+    """`count` of the images that `details` names: half the worst, half the best, none twice."""
+    listed = details.get("images") or {}
     rows: dict[str, SelectedImage] = {}
     for kind, most in (("worst", count - count // 2), ("best", count)):
         for row in listed.get(kind) or ():
@@ -103,7 +103,7 @@ def thresholds(details: Mapping[str, Any]) -> dict[str, float]:
 
 
 def held_out(run: Run, card: cards.Card, names: Collection[str] | None = None) -> Iterator[HeldOutImage]:
-    """The pictures of the evaluation set, or those of `names`, in the order of the records."""
+    """The images of the evaluation set, or those of `names`, in the order of the records."""
     left = None if names is None else set(names)
     for row in records.read(sorted(run.records.glob(card.eval.records))):
         if left is not None and not left:
@@ -119,16 +119,16 @@ def side_by_side(
     run: Run, card: cards.Card, chosen: Sequence[tuple[EvaluatedImage, Errors]], shown_from: Mapping[str, float]
 ) -> list[Image.Image]:
     """Each of `chosen` with its detections on the left and its groundtruth on the right, in their order."""
-    pictures = {held.name: held for held in held_out(run, card, {picture.name for picture, _ in chosen})}
+    images = {held.name: held for held in held_out(run, card, {image.name for image, _ in chosen})}
     drawn = []
-    for picture, errors in chosen:
-        held = pictures.get(picture.name)
+    for image, errors in chosen:
+        held = images.get(image.name)
         if held is not None:
-            left = drawing.draw(held.pixels, _found(picture, held, card, shown_from))
+            left = drawing.draw(held.pixels, _found(image, held, card, shown_from))
             truth = [drawing.Labelled(item.box, item.class_id, card.classes[item.class_id - 1]) for item in held.truth]
             right = drawing.draw(held.pixels, truth)
             words = (
-                f"{picture.name}: {errors.missed} missed, {errors.invented} invented, {errors.confused} confused, "
+                f"{image.name}: {errors.missed} missed, {errors.invented} invented, {errors.confused} confused, "
                 f"{errors.right} right"
             )
             drawn.append(figures.side_by_side(left, right, words))
@@ -136,13 +136,13 @@ def side_by_side(
 
 
 def _found(
-    picture: EvaluatedImage, held: HeldOutImage, card: cards.Card, shown_from: Mapping[str, float]
+    image: EvaluatedImage, held: HeldOutImage, card: cards.Card, shown_from: Mapping[str, float]
 ) -> list[drawing.Labelled]:
     height, width = held.pixels.shape[:2]
-    boxes = picture.boxes / np.array([height, width, height, width], np.float32)
+    boxes = image.boxes / np.array([height, width, height, width], np.float32)
     return [
         drawing.Labelled(tuple(box), class_id, f"{card.classes[class_id - 1]} {score:.0%}")
-        for box, score, class_id in zip(boxes.tolist(), picture.scores.tolist(), picture.classes.tolist(), strict=True)
+        for box, score, class_id in zip(boxes.tolist(), image.scores.tolist(), image.classes.tolist(), strict=True)
         if score >= shown_from.get(card.classes[class_id - 1], UNDECIDED_SCORE)
     ]
 

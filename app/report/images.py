@@ -1,4 +1,4 @@
-"""The drawn pictures of a report, made small enough to stand in its page."""
+"""The drawn images of a report, made small enough to stand in its page."""
 
 import io
 from collections.abc import Sequence
@@ -12,47 +12,47 @@ from app.report.run_report import DrawnImage
 
 SIDE, QUALITY = 640, 72
 BYTES_MAX = 1_700_000
-"""All pictures together; in the page they take a third more."""
+"""All images together; in the page they take a third more."""
 KINDS = {"worst": "Most missed and invented boxes", "best": "Fewest missed and invented boxes", "first": "First"}
 EACH_MAX = 12
 
 
-def section(pictures: Sequence[DrawnImage]) -> Section | None:
-    """Pictures by kind, the worst first; what would make the page too heavy is left out and counted."""
-    kinds = [kind for kind in KINDS if any(picture.kind == kind for picture in pictures)]
-    kinds += sorted({picture.kind for picture in pictures} - set(KINDS))
+def section(images: Sequence[DrawnImage]) -> Section | None:
+    """Images by kind, the worst first; what would make the page too heavy is left out and counted."""
+    kinds = [kind for kind in KINDS if any(image.kind == kind for image in images)]
+    kinds += sorted({image.kind for image in images} - set(KINDS))
     parts, shown, room = [], 0, BYTES_MAX
     for kind in kinds:
         figures = []
-        for picture in [picture for picture in pictures if picture.kind == kind][:EACH_MAX]:
-            data = shrunk(picture.path)
+        for image in [image for image in images if image.kind == kind][:EACH_MAX]:
+            data = shrunk(image.path)
             if data is None or len(data) > room:
                 continue
             room -= len(data)
-            figures.append(page.picture(data, _caption(picture)))
+            figures.append(page.image(data, _caption(image)))
         shown += len(figures)
         if figures:
             heading = Html(f"<h3>{page.escape(KINDS.get(kind, kind))}</h3>") if len(kinds) > 1 else Html("")
             parts += [heading, page.columns(figures, narrow=True)]
     if not shown:
         return None
-    note = "Held-out pictures with the best checkpoint's detections drawn."
-    if shown < len(pictures):
-        note += f" {len(pictures) - shown} more are in {pictures[0].path.parent.name}/."
-    return Section("Pictures", parts, note=note)
+    note = "Held-out images with the best checkpoint's detections drawn."
+    if shown < len(images):
+        note += f" {len(images) - shown} more are in {images[0].path.parent.name}/."
+    return Section("Images", parts, note=note)
 
 
-def _caption(picture: DrawnImage) -> str:
+def _caption(image: DrawnImage) -> str:
     counts = [
         f"{count} {what}"
-        for what, count in (("missed", picture.missed), ("invented", picture.invented))
+        for what, count in (("missed", image.missed), ("invented", image.invented))
         if count is not None
     ]
-    return " · ".join([picture.name, *counts])
+    return " · ".join([image.name, *counts])
 
 
 def shrunk(path: Path) -> bytes | None:
-    """The picture as a small JPEG without its metadata, or None if it can't be read."""
+    """The image as a small JPEG without its metadata, or None if it can't be read."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", (SIDE, SIDE))

@@ -23,7 +23,7 @@ def write(report: Report) -> str:
     sections = (
         _curves(report),
         *classes.sections(report),
-        images.section(report.pictures),
+        images.section(report.images),
         _scores(report),
         _dataset(report.dataset),
         _settings(report),
@@ -153,7 +153,7 @@ def _dataset(card: Mapping[str, Any] | None) -> Section | None:
     splits = {str(name): mapping(split) for name, split in mapping(card.get("splits")).items()}
     facts = [("Format", card.get("format", "?"))]
     for name, split in splits.items():
-        counts = [f"{count(split.get(what)) or 0:,} {what}" for what in ("pictures", "boxes")]
+        counts = [f"{count(split.get(what)) or 0:,} {what}" for what in ("images", "boxes")]
         facts.append((f"{SPLITS.get(name, name)} set".capitalize(), ", ".join(counts)))
     classes = [str(name) for name in listed(card.get("classes"))]
     facts.append(("Classes", f"{len(classes):,}"))
@@ -214,7 +214,7 @@ def _cost(report: Report) -> Section:
         ("Training", spoken_time(cost.training_seconds) + pauses if cost.training_seconds is not None else None),
         ("Evaluation", _evaluations(report)),
         ("Median speed", f"{cost.steps_per_sec:.4g} steps/s" if cost.steps_per_sec is not None else None),
-        ("", f"{cost.examples_per_sec:.4g} pictures/s" if cost.examples_per_sec is not None else None),
+        ("", f"{cost.examples_per_sec:.4g} images/s" if cost.examples_per_sec is not None else None),
         ("Memory of the trainer, highest", in_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
     ]
     times = page.table(["Time and memory", ""], [row for row in rows if row[1]])

@@ -8,10 +8,10 @@ from typing import Any
 
 from app.evaluation.promotion import CARD, ModelVersions
 from app.humanize import short
-from app.report import cost, details
+from app.report import cost, evaluation_details
 from app.report.cost import Cost
 from app.report.curves import Points, superseded
-from app.report.details import Details
+from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
 from app.run.files import read_json, read_lines
 from app.run.lenient_json import count, listed, mapping, number
@@ -36,7 +36,7 @@ class Best:
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """A held-out picture with boxes drawn. `missed` and `invented` count boxes; None where nobody counted."""
+    """A held-out image with boxes drawn. `missed` and `invented` count boxes; None where nobody counted."""
 
     path: Path
     name: str
@@ -75,7 +75,7 @@ class Report:
     speed: Points
     scores: Mapping[str, Points]
     details: Details | None
-    pictures: Sequence[DrawnImage]
+    images: Sequence[DrawnImage]
     dataset: Mapping[str, Any] | None
     settings: Mapping[str, tuple[Any, Any]]
     all_settings: Mapping[str, Any]
@@ -136,8 +136,8 @@ def read(
         learning_rate=_column(kept, "learning_rate"),
         speed=_column(kept, "steps_per_sec"),
         scores=scores,
-        details=details.find(evaluations, card, best.step if best else None),
-        pictures=_pictures(run),
+        details=evaluation_details.find(evaluations, card, best.step if best else None),
+        images=_images(run),
         dataset=dataset,
         settings={
             name: (value, FIELDS[name].default)
@@ -221,8 +221,8 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
     return tuple((step, value) for step, value in values if value is not None)
 
 
-def _pictures(run: Run) -> list[DrawnImage]:
-    """The drawn held-out pictures as their index tells of them, else by name."""
+def _images(run: Run) -> list[DrawnImage]:
+    """The drawn held-out images as their index tells of them, else by name."""
     index = read_json(run.detections_index)
     if index is None:
         return [DrawnImage(path, path.stem, "first") for path in sorted(run.detections.glob("*.jpg"))]
@@ -232,7 +232,7 @@ def _pictures(run: Run) -> list[DrawnImage]:
         path = there.get(str(entry.get("file")))
         if path:
             missed, invented = count(entry.get("missed")), count(entry.get("invented"))
-            name, kind = str(entry.get("picture") or path.stem), str(entry.get("kind") or "first")
+            name, kind = str(entry.get("image") or path.stem), str(entry.get("kind") or "first")
             found.append(DrawnImage(path, name, kind, missed, invented))
     return found
 

@@ -38,9 +38,9 @@ class Run:
     def provenance(self) -> Path:
         return self.root / "run.json"
 
-    def sample(self, pictures: int, seed: int) -> Path:
+    def sample(self, images: int, seed: int) -> Path:
         """The built-in data set, where a run has no other."""
-        return self.root / f"sample-{pictures}-{seed}"
+        return self.root / f"sample-{images}-{seed}"
 
     @property
     def records(self) -> Path:

@@ -40,7 +40,7 @@ class Outcome:
         rows = [
             ("run", f"{self.folder}: {self.reason} at step {self.step}{took}"),
             ("best", best),
-            ("pictures", self.detections or "none drawn"),
+            ("images", self.detections or "none drawn"),
             ("report", self.report or "none written"),
             *[("exports", ", ".join(self.exports))] * bool(self.exports),
             *(("serves", version) for version in self.serving),
@@ -95,7 +95,7 @@ def train(run: Run, trio: list[Service], *, metric: str, host: str, port: int) -
 def outcome(run: Run, *, metric: str, seconds: float | None = None, report: str | None = None) -> Outcome:
     """What there is to say of `run` when its services have ended, after `seconds` of this call; `report`: its page."""
     end = run_state.read_run_state(run, metric)
-    pictures = len(list(run.detections.glob("*.jpg"))) if run.detections.is_dir() else 0
+    images = len(list(run.detections.glob("*.jpg"))) if run.detections.is_dir() else 0
     return Outcome(
         run=run.name,
         folder=str(run.root),
@@ -103,7 +103,7 @@ def outcome(run: Run, *, metric: str, seconds: float | None = None, report: str 
         reason=(end.done or {}).get("reason", "not finished"),
         metric=metric,
         best=end.best,
-        detections=str(run.detections) if pictures else None,
+        detections=str(run.detections) if images else None,
         report=report,
         exports=sorted(card.parent.name for card in run.exports.glob(f"[!.]*/{promotion.CARD}")),
         serving=promotion.serving_of(run),

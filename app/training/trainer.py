@@ -236,6 +236,6 @@ def _line(loop: Loop, row: dict[str, Any]) -> str:
     left = (loop.train_steps - loop.step) / rate if rate else 0
     return (
         f"train | step {loop.step}/{loop.train_steps} | loss {row['loss']:.4g} | "
-        f"lr {row['learning_rate']:.3g} | {rate:.2f} steps/s | {row['examples_per_sec']:.1f} pictures/s | "
+        f"lr {row['learning_rate']:.3g} | {rate:.2f} steps/s | {row['examples_per_sec']:.1f} images/s | "
         f"eta {int(left // 60)}:{int(left % 60):02d}"
     )

@@ -13,7 +13,7 @@ CPU = ("compose.yaml", "compose.cpu.yaml")
 IMAGE = "detbox-test:cpu"
 LOCAL_BASE = "local/base:bookworm"
 SHORT = {
-    "DETBOX_SAMPLE_PICTURES": "24",
+    "DETBOX_SAMPLE_IMAGES": "24",
     "DETBOX_BATCH_SIZE": "4",
     "DETBOX_NUM_TRAIN_STEPS": "40",
     "DETBOX_CHECKPOINT_EVERY_N": "20",

@@ -74,7 +74,7 @@ def test_doctor_tells_what_the_image_is(image):
 
 def test_any_user_on_a_read_only_root_can_train(image):
     """Read-only root, no capability, a user that the image does not know, and a tmpfs: the whole of `up`."""
-    flags = ["--models_dir=/tmp/models", "--sample_pictures=16", "--batch_size=2", "--num_train_steps=4"]
+    flags = ["--models_dir=/tmp/models", "--sample_images=16", "--batch_size=2", "--num_train_steps=4"]
     flags += ["--detection_outputs=1", "--eval_image_outputs=1", "--image_summary_every_n=0"]
     done = docker("run", "--rm", *CONFINED, image, "up", *flags, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

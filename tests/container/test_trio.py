@@ -68,7 +68,7 @@ def test_the_volume_has_a_trained_and_evaluated_run(finished):
     assert volume.steps() == list(range(1, 41))
     rows = volume.lines("sample/evaluations.jsonl")
     assert [row["step"] for row in rows] == [20, 40]
-    assert all(row["pictures"] == row["expected"] > 0 for row in rows)
+    assert all(row["images"] == row["expected"] > 0 for row in rows)
     best = volume.json("sample/best/best.json")["step"]
     assert f"sample/best/ckpt-{best}.index" in volume.files
     assert "sample/exports/image_tensor/saved_model/saved_model.pb" in volume.files

@@ -1,4 +1,4 @@
-"""Trainer, evaluator and TensorBoard together, on real pictures."""
+"""Trainer, evaluator and TensorBoard together, on real images."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from app.run.directory import Run
 from app.run.files import read_json, read_lines
 
 pytestmark = pytest.mark.e2e
-SMALL = ["--sample_pictures=40", "--batch_size=4", "--detection_outputs=2", "--eval_image_outputs=1"]
+SMALL = ["--sample_images=40", "--batch_size=4", "--detection_outputs=2", "--eval_image_outputs=1"]
 
 
 def wait_for(condition, seconds=600):
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def test_the_trio_on_the_sample(up, tmp_path):
-    """One command trains, evaluates every checkpoint, serves the events meanwhile, and draws pictures at the end."""
+    """One command trains, evaluates every checkpoint, serves the events meanwhile, and draws images at the end."""
     port = free_port()
     process = up(*SMALL, "--num_train_steps=60", "--checkpoint_every_n=20", "--summary_every_n=5", port=port)
     run = Run(tmp_path / "sample")
@@ -54,7 +54,7 @@ def test_the_trio_on_the_sample(up, tmp_path):
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-3000:]
     assert [row["step"] for row in read_lines(run.evaluations)] == [20, 40, 60]
-    assert {row["pictures"] for row in read_lines(run.evaluations)} == {8}
+    assert {row["images"] for row in read_lines(run.evaluations)} == {8}
     assert read_json(run.done)["reason"] == "completed"
     assert len(list(run.detections.glob("*.jpg"))) == 2
     assert (run.best / f"ckpt-{read_json(run.best_card)['step']}.index").is_file()
@@ -119,7 +119,7 @@ def test_fine_tuning_beats_the_same_steps_from_scratch(up, tmp_path, test_data):
         _, err = process.communicate(timeout=1800)
         assert process.returncode == 0, err[-3000:]
         (row,) = read_lines(Run(tmp_path / name).evaluations)
-        assert row["pictures"] == 72
+        assert row["images"] == 72
         best[name] = row["metrics"]["DetectionBoxes_Precision/mAP"]
     assert best["fine-tuned"] > best["scratch"]
     assert best["fine-tuned"] > 0.02

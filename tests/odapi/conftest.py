@@ -5,7 +5,7 @@ from command import copy_of, detbox
 
 from app.run.directory import Run
 
-SMALL = ["--sample_pictures=30", "--batch_size=2", "--eval_batch_size=3", "--eval_image_outputs=1"]
+SMALL = ["--sample_images=30", "--batch_size=2", "--eval_batch_size=3", "--eval_image_outputs=1"]
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ def steps(folder: Path) -> dict[str, list[int]]:
     return dict(found)
 
 
-def pictures(folder: Path, tag: str) -> list[int]:
-    """The number of pictures in each summary of the image tag. Width and height come first in its tensor."""
+def images(folder: Path, tag: str) -> list[int]:
+    """The number of images in each summary of the image tag. Width and height come first in its tensor."""
     return [len(value.tensor.string_val) - 2 for _, value in _values(folder) if value.tag == tag]
 
 

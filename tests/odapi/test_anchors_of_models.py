@@ -35,7 +35,7 @@ def test_anchors_are_upstream_s(preset, override, grids):
 
     config = origin.find_origin(preset, "").config
     pipeline_config.merge_pipeline(override, config, where="test")
-    height, width = architecture.picture_size(config)
+    height, width = architecture.image_size(config)
     upstream = anchor_generator_builder.build(anchors.generator(config))
     shapes = [(1, 1)] * grids
     made = upstream.generate(shapes) if grids == 1 else upstream.generate(shapes, im_height=height, im_width=width)

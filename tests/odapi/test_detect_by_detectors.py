@@ -27,8 +27,8 @@ def tf():
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
-    """Two pictures of different sizes with a red box each."""
+def images(tmp_path) -> Path:
+    """Two images of different sizes with a red box each."""
     folder = tmp_path / "pics"
     for name, size, box in (("a/1.png", (60, 40), (10, 20, 30, 50)), ("b/1.png", (64, 96), (0, 0, 48, 32))):
         pixels = np.full((size[1], size[0], 3), 120, np.uint8)
@@ -38,7 +38,7 @@ def pictures(tmp_path) -> Path:
     return folder
 
 
-def test_a_frozen_graph_of_tf1(tf, tmp_path, pictures):
+def test_a_frozen_graph_of_tf1(tf, tmp_path, images):
     """Built, initialized and frozen in a session as TF1's exporter does; without any run, with a label map of TF1."""
     graph = tmp_path / "download" / "frozen_inference_graph.pb"
     graph.parent.mkdir()
@@ -51,7 +51,7 @@ def test_a_frozen_graph_of_tf1(tf, tmp_path, pictures):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
-    assert (told["pictures"], told["classes"]) == (2, {"traffic light": 2})
+    assert (told["images"], told["classes"]) == (2, {"traffic light": 2})
     made = json.loads((tmp_path / "detected" / "detections.json").read_text())
     assert [annotation["bbox"] for annotation in made["annotations"]] == [[20, 10, 30, 20], [0, 0, 32, 48]]
     assert [annotation["score"] for annotation in made["annotations"]] == [0.75, 0.75]
@@ -74,7 +74,7 @@ def untrained(tf, prepared, tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_saved_model_by_upstreams_exporter(untrained, tmp_path, pictures):
+def test_a_saved_model_by_upstreams_exporter(untrained, tmp_path, images):
     """What exporter_main_v2 writes from a checkpoint detects what the checkpoint itself does."""
     from object_detection import exporter_lib_v2
     from object_detection.utils import config_util
@@ -83,15 +83,15 @@ def test_a_saved_model_by_upstreams_exporter(untrained, tmp_path, pictures):
     pipeline = config_util.create_pipeline_proto_from_configs(configs)
     exporter_lib_v2.export_inference_graph("image_tensor", pipeline, str(untrained), str(tmp_path / "exported"))
 
-    ours = _found(untrained, tmp_path / "ours", pictures)
-    theirs = _found(tmp_path / "exported", tmp_path / "theirs", pictures)
-    assert theirs == _found(tmp_path / "exported" / "saved_model", tmp_path / "inner", pictures)
+    ours = _found(untrained, tmp_path / "ours", images)
+    theirs = _found(tmp_path / "exported", tmp_path / "theirs", images)
+    assert theirs == _found(tmp_path / "exported" / "saved_model", tmp_path / "inner", images)
     assert len(ours) == len(theirs) > 10
     assert [one["image_id"] for one in ours] == [one["image_id"] for one in theirs]
     assert np.allclose([one["score"] for one in ours], [one["score"] for one in theirs], atol=1e-3)
 
 
-def test_a_promoted_checkpoint(untrained, prepared, tmp_path, pictures):
+def test_a_promoted_checkpoint(untrained, prepared, tmp_path, images):
     """It appears as TensorFlow Serving wants a version, finds what the checkpoint finds, and knows its classes."""
     run = copy_of(prepared, tmp_path / "models" / "small")
     settings = Settings(models_dir=run.root.parent, run="small", checkpoint=str(untrained / "ckpt-1"))
@@ -101,14 +101,14 @@ def test_a_promoted_checkpoint(untrained, prepared, tmp_path, pictures):
     card = read_json(version / "card.json")
     assert card["form"] == "image_tensor" and card["parity"]
     assert (card["run"], card["data"]["fingerprint"]) == ("small", cards.read(run.records).fingerprint)
-    ours, theirs = _found(untrained, tmp_path / "ours", pictures), _found(version, tmp_path / "served", pictures)
+    ours, theirs = _found(untrained, tmp_path / "ours", images), _found(version, tmp_path / "served", images)
     assert np.allclose([one["score"] for one in ours], [one["score"] for one in theirs], atol=1e-3)
 
 
-def _found(detector: Path, output: Path, pictures: Path) -> list[dict]:
+def _found(detector: Path, output: Path, images: Path) -> list[dict]:
     """Every detection of `detector`, whatever its score."""
     given = {"detector": str(detector), "output": str(output), "models_dir": output.parent / "none"}
-    assert detect.detect(Settings(input=str(pictures), score_threshold=0.0, **given)).pictures == 2
+    assert detect.detect(Settings(input=str(images), score_threshold=0.0, **given)).images == 2
     return json.loads((output / "detections.json").read_text())["annotations"]
 
 

@@ -58,7 +58,7 @@ def trained(prepared, driver, tmp_path_factory) -> tuple[Run, dict[str, str], Pa
 
 @pytest.fixture(scope="module")
 def evaluator(trained, tmp_path_factory):
-    """A copy of the trained run, and the evaluator of its pictures."""
+    """A copy of the trained run, and the evaluator of its images."""
     from app.odapi import runtime
     from app.odapi.evaluator import Evaluator
 
@@ -82,7 +82,7 @@ def test_figures_equal_those_of_upstreams_own_loop(evaluator, tmp_path):
     run, model = evaluator
     for path in run.root.glob("ckpt-8.*"):
         path.unlink()
-    pretend_it_can_detect(run, model.evaluate(run.checkpoint(10)).pictures)
+    pretend_it_can_detect(run, model.evaluate(run.checkpoint(10)).images)
     ours = model.evaluate(run.checkpoint(10)).metrics
 
     tree = tmp_path / "without-seam"
@@ -101,25 +101,25 @@ def test_figures_equal_those_of_upstreams_own_loop(evaluator, tmp_path):
         assert ours[name] == pytest.approx(value, abs=1e-6), name
 
 
-def pretend_it_can_detect(run, pictures):
+def pretend_it_can_detect(run, images):
     """Makes some of what the model found the groundtruth of the records, moved a little: ten steps teach it nothing."""
     import tensorflow as tf
 
-    found = {picture.name: picture for picture in pictures}
+    found = {image.name: image for image in images}
     (path,) = run.records.glob(cards.read(run.records).eval.records)
     examples = [tf.train.Example.FromString(data) for data in records.read_raw(path)]
     random = np.random.default_rng(5)
     with open(path, "wb") as file:
         for example in examples:
             feature = example.features.feature
-            picture = found[feature["image/source_id"].bytes_list.value[0].decode()]
+            image = found[feature["image/source_id"].bytes_list.value[0].decode()]
             size = [feature[f"image/{side}"].int64_list.value[0] for side in ("height", "width")]
-            boxes = picture.boxes[::7] / np.array([*size, *size])
+            boxes = image.boxes[::7] / np.array([*size, *size])
             boxes = np.clip(boxes + random.normal(0, 0.01, boxes.shape), 0, 1)
             kept = (boxes[:, 2:] - boxes[:, :2]).min(axis=1) > 0.02
             for column, side in enumerate(("ymin", "xmin", "ymax", "xmax")):
                 feature[f"image/object/bbox/{side}"].float_list.value[:] = boxes[kept, column]
-            feature["image/object/class/label"].int64_list.value[:] = picture.classes[::7][kept]
+            feature["image/object/class/label"].int64_list.value[:] = image.classes[::7][kept]
             for name in ("is_crowd", "difficult", "truncated", "group_of"):
                 feature[f"image/object/{name}"].int64_list.value[:] = [0] * int(kept.sum())
             for name in ("class/text", "area"):
@@ -128,7 +128,7 @@ def pretend_it_can_detect(run, pictures):
 
 
 def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
-    """The trainer may see every GPU, the evaluator none; each checkpoint is evaluated once, over every picture."""
+    """The trainer may see every GPU, the evaluator none; each checkpoint is evaluated once, over every image."""
     run, paths, seen = trained
     assert set(seen.read_text().split()) == {"all"}
 
@@ -140,7 +140,7 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
 
     rows = read_lines(run.evaluations)
     assert [row["step"] for row in rows] == [4, 8, 10]
-    assert {(row["pictures"], row["expected"]) for row in rows} == {(6, 6)}
+    assert {(row["images"], row["expected"]) for row in rows} == {(6, 6)}
     classes = cards.read(run.records).classes
     for row in rows:
         assert {"DetectionBoxes_Precision/mAP", "Loss/total_loss"} <= set(row["metrics"])

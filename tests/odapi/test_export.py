@@ -39,7 +39,7 @@ def run(tf, prepared, tmp_path_factory) -> Run:
 
     run = copy_of(prepared, tmp_path_factory.mktemp("export") / "small")
     config = pipeline_config.parse_pipeline(run.pipeline_config.read_text(), where="test")
-    # Random boxes all lie on each other, also beyond the picture's edge, where TensorFlow Lite's suppression does not
+    # Random boxes all lie on each other, also beyond the image's edge, where TensorFlow Lite's suppression does not
     # clip them first. Without suppression it is the same of all forms.
     config.model.ssd.post_processing.batch_non_max_suppression.iou_threshold = 1.0
     run.pipeline_config.write_text(str(config))
@@ -67,8 +67,8 @@ def exported(run) -> export.Exported:
 
 
 @pytest.fixture(scope="module")
-def pictures(run) -> list[np.ndarray]:
-    """Two held-out pictures."""
+def images(run) -> list[np.ndarray]:
+    """Two held-out images."""
     return ProbeImages(run, "").probes()[:2]
 
 
@@ -98,24 +98,24 @@ def test_float_forms_are_as_near_as_they_must_be(run, exported):
 
 
 def test_eight_bits_are_held_to_the_map(run, exported):
-    """Measured on the held-out pictures of the records, by the checkpoint and by the export."""
+    """Measured on the held-out images of the records, by the checkpoint and by the export."""
     found = json.loads((run.exports / "tflite_int8" / loader.CARD).read_text())["parity"]["mAP"]
-    assert found["pictures"] == 6
+    assert found["images"] == 6
     assert found["export"] >= found["checkpoint"] - 0.02
 
 
-def test_a_folder_of_an_export_loads_as_the_form_that_it_is(run, exported, pictures):
+def test_a_folder_of_an_export_loads_as_the_form_that_it_is(run, exported, images):
     """Of SavedModels by their signature alone: without the card it is what upstream would have made."""
     for form in formats.SAVED_MODELS:
         assert loader.load(run.exports / form / "saved_model").form == form
     one = loader.load(run.exports / "encoded_image_string_tensor")
-    together, apart = one.detect(pictures), [one.detect([picture])[0] for picture in pictures]
+    together, apart = one.detect(images), [one.detect([image])[0] for image in images]
     for a, b in zip(together, apart, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
 
 
-def test_a_frozen_graph_runs_in_a_session_of_tensorflow_1(tf, run, exported, pictures):
-    """Under the names of TF1's tensors, in binary as in text, several pictures at once."""
+def test_a_frozen_graph_runs_in_a_session_of_tensorflow_1(tf, run, exported, images):
+    """Under the names of TF1's tensors, in binary as in text, several images at once."""
     for form in formats.FROZEN:
         graph = loading_graph(tf, run.exports / form / formats.FILES[form])
         assert not {node.op for node in graph.node} & {"VarHandleOp", "VariableV2", "PartitionedCall"}
@@ -123,8 +123,8 @@ def test_a_frozen_graph_runs_in_a_session_of_tensorflow_1(tf, run, exported, pic
         tf.compat.v1.import_graph_def(graph, name="")
         wanted = [f"detection_{key}:0" for key in ("boxes", "scores", "classes")] + ["num_detections:0"]
         tensors = [inside.get_tensor_by_name(name) for name in wanted]
-        boxes, scores, classes, count = session.run(tensors, {"image_tensor:0": np.stack(pictures)})
-    expected = loader.load(run.exports / "image_tensor").detect(pictures)
+        boxes, scores, classes, count = session.run(tensors, {"image_tensor:0": np.stack(images)})
+    expected = loader.load(run.exports / "image_tensor").detect(images)
     assert boxes.shape[:1] == classes.shape[:1] == count.shape == (2,)
     for row, found in enumerate(expected):
         np.testing.assert_allclose(scores[row][: len(found.scores)], found.scores, atol=1e-4)
@@ -138,7 +138,7 @@ def loading_graph(tf, path):
 
 
 def test_a_tflite_file_tells_of_itself(tf, run, exported):
-    """Outputs in the order that apps expect, labels packed inside, an 8-bit model takes 8-bit pictures."""
+    """Outputs in the order that apps expect, labels packed inside, an 8-bit model takes 8-bit images."""
     for form in formats.TFLITE:
         path = run.exports / form / "model.tflite"
         interpreter = tf.lite.Interpreter(str(path))
@@ -154,7 +154,7 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
     assert sizes["tflite_int8"] < sizes["tflite_float16"] < sizes["tflite"]
 
 
-def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, pictures):
+def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, images):
     """As TensorFlow Serving wants a version, under the signature asked for; without records too, on drawn shapes."""
     alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
@@ -163,7 +163,7 @@ def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, picture
     assert json.loads((tmp_path / "1" / loader.CARD).read_text()) == card
     assert card["parity"]["source"] == "drawn shapes"
     assert list(tf.saved_model.load(str(tmp_path / "1")).signatures) == ["detect"]
-    assert loader.load(tmp_path / "1").detect(pictures)[0].scores.size
+    assert loader.load(tmp_path / "1").detect(images)[0].scores.size
 
 
 def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypatch):
@@ -195,7 +195,7 @@ def test_what_a_model_is_not_for_is_refused_before_any_work(run, tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_int8_without_pictures_is_refused_with_the_remedy(run, tmp_path):
+def test_int8_without_images_is_refused_with_the_remedy(run, tmp_path):
     """Before any work too."""
     alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)

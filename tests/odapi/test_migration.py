@@ -26,7 +26,7 @@ def tf():
 
 
 def migrated(text, folder):
-    """The pipeline that `prepare` makes of the migrated config, for pictures of 128x128."""
+    """The pipeline that `prepare` makes of the migrated config, for images of 128x128."""
     path = folder / "pipeline.config"
     path.write_text(convert.convert(text, [], where="old.config").text)
     kind = "ssd" if text is SSD else "faster_rcnn"
@@ -53,8 +53,8 @@ def test_migrated_model_runs(tf, text, tmp_path):
     findings = preflight.check(config, label_map={1: "a", 2: "b"})
     assert [finding for finding in findings if finding.severity == "error"] == []
     model = model_builder.build(config.model, is_training=True)
-    pictures = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)), tf.float32)
-    inputs, shapes = model.preprocess(pictures)
+    images = tf.constant(np.random.default_rng(0).uniform(0, 255, (1, 128, 128, 3)), tf.float32)
+    inputs, shapes = model.preprocess(images)
     model.provide_groundtruth(
         groundtruth_boxes_list=[tf.constant([[0.1, 0.1, 0.6, 0.7]])],
         groundtruth_classes_list=[tf.constant([[1.0, 0.0]])],

@@ -30,7 +30,7 @@ def losses(tree: str, config: Path, model_dir: Path) -> dict[str, list[float]]:
 
 
 def test_losses_equal_those_of_upstreams_own_loop(fresh, tmp_path):
-    """20 steps from the same weights on the same pictures, by a tree without the seam and by ours."""
+    """20 steps from the same weights on the same images, by a tree without the seam and by ours."""
     tree = tmp_path / "without-seam"
     backend = ROOT / "third_party" / "object_detection" / "backend.py"
     subprocess.run([sys.executable, str(backend), "unpack", str(tree), "--without-seam"], check=True, timeout=600)

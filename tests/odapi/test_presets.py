@@ -51,15 +51,15 @@ def tf():
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Run:
-    """A run on ten pictures of the sample, two of them to evaluate on."""
+    """A run on ten images of the sample, two of them to evaluate on."""
     models = tmp_path_factory.mktemp("models")
-    flags = [f"--models_dir={models}", "--run=r", "--sample_pictures=10", "--model=tiny"]
+    flags = [f"--models_dir={models}", "--run=r", "--sample_images=10", "--model=tiny"]
     assert detbox(["prepare", *flags]) == 0
     return Run(models / "r")
 
 
 def make(preset: str, side: int, run: Run):
-    """The preset for the run's data and pictures of side x side pixels, few enough for two CPU cores."""
+    """The preset for the run's data and images of side x side pixels, few enough for two CPU cores."""
     return build(
         Request(
             model=preset,
@@ -99,14 +99,14 @@ def train_two_steps(tf, config, preset: str, side: int, folder: Path) -> str:
     step = tf.Variable(200, dtype=tf.int64, trainable=False)
     optimizer, _ = optimizer_builder.build(config.train_config.optimizer, global_step=step)
     random = np.random.default_rng(0)
-    pictures = tf.constant(random.uniform(0, 255, (2, side, side, 3)), tf.float32)
+    images = tf.constant(random.uniform(0, 255, (2, side, side, 3)), tf.float32)
     boxes = [tf.constant([[0.1, 0.1, 0.6, 0.7]], tf.float32), tf.constant([[0.3, 0.2, 0.9, 0.9]], tf.float32)]
     classes = [tf.one_hot([number], CLASSES) for number in (0, 1)]
     weights = [tf.constant([1.0]), tf.constant([1.0])]
 
     @tf.function(autograph=False)  # as the seam has it
     def train_step():
-        inputs, shapes = model.preprocess(pictures)
+        inputs, shapes = model.preprocess(images)
         model.provide_groundtruth(
             groundtruth_boxes_list=boxes, groundtruth_classes_list=classes, groundtruth_weights_list=weights
         )
@@ -134,11 +134,11 @@ def train_two_steps(tf, config, preset: str, side: int, folder: Path) -> str:
 
 
 def evaluate(config: Path, prefix: str) -> None:
-    """Both held-out pictures are measured, with a finite loss and an mAP, whatever it is after two steps."""
+    """Both held-out images are measured, with a finite loss and an mAP, whatever it is after two steps."""
     from app.odapi.evaluator import Evaluator
 
     evaluated = Evaluator(config).evaluate(prefix)
-    assert (evaluated.step, len(evaluated.pictures)) == (200, 2)
+    assert (evaluated.step, len(evaluated.images)) == (200, 2)
     assert np.isfinite(evaluated.metrics["Loss/total_loss"])
     assert 0 <= evaluated.metrics["DetectionBoxes_Precision/mAP"] <= 1
 
@@ -149,8 +149,8 @@ def export(tf, config: Path, prefix: str, folder: Path) -> None:
 
     Exporter(config, Path(prefix)).saved_model(folder, "image_tensor", "serving_default")
     detect = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    picture = np.random.default_rng(1).integers(0, 255, (1, 120, 90, 3), np.uint8)
-    found = detect(input_tensor=tf.constant(picture))
+    image = np.random.default_rng(1).integers(0, 255, (1, 120, 90, 3), np.uint8)
+    found = detect(input_tensor=tf.constant(image))
     count = int(found["num_detections"][0])
     boxes, scores = found["detection_boxes"][0].numpy()[:count], found["detection_scores"][0].numpy()[:count]
     assert np.isfinite(boxes).all() and (boxes[:, 2:] >= boxes[:, :2]).all()

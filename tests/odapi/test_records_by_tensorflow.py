@@ -25,7 +25,7 @@ def tf():
 def prepared(tmp_path_factory):
     """The folder of records of a small sample."""
     folder = tmp_path_factory.mktemp("sample")
-    sample.write(folder / "set", pictures=10, seed=4)
+    sample.write(folder / "set", images=10, seed=4)
     prepare(folder / "set", folder / "records")
     return folder / "records"
 
@@ -56,7 +56,7 @@ def test_our_reader_reads_tensorflows_records(tf, tmp_path):
 
 
 def test_the_od_api_decodes_them(tf, prepared, tmp_path):
-    """Upstream's decoder gives the picture, its boxes and the classes of our label map."""
+    """Upstream's decoder gives the image, its boxes and the classes of our label map."""
     pytest.importorskip("object_detection", reason="the patched OD API is not installed")
     from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
     from object_detection.utils import label_map_util

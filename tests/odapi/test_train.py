@@ -1,4 +1,4 @@
-"""The trainer on real pictures: cadence, retention, stop, resume, divergence."""
+"""The trainer on real images: cadence, retention, stop, resume, divergence."""
 
 import random
 import signal
@@ -6,7 +6,7 @@ import time
 
 import pytest
 from command import copy_of, detbox, place, start
-from events import pictures, steps
+from events import images, steps
 
 from app.run.files import read_json, read_lines
 
@@ -27,7 +27,7 @@ def trained(prepared, tmp_path_factory):
 
 
 def test_summaries_are_at_exactly_the_steps_asked_for(trained):
-    """Losses, learning rate and pictures each at their own cadence, with as many pictures as asked for."""
+    """Losses, learning rate and images each at their own cadence, with as many images as asked for."""
     run, _ = trained
     found = steps(run.train_events)
     losses = [tag for tag in found if tag.startswith("Loss/")]
@@ -35,7 +35,7 @@ def test_summaries_are_at_exactly_the_steps_asked_for(trained):
     assert {tag: found[tag] for tag in losses} == {tag: [50, 100, 150, 200] for tag in losses}
     assert found["learning_rate"] == [40, 80, 120, 160, 200]
     assert found["train_input_images"] == [100, 200]
-    assert pictures(run.train_events, "train_input_images") == [2, 2]
+    assert images(run.train_events, "train_input_images") == [2, 2]
 
 
 def test_checkpoints_kept_are_the_newest(trained):

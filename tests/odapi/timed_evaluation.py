@@ -25,20 +25,20 @@ def by_upstream(root: Path, tree: str):
     model = model_lib_v2.MODEL_BUILD_UTIL_MAP["detection_model_fn_base"](
         model_config=configs["model"], is_training=True
     )
-    pictures = inputs.eval_input(configs["eval_config"], configs["eval_input_configs"][0], configs["model"], model)
+    images = inputs.eval_input(configs["eval_config"], configs["eval_input_configs"][0], configs["model"], model)
     step = tf.Variable(0, trainable=False, dtype=tf.int64)
     writer = tf.summary.create_file_writer(str(root / "eval"))
 
     def evaluate(prefix: str) -> dict:
         tf.train.Checkpoint(step=step, model=model).restore(prefix).expect_partial()
         with writer.as_default():
-            return model_lib_v2.eager_eval_loop(model, configs, pictures, global_step=step)
+            return model_lib_v2.eager_eval_loop(model, configs, images, global_step=step)
 
     return evaluate
 
 
 def by_detbox(root: Path):
-    """The evaluator service on each checkpoint: figures, pictures, events, `best/` and line."""
+    """The evaluator service on each checkpoint: figures, images, events, `best/` and line."""
     from app.jobs.evaluate import Service
     from app.odapi import runtime
     from app.run.directory import Run

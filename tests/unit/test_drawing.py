@@ -23,7 +23,7 @@ def area(image, class_id):
     [((32, 24), (640, 480)), ((120, 1000), (240, 2000)), ((640, 480), (640, 480)), ((4000, 3000), (4000, 3000)),
      ((1, 1), (640, 640)), ((3000, 10), (3000, 10))],
 )  # fmt: skip
-def test_small_and_narrow_pictures_are_enlarged(size, drawn):
+def test_small_and_narrow_images_are_enlarged(size, drawn):
     """So that a label has room; large ones stay as they are."""
     assert drawing.draw(grey(*size), [Labelled((0, 0, 1, 1), 1, "x 90%")]).size == drawn
 
@@ -32,7 +32,7 @@ def test_small_and_narrow_pictures_are_enlarged(size, drawn):
     "box", [(0.4, 0.4, 0.6, 0.6), (0, 0, 1, 1), (0.4, 0.98, 0.6, 1), (0.98, 0.9, 1, 1), (0, 0, 0, 0)]
 )
 def test_a_label_is_whole_wherever_the_box_is(box):
-    """It is moved into the picture: as much of it is seen as with a box of that size in the middle."""
+    """It is moved into the image: as much of it is seen as with a box of that size in the middle."""
     height, width = box[2] - box[0], box[3] - box[1]
     middle = (0.5 - height / 2, 0.5 - width / 2, 0.5 + height / 2, 0.5 + width / 2)
     usual, elsewhere = (
@@ -56,15 +56,15 @@ def test_labels_keep_off_each_other():
 
 
 def test_boxes_stand_out_from_their_own_colour():
-    """A yellow box on a yellow picture has a dark line around it."""
-    picture = np.full((480, 640, 3), ImageColor.getrgb(drawing.PALETTE[3]), np.uint8)
+    """A yellow box on a yellow image has a dark line around it."""
+    yellow = np.full((480, 640, 3), ImageColor.getrgb(drawing.PALETTE[3]), np.uint8)
     image = np.asarray(
-        drawing.draw(picture, [Labelled((0.3, 0.3, 0.6, 0.6), 4, "")], [Labelled((0.7, 0.7, 0.9, 0.9), 1, "")])
+        drawing.draw(yellow, [Labelled((0.3, 0.3, 0.6, 0.6), 4, "")], [Labelled((0.7, 0.7, 0.9, 0.9), 1, "")])
     )
     assert (image == ImageColor.getrgb(drawing.HALO)).all(axis=2).sum() > 1000
 
 
-def test_letters_suit_the_picture():
+def test_letters_suit_the_image():
     """On a large one they are larger, and smaller again where the boxes are."""
 
     def label(boxes):

@@ -33,7 +33,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The pictures of one split, or without a name of all, in the order of the JSON's `images`."""
+    """The images of one split, or without a name of all, in the order of the JSON's `images`."""
     root = _root(source)
     catalogue = ImageIndex(root)
     for name, file in _files(source).items():
@@ -122,7 +122,7 @@ class _Document:
             if row.get("keypoints") and not box.keypoints:
                 yield from _keypoint_fault(row["keypoints"], where)
         for image in images:
-            yield from self._picture(image, boxes)
+            yield from self._image(image, boxes)
 
     def _categories(self, rows: list[dict], labels: dict[Any, str]) -> Iterator[Category | Fault]:
         """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
@@ -144,14 +144,14 @@ class _Document:
             yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
 
     def _told_apart(self, rows: list[dict]) -> Generator[Fault, None, list[dict]]:
-        """The pictures but those of one id, whose boxes could be any one's. One that is listed twice is a picture."""
+        """The images but those of one id, whose boxes could be any one's. One that is listed twice is an image."""
         names: dict[str, dict[str, None]] = {}
         for row in rows:
             names.setdefault(_key(row.get("id")), {}).setdefault(_text(row.get("file_name") or ""))
         for key, several in names.items():
             if len(several) > 1:
                 detail = f"{', '.join(list(several)[:3])}{' ...' if len(several) > 3 else ''}"
-                yield Fault(faults.PICTURE_ID_TWICE, f"{self.where} image {key}", detail)
+                yield Fault(faults.IMAGE_ID_TWICE, f"{self.where} image {key}", detail)
         return [row for row in rows if len(names[_key(row.get("id"))]) == 1]
 
     def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
@@ -173,22 +173,22 @@ class _Document:
             mask=mask if isinstance(mask, masks.Mask) else None, keypoints=_keypoints(row.get("keypoints")),
         )  # fmt: skip
 
-    def _picture(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
+    def _image(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
         said = _text(image.get("file_name") or "")
         try:
             found = self.catalogue.find(said, near=self.file.parent, split=self.split) if said else None
         except AmbiguousImage as error:
-            yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+            yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
             return
         if found is None:
-            yield Fault(faults.PICTURE_MISSING, said or "image without file_name", f"named in {self.where}")
+            yield Fault(faults.IMAGE_MISSING, said or "image without file_name", f"named in {self.where}")
             return
         if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
             yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
         name = self.catalogue.name(found)
         width, height = image.get("width"), image.get("height")
         if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):
-            yield Fault(faults.SIZE_MISSING, name, "taken from the picture", FIXED)
+            yield Fault(faults.SIZE_MISSING, name, "taken from the image", FIXED)
             width = height = 0
         yield AnnotatedImage(found, name, tuple(boxes[_key(image.get("id"))]), round(width), round(height))
 

@@ -32,17 +32,17 @@ def splits(source: Path) -> tuple[str, ...]:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
-    """The pictures of one split, or without a name all, in the order of their first rows."""
+    """The images of one split, or without a name all, in the order of their first rows."""
     root = _root(source)
     catalogue = ImageIndex(root)
     for name, files in _files(source).items():
         for file in files if not split or name == split else []:
             where = name_in(root, file)
-            by_picture: dict[str, list[dict[str, str]]] = {}
+            by_image: dict[str, list[dict[str, str]]] = {}
             for row in _rows(file):
-                by_picture.setdefault(row.get("filename", ""), []).append(row)
-            for said, rows in by_picture.items():
-                yield from _picture(said, rows, file, where, catalogue, name)
+                by_image.setdefault(row.get("filename", ""), []).append(row)
+            for said, rows in by_image.items():
+                yield from _image(said, rows, file, where, catalogue, name)
 
 
 def _root(source: Path) -> Path:
@@ -102,23 +102,23 @@ def _point(number: str) -> str:
     return number.replace(",", ".")
 
 
-def _picture(
+def _image(
     said: str, rows: list[dict[str, str]], file: Path, where: str, catalogue: ImageIndex, split: str
 ) -> Iterator[AnnotatedImage | Fault]:
     try:
         found = catalogue.find(said, near=file.parent, split=split) if said else None
     except AmbiguousImage as error:
-        yield Fault(faults.PICTURE_AMBIGUOUS, said, ", ".join(error.args))
+        yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
         return
     if found is None:
-        yield Fault(faults.PICTURE_MISSING, said or "row without filename", f"named in {where}")
+        yield Fault(faults.IMAGE_MISSING, said or "row without filename", f"named in {where}")
         return
     boxes = []
     for row in rows:
         label = " ".join(row.get("class", "").split())
         corners = [_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
         if not label and not any(row.get(key) for key in ("xmin", "ymin", "xmax", "ymax")):
-            continue  # A picture without objects.
+            continue  # A image without objects.
         if not label:
             yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
         elif any(corner is None for corner in corners):
@@ -127,7 +127,7 @@ def _picture(
             boxes.append(Box(label, *corners))
     width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
-        yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the picture", FIXED)
+        yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the image", FIXED)
         width = height = 0
     yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
 

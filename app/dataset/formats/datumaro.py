@@ -24,7 +24,7 @@ INSTALL = "install Datumaro: uv sync --extra datumaro, or for the image --build-
 WITHOUT_BOXES = frozenset(
     {"image_dir", "image_zip", "imagenet", "imagenet_with_subset_dirs", "tabular", "video_frames", "video_keyframes"}
 )
-"""Formats that fit any folder of pictures, and annotate nothing in them."""
+"""Formats that fit any folder of images, and annotate nothing in them."""
 NO_CLASS = frozenset({"background", "DontCare"})
 """What marks regions of no class: KITTI's, and that of formats made for masks."""
 _SHAPES = ("bbox", "rotated_bbox", "polygon", "mask", "ellipse")
@@ -80,7 +80,7 @@ class DatumaroReader:
     def read(
         self, source: Path, split: str = "", *, masked: bool = False
     ) -> Iterator[AnnotatedImage | Category | Fault]:
-        """The pictures of one subset, or without a name of all; the classes; what Datumaro could not read."""
+        """The images of one subset, or without a name of all; the classes; what Datumaro could not read."""
         dataset, found = self._load(source)
         yield from found
         root = source if source.is_dir() else source.parent
@@ -88,7 +88,7 @@ class DatumaroReader:
         labels = [label.name for label in dataset.categories().get(_kind("label"), ())]
         yield from (Category(name) for name in labels if name not in NO_CLASS)
         for item in dataset.subsets()[split] if split else dataset:
-            yield from _picture(item, labels, root, catalogue, masked)
+            yield from _image(item, labels, root, catalogue, masked)
 
     def _load(self, source: Path) -> tuple[Any, list[Fault]]:
         if self._loaded is None or self._loaded[0] != source:
@@ -97,7 +97,7 @@ class DatumaroReader:
 
 
 def _import(source: Path, name: str) -> tuple[Any, list[Fault]]:
-    """The set as Datumaro reads it, and the pictures and annotations that it can't. Raises DatasetError."""
+    """The set as Datumaro reads it, and the images and annotations that it can't. Raises DatasetError."""
     from datumaro.components.dataset import Dataset
     from datumaro.components.importer import ImportErrorPolicy
 
@@ -139,16 +139,16 @@ def _kind(name: str) -> Any:
     return AnnotationType[name]
 
 
-def _picture(
+def _image(
     item: Any, labels: list[str], root: Path, catalogue: ImageIndex, masked: bool
 ) -> Iterator[AnnotatedImage | Fault]:
     try:
         path = _path(item, root, catalogue)
     except AmbiguousImage as error:
-        yield Fault(faults.PICTURE_AMBIGUOUS, item.id, ", ".join(error.args))
+        yield Fault(faults.IMAGE_AMBIGUOUS, item.id, ", ".join(error.args))
         return
     if path is None:
-        yield Fault(faults.PICTURE_MISSING, item.id)
+        yield Fault(faults.IMAGE_MISSING, item.id)
         return
     name = catalogue.name(path) if path.is_relative_to(root) else path.name
     boxes = []
@@ -164,7 +164,7 @@ def _picture(
 
 
 def _path(item: Any, root: Path, catalogue: ImageIndex) -> Path | None:
-    """The picture's file: where Datumaro found it, else the one of its name below the set's folder."""
+    """The image's file: where Datumaro found it, else the one of its name below the set's folder."""
     said = Path(getattr(item.media, "path", "") or "")
     if said.name and said.is_file():
         return said.resolve() if said.resolve().is_relative_to(root) else said

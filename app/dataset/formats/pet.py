@@ -1,6 +1,6 @@
 """Reader of the Oxford-IIIT Pet layout: lists of names, an XML for each head, a trimap for each body.
 
-The XML says only `cat` or `dog`; the class is the breed, which the picture's name begins with, as in upstream's
+The XML says only `cat` or `dog`; the class is the breed, which the image's name begins with, as in upstream's
 create_pet_tf_record. Its box is around the head. With masks it is the whole animal's, taken from the trimap, as with
 upstream's `--faces_only=False`.
 """
@@ -43,7 +43,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The pictures of a list that have XML, or without a name of all lists. Classes in the order of their ids."""
+    """The images of a list that have XML, or without a name of all lists. Classes in the order of their ids."""
     listed = {row[0]: row for name in (*SPLITS, "list") for row in _rows(source, name)}
     numbers = {_breed(stem): int(row[1]) for stem, row in listed.items() if len(row) > 1 and row[1].isdecimal()}
     yield from (Category(breed) for breed in sorted(numbers, key=lambda breed: (numbers[breed], breed)))
@@ -53,7 +53,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
         if not file.is_file():
             yield Fault(faults.ANNOTATION_MISSING, stem, f"no XML{f', listed in {split}' if split else ''}")
             continue
-        for item in voc.picture(file, catalogue, split):
+        for item in voc.image(file, catalogue, split):
             yield from _named(item, stem, source, masked) if isinstance(item, AnnotatedImage) else [item]
 
 
@@ -72,13 +72,13 @@ def _breed(stem: str) -> str:
     return numbered[1] if numbered else stem
 
 
-def _named(picture: AnnotatedImage, stem: str, source: Path, masked: bool) -> Iterator[AnnotatedImage | Fault]:
-    boxes = tuple(dataclasses.replace(box, label=_breed(stem)) for box in picture.boxes)
+def _named(image: AnnotatedImage, stem: str, source: Path, masked: bool) -> Iterator[AnnotatedImage | Fault]:
+    boxes = tuple(dataclasses.replace(box, label=_breed(stem)) for box in image.boxes)
     if masked and boxes:
         file = source / "annotations" / "trimaps" / f"{stem}.png"
         try:
-            with Image.open(file) as image:
-                body = np.asarray(image) != _BACKGROUND
+            with Image.open(file) as trimap:
+                body = np.asarray(trimap) != _BACKGROUND
             ys, xs = body.any(axis=1).nonzero()[0], body.any(axis=0).nonzero()[0]
             corners = dict(xmin=xs[0], ymin=ys[0], xmax=xs[-1] + 1, ymax=ys[-1] + 1)
         except Exception as error:  # Pillow's decoders raise nearly anything; no foreground is an IndexError.
@@ -86,4 +86,4 @@ def _named(picture: AnnotatedImage, stem: str, source: Path, masked: bool) -> It
         else:
             corners = {key: float(value) for key, value in corners.items()}
             boxes = (dataclasses.replace(boxes[0], **corners, mask=masks.of_bitmap(body)),)
-    yield dataclasses.replace(picture, boxes=boxes)
+    yield dataclasses.replace(image, boxes=boxes)

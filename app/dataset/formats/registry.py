@@ -30,7 +30,7 @@ class Reader(Protocol):
     def read(
         self, source: Path, split: str = "", *, masked: bool = False
     ) -> Iterator[AnnotatedImage | Category | Fault]:
-        """The pictures of a split, or without a name of the whole set; declared classes; and every fault.
+        """The images of a split, or without a name of the whole set; declared classes; and every fault.
 
         `masked`: with instance masks, where the set has them.
         """

@@ -20,14 +20,14 @@ from app.protos import label_map
 NAME = "tfrecord"
 FILE_NAME = re.compile(r".*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?", re.IGNORECASE)
 PIXELS_FROM = 1.5
-"""A corner beyond this many pictures is one in pixels."""
+"""A corner beyond this many images is one in pixels."""
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def recognise(source: Path) -> str:
     """Why `source` (a folder or one record file) is such a set: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    found = next((path for path in files if _has_pictures(path)), None)
+    found = next((path for path in files if _has_images(path)), None)
     if found is None:
         return ""
     maps = _label_maps(source)
@@ -41,7 +41,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The pictures of one split, or without a name of all. Classes keep the order of their numbers.
+    """The images of one split, or without a name of all. Classes keep the order of their numbers.
 
     Names are those in the records if there are any, else the label map's, else the numbers themselves.
     """
@@ -74,7 +74,7 @@ def _files(source: Path) -> dict[str, list[Path]]:
     return {"": files} if "" in found and len(found) > 1 else found
 
 
-def _has_pictures(path: Path) -> bool:
+def _has_images(path: Path) -> bool:
     try:
         return "image/encoded" in next(iter(records.read([path])), {})
     except DatasetError:
@@ -110,7 +110,7 @@ def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
 
 
 class _File:
-    """One record file, taken apart. `taken` are the names that pictures of the set have already."""
+    """One record file, taken apart. `taken` are the names that images of the set have already."""
 
     def __init__(self, path: Path, where: str, split: str, book: LabelResolver, taken: set[str], masked: bool):
         self.path, self.where, self.split, self.book = path, where, split, book
@@ -121,16 +121,16 @@ class _File:
             for number, (offset, data) in enumerate(records.scan(self.path)):
                 where = f"{self.where} record {number}"
                 try:
-                    yield from self._picture(example.decode(data), offset, where)
+                    yield from self._image(example.decode(data), offset, where)
                 except ValueError as error:
                     yield Fault(faults.ANNOTATION_UNREADABLE, where, " ".join(str(error).split())[:120])
         except DatasetError as error:  # What comes after the damage can't be found.
             yield Fault(faults.RECORD_DAMAGED, self.where, f"{error.what}; what follows is lost")
 
-    def _picture(self, row: dict[str, list], offset: int, where: str) -> Iterator[AnnotatedImage | Fault]:
+    def _image(self, row: dict[str, list], offset: int, where: str) -> Iterator[AnnotatedImage | Fault]:
         encoded = row.get("image/encoded") or []
         if not (len(encoded) == 1 and isinstance(encoded[0], bytes) and encoded[0]):
-            yield Fault(faults.PICTURE_MISSING, where, "no image/encoded")
+            yield Fault(faults.IMAGE_MISSING, where, "no image/encoded")
             return
         width, height = (int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("width", "height"))
         if not (0 < width < 1e6 and 0 < height < 1e6):
@@ -152,7 +152,7 @@ class _File:
         return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)
 
     def _name(self, row: dict[str, list], where: str) -> str:
-        """The file's name in the record, made unique: records of one picture cut up or changed share it."""
+        """The file's name in the record, made unique: records of one image cut up or changed share it."""
         said = [_text(v) for key in ("image/filename", "image/source_id") for v in row.get(key, [])[:1]]
         name = next((text for text in said if text), where)
         if self.split and not name.startswith(f"{self.split}/"):
@@ -163,7 +163,7 @@ class _File:
         return name
 
     def _boxes(self, row: dict[str, list], where: str, scale: tuple[int, int], pixels: int) -> Iterator[Box | Fault]:
-        """The boxes in fractions. Raises ValueError where lists of one picture do not go together."""
+        """The boxes in fractions. Raises ValueError where lists of one image do not go together."""
         corners = [_numbers(row, f"image/object/bbox/{key}") for key in _CORNERS]
         count = len(corners[0])
         texts, labels = row.get("image/object/class/text", []), _numbers(row, "image/object/class/label")
@@ -189,7 +189,7 @@ class _File:
             )  # fmt: skip
 
     def _masks(self, row: dict[str, list], count: int) -> list[masks.Mask | str | None]:
-        """A mask, what is wrong with it, or None for each box: of PNGs, or of numbers in the picture's size."""
+        """A mask, what is wrong with it, or None for each box: of PNGs, or of numbers in the image's size."""
         values = row.get("image/object/mask", []) if self.masked else []
         if not values:
             return [None] * count
@@ -197,7 +197,7 @@ class _File:
             return [_mask(value) for value in values] if len(values) == count else ["not one for each box"] * count
         sides = [int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("height", "width")]
         if min(sides) < 1 or len(values) != count * sides[0] * sides[1]:
-            return ["not the picture's size"] * count
+            return ["not the image's size"] * count
         return [masks.of_bitmap(bitmap) for bitmap in np.asarray(values, np.float32).reshape(count, *sides)]
 
 

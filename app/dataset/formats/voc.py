@@ -1,4 +1,4 @@
-"""Reader of Pascal VOC: one XML file a picture, with `ImageSets` or loose, beside the pictures or apart."""
+"""Reader of Pascal VOC: one XML file an image, with `ImageSets` or loose, beside the images or apart."""
 
 import re
 import sys
@@ -52,14 +52,14 @@ def splits(source: Path) -> tuple[str, ...]:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The pictures of one split in the order of its list, or without a name all of them."""
+    """The images of one split in the order of its list, or without a name all of them."""
     catalogue = ImageIndex(source)
     used = set()
     for path, missing in _annotations(source, split):
         if missing:
             yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
             continue
-        for item in picture(path, catalogue, split):
+        for item in image(path, catalogue, split):
             if isinstance(item, AnnotatedImage):
                 used.add(item.path)
             yield item
@@ -69,7 +69,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
 
 
 def _image_sets(source: Path) -> list[Path]:
-    """The lists of whole splits that name a picture. Those of a class (`dog_train.txt`) have a second column."""
+    """The lists of whole splits that name an image. Those of a class (`dog_train.txt`) have a second column."""
     lists = [p for p in walk(source, {".txt"}) if p.parent.name == "Main" and p.parent.parent.name == "ImageSets"]
     return [path for path in lists if not all(map(_CLASS_LINE.fullmatch, text_files.lines(path)))]
 
@@ -93,8 +93,8 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
         yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
 
 
-def picture(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
-    """The picture that an XML file annotates, and what was wrong with the file."""
+def image(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
+    """The image that an XML file annotates, and what was wrong with the file."""
     where = catalogue.name(path)
     try:
         root = parse(path.read_bytes())
@@ -105,10 +105,10 @@ def picture(path: Path, catalogue: ImageIndex, split: str) -> Iterator[Annotated
     try:
         found = _find(path, said, catalogue, split)
     except AmbiguousImage as error:
-        yield Fault(faults.PICTURE_AMBIGUOUS, where, ", ".join(error.args))
+        yield Fault(faults.IMAGE_AMBIGUOUS, where, ", ".join(error.args))
         return
     if found is None:
-        yield Fault(faults.PICTURE_MISSING, where, f"neither {path.stem}.* nor {said or 'a filename'}")
+        yield Fault(faults.IMAGE_MISSING, where, f"neither {path.stem}.* nor {said or 'a filename'}")
         return
     if said and PurePosixPath(said.replace("\\", "/")).stem.casefold() != found.stem.casefold():
         yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
@@ -121,13 +121,13 @@ def picture(path: Path, catalogue: ImageIndex, split: str) -> Iterator[Annotated
             boxes.append(box)
     width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
-        yield Fault(faults.SIZE_MISSING, where, "taken from the picture", FIXED)
+        yield Fault(faults.SIZE_MISSING, where, "taken from the image", FIXED)
         width = height = 0
     yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
 
 
 def _find(path: Path, said: str, catalogue: ImageIndex, split: str) -> Path | None:
-    """The picture of the XML's own stem, else of `<filename>`, which also tells a.jpg and a.png apart."""
+    """The image of the XML's own stem, else of `<filename>`, which also tells a.jpg and a.png apart."""
     try:
         found = catalogue.find(path.stem, near=path.parent, split=split)
     except AmbiguousImage:

@@ -1,4 +1,4 @@
-"""Reader of YOLO: a text file of normalized boxes for each picture, with `data.yaml` or a list of names."""
+"""Reader of YOLO: a text file of normalized boxes for each image, with `data.yaml` or a list of names."""
 
 import math
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def recognise(source: Path) -> str:
 
 
 def splits(source: Path) -> tuple[str, ...]:
-    """The splits of data.yaml whose pictures are there, and folders named train, val, test ... that it passes over."""
+    """The splits of data.yaml whose images are there, and folders named train, val, test ... that it passes over."""
     return tuple(_splits(source))
 
 
@@ -54,7 +54,7 @@ def _refuse_contradictions(source: Path) -> None:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The pictures of one split, or without a name all. One without a text file is one without objects."""
+    """The images of one split, or without a name all. One without a text file is one without objects."""
     root = _root(source)
     _refuse_contradictions(source)
     names = _names(source)
@@ -112,42 +112,42 @@ def _names(source: Path) -> dict[int, str]:
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:
-    """The pictures of each split, in order."""
+    """The images of each split, in order."""
     root = _root(source)
     names = _names_file(source)
     table = _table(names) if names else {}
     found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
-    found = {key: pictures for key, pictures in found.items() if pictures}
+    found = {key: images for key, images in found.items() if images}
     folders: dict[str, list[Path]] = {}
     for path in walk(root, SUFFIXES):
         parts = path.relative_to(root).parts[:-1]
         folders.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
     if not found:
         return {} if "" in folders else folders
-    listed = {path for pictures in found.values() for path in pictures}
-    rest = {key: pictures for key, pictures in folders.items() if key and listed.isdisjoint(pictures)}
-    return found | {key: pictures for key, pictures in rest.items() if key not in found}
+    listed = {path for images in found.values() for path in images}
+    rest = {key: images for key, images in folders.items() if key and listed.isdisjoint(images)}
+    return found | {key: images for key, images in rest.items() if key not in found}
 
 
 def _listed(said: object, table: dict, root: Path) -> list[Path]:
-    """The pictures of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
+    """The images of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
 
     `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
     not believed.
     """
-    pictures = []
+    images = []
     for entry in said if isinstance(said, list) else [said]:
         place = _place(entry, table, root)
         if place.is_dir() and place != root:
-            pictures += walk(place, SUFFIXES)
+            images += walk(place, SUFFIXES)
         elif place.is_file():
             found = (_below(root, line, near=place.parent) for line in text_files.lines(place))
-            pictures += [path for path in found if path.is_file()]
-    return pictures
+            images += [path for path in found if path.is_file()]
+    return images
 
 
 def _missing(source: Path, split: str) -> Iterator[Fault]:
-    """The pictures that a split's text file names and that are not there."""
+    """The images that a split's text file names and that are not there."""
     root, names = _root(source), _names_file(source)
     table = _table(names) if names else {}
     said = table.get(split)
@@ -155,7 +155,7 @@ def _missing(source: Path, split: str) -> Iterator[Fault]:
         place = _place(entry, table, root)
         for line in text_files.lines(place) if place.is_file() else []:
             if not _below(root, line, near=place.parent).is_file():
-                yield Fault(faults.PICTURE_MISSING, line, f"named in {place.name}")
+                yield Fault(faults.IMAGE_MISSING, line, f"named in {place.name}")
 
 
 def _place(entry: object, table: dict, root: Path) -> Path:
@@ -177,16 +177,16 @@ def _below(root: Path, said: str, near: Path | None = None) -> Path:
     return root.joinpath(*parts)
 
 
-def _label_file(picture: Path) -> Path:
+def _label_file(image: Path) -> Path:
     """`labels` in place of the last `images` of the path, where there is such a file, else beside the
-    picture."""
-    parts = list(picture.parts)
+    image."""
+    parts = list(image.parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
         file = Path(*parts).with_suffix(".txt")
         if file.is_file():
             return file
-    return picture.with_suffix(".txt")
+    return image.with_suffix(".txt")
 
 
 def is_label(path: Path) -> bool:

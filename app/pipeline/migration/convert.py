@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from app.pipeline.migration import model, run_settings, starting_weights, training
+from app.pipeline.migration import initial_weights, model, run_settings, training
 from app.pipeline.migration.change import Change
 from app.protos import architecture, pipeline_config, unknown_fields
 
@@ -39,14 +39,14 @@ def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
     extractor = architecture.extractor_type(config)
     changes = [_dropped(field) for field in unknown]
     changes += model.edit(config, where=where)
-    weights, zoo = starting_weights.edit(config)
+    weights, zoo = initial_weights.edit(config)
     changes += weights
     if zoo:
         settings = {"fine_tune_checkpoint": zoo, **settings}
     elif any(change.what.endswith(".fine_tune_checkpoint") for change in weights):
         left.append(
             "The zoo has no TF2 model of this backbone: training starts at random, which takes far longer and more "
-            "pictures. Consider a model that it has: detbox zoo list."
+            "images. Consider a model that it has: detbox zoo list."
         )
     more, more_left = training.edit(config)
     after = pipeline_config.print_pipeline(config)

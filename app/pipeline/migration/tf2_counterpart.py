@@ -80,7 +80,7 @@ def zoo_model(config: Any) -> str:
         extractor = extractor.replace("faster_rcnn", "mask_rcnn")
     elif kind == "faster_rcnn" and not extractor.endswith("_v2"):
         extractor = f"{extractor}_v1"
-    seen = max(architecture.picture_size(config) or (640, 640))
+    seen = max(architecture.image_size(config) or (640, 640))
     fitting = [model for model in catalogue.models() if model.name.startswith(f"{extractor}_{model.input}")]
     nearest = min(fitting, key=lambda model: abs(max(map(int, model.input.split("x"))) - seen), default=None)
     return nearest.name if nearest else ""

@@ -33,7 +33,7 @@ EVAL = {
     "max_evals": "evaluation ends when training has ended",
     "eval_interval_secs": "each checkpoint is evaluated when it appears",
     "save_graph": "TF2 has no graph to save; export makes one",
-    "visualization_export_dir": "pictures go to TensorBoard and into detections/",
+    "visualization_export_dir": "images go to TensorBoard and into detections/",
     "eval_master": "TF1's sessions are gone",
     "export_path": "metrics go to TensorBoard and into evaluations.jsonl",
     "ignore_groundtruth": "TF2's loop does not read it",

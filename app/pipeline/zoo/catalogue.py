@@ -1,7 +1,7 @@
 """The table of the zoo's models.
 
 `models.csv` holds the facts of upstream's page `research/object_detection/g3doc/tf2_detection_zoo.md` (github
-tensorflow/models): names, dates of the archives' folders, milliseconds a picture, COCO mAP. `other_map` is the mAP of
+tensorflow/models): names, dates of the archives' folders, milliseconds an image, COCO mAP. `other_map` is the mAP of
 the keypoints or masks; for one CenterNet the page gives only one of the two, which its size shows to be the keypoints'.
 Left out is ExtremeNet, for which the page has no figures.
 """

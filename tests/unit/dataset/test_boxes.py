@@ -1,4 +1,4 @@
-"""Boxes brought into the picture's frame."""
+"""Boxes brought into the image's frame."""
 
 import pytest
 from PIL import Image, ImageOps
@@ -9,8 +9,8 @@ from app.dataset.faults import Fault
 
 
 def placed(box, *, said=(100, 50), raw=(100, 50), orientation=1, fractions=False):
-    picture = AnnotatedImage(None, "p.jpg", (box,), *said, fractions)
-    kept, found = boxes.place(picture, raw, orientation)
+    image = AnnotatedImage(None, "p.jpg", (box,), *said, fractions)
+    kept, found = boxes.place(image, raw, orientation)
     corners = [tuple(round(v, 6) for v in (b.xmin, b.ymin, b.xmax, b.ymax)) for b in kept]
     return corners, [(fault.kind, fault.action) for fault in found]
 
@@ -22,7 +22,7 @@ def sound(*corners):
 
 
 def test_pixels_become_fractions():
-    """Corners are divided by the picture's sides; the area becomes the box's where none is stated."""
+    """Corners are divided by the image's sides; the area becomes the box's where none is stated."""
     assert placed(Box("a", 10, 5, 60, 30)) == ([(0.1, 0.1, 0.6, 0.6)], [])
     stated = Box("a", 0, 0, 50, 25, area=500)
     kept, _ = boxes.place(AnnotatedImage(None, "p", (stated,), 100, 50), (100, 50), 1)
@@ -48,7 +48,7 @@ def test_edges():
 
 
 def test_stated_size():
-    """None: the picture's; of a resized copy: boxes are scaled; of another shape: they are pixels."""
+    """None: the image's; of a resized copy: boxes are scaled; of another shape: they are pixels."""
     box = Box("a", 20, 10, 40, 20)
     assert placed(box, said=(0, 0)) == ([(0.2, 0.2, 0.4, 0.4)], [])
     assert placed(box, said=(200, 100)) == ([(0.1, 0.1, 0.2, 0.2)], [(faults.SIZE_SCALED, "mended")])
@@ -61,8 +61,8 @@ def test_fractions_need_no_size():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_points_turn_as_pillow_turns_pictures(orientation):
-    """The mapping of points agrees with ImageOps.exif_transpose on a picture with one white pixel."""
+def test_points_turn_as_pillow_turns_images(orientation):
+    """The mapping of points agrees with ImageOps.exif_transpose on an image with one white pixel."""
     image = Image.new("L", (5, 3))
     image.putpixel((4, 0), 255)
     exif = Image.Exif()
@@ -75,8 +75,8 @@ def test_points_turn_as_pillow_turns_pictures(orientation):
     assert shown.size == ((3, 5) if orientation >= 5 else (5, 3))
 
 
-def test_rotated_pictures():
-    """Boxes in the size that viewers show stay; boxes in the size of the file turn with the picture."""
+def test_rotated_images():
+    """Boxes in the size that viewers show stay; boxes in the size of the file turn with the image."""
     box = Box("a", 10, 5, 20, 25)
     assert placed(box, said=(50, 100), orientation=6) == ([(0.2, 0.05, 0.4, 0.25)], [])
     assert placed(box, said=(100, 50), orientation=6) == ([(0.5, 0.1, 0.9, 0.2)], [])

@@ -1,4 +1,4 @@
-"""Instance masks and keypoints, from the annotation to the stored picture."""
+"""Instance masks and keypoints, from the annotation to the stored image."""
 
 import io
 import json
@@ -68,10 +68,10 @@ def test_what_is_no_segmentation(said):
 
 
 @pytest.fixture
-def people(tmp_path, picture, coco):
+def people(tmp_path, image, coco):
     """Two photographs taken on end, annotated as stored: one by outline, one by run lengths; and keypoints."""
     for name in ("a.jpg", "b.jpg"):
-        picture(tmp_path / "set" / name, orientation=6)
+        image(tmp_path / "set" / name, orientation=6)
     points = {"keypoints": [10, 6, 2, 0, 0, 0, 30, 26, 1], "num_keypoints": 2}
     coco(
         tmp_path / "set" / "all.json",
@@ -89,7 +89,7 @@ def rows(target):
 
 
 def test_masks_follow_rotation_and_shrinking(people, tmp_path):
-    """Masks turn and shrink with the picture; a box whose mask can't be read has an empty one, and that is counted."""
+    """Masks turn and shrink with the image; a box whose mask can't be read has an empty one, and that is counted."""
     card = prepare(people, tmp_path / "records", masked=True, max_side=32)
     assert card.masks
     assert [(row.kind, row.action) for row in card.faults if "mask" in row.kind] == [(faults.MASK_UNREADABLE, "mended")]
@@ -110,7 +110,7 @@ def test_masks_follow_rotation_and_shrinking(people, tmp_path):
 
 
 def test_keypoints_are_carried_and_padded(people, tmp_path):
-    """They turn with the picture; a box without any has as many that are not annotated, as upstream needs."""
+    """They turn with the image; a box without any has as many that are not annotated, as upstream needs."""
     card = prepare(people, tmp_path / "records")
     assert (card.masks, card.keypoints) == (False, 3)
     found = rows(tmp_path / "records")
@@ -133,10 +133,10 @@ def test_broken_keypoints_cost_themselves_only(people, tmp_path):
     assert (faults.KEYPOINTS_UNREADABLE, 1) in [(row.kind, row.count) for row in card.faults]
 
 
-def test_yolo_outlines_become_masks(tmp_path, picture):
+def test_yolo_outlines_become_masks(tmp_path, image):
     """The outlines of a YOLO segmentation set, in fractions."""
     for name in "ab":
-        picture(tmp_path / "set" / f"{name}.jpg")
+        image(tmp_path / "set" / f"{name}.jpg")
         outline = " ".join(str(v / (64, 48)[i % 2]) for i, v in enumerate(SQUARE))
         (tmp_path / "set" / f"{name}.txt").write_text(f"0 {outline}")
     (tmp_path / "set" / "classes.txt").write_text("dog")

@@ -21,30 +21,30 @@ def digest(folder):
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     """Two runs of one seed agree in every byte, another seed does not."""
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        sample.write(tmp_path / name, pictures=6, seed=seed)
+        sample.write(tmp_path / name, images=6, seed=seed)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
 def test_it_prepares_without_a_fault(tmp_path):
     """Its own reader finds the splits, all four classes and nothing to mend."""
-    sample.write(tmp_path / "sample", pictures=40, seed=0, eval_fraction=0.25)
+    sample.write(tmp_path / "sample", images=40, seed=0, eval_fraction=0.25)
     assert registry.resolve_reader(tmp_path / "sample")[0].NAME == "coco"
     card = prepare(tmp_path / "sample", tmp_path / "records")
     assert card.classes == sample.CLASSES
-    assert (card.train.pictures, card.eval.pictures) == (30, 10)
+    assert (card.train.images, card.eval.images) == (30, 10)
     assert card.faults == ()
     assert min(card.eval.boxes_per_class.values()) > 0
-    assert card.train.pictures_without_boxes == 0
+    assert card.train.images_without_boxes == 0
 
 
 def test_boxes_enclose_their_shapes():
-    """In a picture with one shape the saturated pixels are those in its box."""
+    """In an image with one shape the saturated pixels are those in its box."""
     checked = 0
     for seed in range(40):
-        picture, shapes = sample.draw(np.random.default_rng(seed))
+        image, shapes = sample.draw(np.random.default_rng(seed))
         if len(shapes) != 1:
             continue
-        saturated = np.asarray(picture.convert("HSV"))[..., 1] > 150
+        saturated = np.asarray(image.convert("HSV"))[..., 1] > 150
         ys, xs = np.nonzero(saturated)
         if len(xs) < 200:
             continue
@@ -60,7 +60,7 @@ def test_boxes_enclose_their_shapes():
 
 
 def test_sizes_and_positions_are_fair(tmp_path):
-    """Shapes are several pixels large, inside the picture, of all classes, and mostly visible."""
+    """Shapes are several pixels large, inside the image, of all classes, and mostly visible."""
     rng = np.random.default_rng(3)
     shapes = [shape for _ in range(60) for shape in sample.draw(rng)[1]]
     sides = np.array([(s.box[2] - s.box[0], s.box[3] - s.box[1]) for s in shapes])
@@ -70,14 +70,14 @@ def test_sizes_and_positions_are_fair(tmp_path):
 
 
 def test_layout_and_refusals(tmp_path):
-    """Fewer than two pictures, or a folder that holds something else: refused, and nothing is touched."""
-    with pytest.raises(DatasetError, match="--sample_pictures"):
-        sample.write(tmp_path / "one", pictures=1, seed=0)
+    """Fewer than two images, or a folder that holds something else: refused, and nothing is touched."""
+    with pytest.raises(DatasetError, match="--sample_images"):
+        sample.write(tmp_path / "one", images=1, seed=0)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").touch()
     with pytest.raises(DatasetError, match="holds x"):
-        sample.write(tmp_path / "mine", pictures=2, seed=0)
-    sample.write(tmp_path / "two", pictures=2, seed=0)
+        sample.write(tmp_path / "mine", images=2, seed=0)
+    sample.write(tmp_path / "two", images=2, seed=0)
     rows = json.loads((tmp_path / "two" / "val" / "_annotations.coco.json").read_text())
     assert [len(rows["images"]), rows["images"][0]["width"]] == [1, 256]
     assert Image.open(tmp_path / "two" / "val" / rows["images"][0]["file_name"]).size == (256, 256)

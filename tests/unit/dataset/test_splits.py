@@ -47,8 +47,8 @@ CLASSES = st.sets(st.sampled_from("abcd"), max_size=1)
 
 
 @given(st.lists(CLASSES, min_size=2, max_size=60), st.floats(0.05, 0.95), st.integers(0, 5))
-def test_each_class_in_two_pictures_is_in_both_parts(classes, fraction, seed):
-    """One class a picture: every class of two pictures or more is on both sides, whatever the fraction."""
+def test_each_class_in_two_images_is_in_both_parts(classes, fraction, seed):
+    """One class an image: every class of two images or more is on both sides, whatever the fraction."""
     labels = {f"p{number}": found for number, found in enumerate(classes)}
     held = splits.hold_out(labels, fraction, seed)
     assert held and len(held) < len(labels)
@@ -59,8 +59,8 @@ def test_each_class_in_two_pictures_is_in_both_parts(classes, fraction, seed):
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef")), min_size=2, max_size=40), st.integers(0, 3))
-def test_both_parts_have_pictures_and_order_does_not_matter(classes, seed):
-    """Pictures of many classes: neither part is empty, and the part depends on names and seed alone."""
+def test_both_parts_have_images_and_order_does_not_matter(classes, seed):
+    """Images of many classes: neither part is empty, and the part depends on names and seed alone."""
     labels = {f"p{number}": found for number, found in enumerate(classes)}
     held = splits.hold_out(labels, 0.2, seed)
     assert 0 < len(held) < len(labels)
@@ -68,7 +68,7 @@ def test_both_parts_have_pictures_and_order_does_not_matter(classes, seed):
 
 
 def test_the_fraction_is_kept_on_the_whole_and_by_class():
-    """A fifth of 1000 pictures, and about a fifth of a class in 50 of them."""
+    """A fifth of 1000 images, and about a fifth of a class in 50 of them."""
     labels = {f"p{n}": {"rare"} if n % 20 == 0 else {"common"} for n in range(1000)}
     held = splits.hold_out(labels, 0.2, 7)
     assert len(held) == 200
@@ -77,7 +77,7 @@ def test_the_fraction_is_kept_on_the_whole_and_by_class():
 
 
 def test_a_class_that_only_rides_along_is_still_in_both_parts():
-    """A class that shares its pictures with rarer ones, dealt out first, has a picture moved for it."""
+    """A class that shares its images with rarer ones, dealt out first, has an image moved for it."""
     labels = {"1": {"a", "z"}, "2": {"a", "z"}, "3": {"b"}, "4": {"b"}, "5": {"b"}}
     for seed in range(10):
         held = splits.hold_out(labels, 0.2, seed)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from scenes import CLASSES, picture, scene
+from scenes import CLASSES, image, scene
 
 from app.evaluation import coco
 from app.evaluation.details import LISTED, describe
@@ -12,14 +12,14 @@ from app.evaluation.details import LISTED, describe
 HERE, THERE = (0, 0, 100, 100), (200, 200, 300, 300)
 
 
-def details(pictures, *, score=None, iou=0.5):
-    return describe(pictures, CLASSES, coco.measure(pictures, CLASSES).classes, iou=iou, score=score)[0]
+def details(images, *, score=None, iou=0.5):
+    return describe(images, CLASSES, coco.measure(images, CLASSES).classes, iou=iou, score=score)[0]
 
 
-def by_hand(pictures, class_id, score, iou=0.5):
+def by_hand(images, class_id, score, iou=0.5):
     """Precision and recall of a class counted from `score` on, the slow way."""
     right = shown = groundtruth = 0
-    for each in pictures:
+    for each in images:
         free = [at for at in range(len(each.truth_classes)) if each.truth_classes[at] == class_id]
         groundtruth += len(free)
         for at in np.argsort(-each.scores, kind="stable"):
@@ -42,19 +42,19 @@ def area(a, b):
 
 def test_the_threshold_is_that_of_the_highest_f1():
     """No other score gives a higher one, and precision and recall are what is counted from it on."""
-    pictures = [each for each in scene(3) if not each.crowd.any() and len(each.classes) < 100]
-    row = details(pictures)["classes"][0]
-    precision, recall = by_hand(pictures, 1, row["f1_threshold"])
+    images = [each for each in scene(3) if not each.crowd.any() and len(each.classes) < 100]
+    row = details(images)["classes"][0]
+    precision, recall = by_hand(images, 1, row["f1_threshold"])
     assert (row["precision"], row["recall"]) == pytest.approx((precision, recall))
     assert row["f1"] == pytest.approx(2 * precision * recall / (precision + recall))
     for score in np.linspace(0.05, 0.95, 19):
-        precision, recall = by_hand(pictures, 1, score)
+        precision, recall = by_hand(images, 1, score)
         assert 2 * precision * recall <= (row["f1"] + 1e-9) * (precision + recall)
 
 
 def test_the_threshold_lies_between_two_scores():
     """A last digit that another form of the model gets differently decides nothing."""
-    seen = picture([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
+    seen = image([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
     row = details([seen])["classes"][0]
     assert row["f1_threshold"] == pytest.approx(0.6)
     assert (row["f1"], row["precision"], row["recall"], row["missed"], row["invented"]) == (1, 1, 1, 0, 0)
@@ -62,7 +62,7 @@ def test_the_threshold_lies_between_two_scores():
 
 def test_a_score_that_was_asked_for_counts_instead():
     """The matrix and the counts change with it, the best threshold does not."""
-    seen = picture([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
+    seen = image([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
     found = details([seen], score=0.3)
     row = found["classes"][0]
     assert (found["score"], row["invented"], row["f1_threshold"]) == (0.3, 1, pytest.approx(0.6))
@@ -70,7 +70,7 @@ def test_a_score_that_was_asked_for_counts_instead():
 
 def test_the_iou_that_was_asked_for_counts():
     """A box that is half off is right at 0.3 and wrong at 0.9."""
-    seen = picture([(1, (0, 0, 100, 100))], [(1, (0, 0, 100, 60), 0.8)])
+    seen = image([(1, (0, 0, 100, 100))], [(1, (0, 0, 100, 60), 0.8)])
     assert [details([seen], iou=iou)["classes"][0]["f1"] for iou in (0.3, 0.9)] == [1.0, 0.0]
 
 
@@ -91,16 +91,16 @@ def test_the_matrix_adds_up():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_the_worst_and_the_best_pictures():
+def test_the_worst_and_the_best_images():
     """Most errors first; fewest first, and among those the ones with most right, so that empty ones don't lead."""
-    pictures = [
-        picture([(1, HERE)], [], name="missed"),
-        picture([(1, HERE)], [(1, HERE, 0.9), (1, THERE, 0.95), (2, THERE, 0.9)], name="bad"),
-        picture([], [], name="empty"),
-        picture([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, THERE, 0.9)], name="good"),
+    images = [
+        image([(1, HERE)], [], name="missed"),
+        image([(1, HERE)], [(1, HERE, 0.9), (1, THERE, 0.95), (2, THERE, 0.9)], name="bad"),
+        image([], [], name="empty"),
+        image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, THERE, 0.9)], name="good"),
     ]
-    listed = details(pictures, score=0.5)["pictures"]
+    listed = details(images, score=0.5)["images"]
     assert [row["name"] for row in listed["worst"]] == ["bad", "missed", "empty", "good"]
     assert [row["name"] for row in listed["best"]] == ["good", "empty", "missed", "bad"]
     assert listed["worst"][1] == {"name": "missed", "missed": 1, "invented": 0, "confused": 0, "right": 0}
-    assert len(details(scene(1))["pictures"]["worst"]) == LISTED
+    assert len(details(scene(1))["images"]["worst"]) == LISTED

@@ -1,4 +1,4 @@
-"""Matrix and curves as pictures."""
+"""Matrix and curves as images."""
 
 import numpy as np
 import pytest
@@ -19,16 +19,16 @@ def test_the_matrix_is_drawn_for_any_number_of_classes(classes):
 
 
 def test_curves_are_drawn_for_classes_with_groundtruth():
-    """One colour a class; without any class there is still a picture."""
-    pictures = scene(1)
-    details, _ = describe(pictures, CLASSES, coco.measure(pictures, CLASSES).classes, iou=0.5, score=None)
+    """One colour a class; without any class there is still an image."""
+    images = scene(1)
+    details, _ = describe(images, CLASSES, coco.measure(images, CLASSES).classes, iou=0.5, score=None)
     colours = {colour for _, colour in figures.curves(details["classes"], 0.5).getcolors(1 << 20)}
     wanted = [tuple(int(code[at : at + 2], 16) for at in (1, 3, 5)) for code in figures.PALETTE]
     assert [colour in colours for colour in wanted[:4]] == [True, True, True, False]
     assert figures.curves([], 0.5).width > figures.PLOT
 
 
-def test_pictures_side_by_side():
+def test_images_side_by_side():
     """Left and right keep their pixels, under a line of words."""
     left, right = Image.new("RGB", (60, 40), "red"), Image.new("RGB", (60, 40), "blue")
     both = figures.side_by_side(left, right, "cat.jpg: 1 missed")

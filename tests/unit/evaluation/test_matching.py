@@ -1,7 +1,7 @@
 """Which detection is which groundtruth box."""
 
 import numpy as np
-from scenes import picture
+from scenes import image
 
 from app.evaluation.matching import FREE, ON_CROWD, compare, match, overlaps
 
@@ -17,14 +17,14 @@ def test_iou_of_boxes():
 
 def test_the_better_score_takes_the_box():
     """The second detection of one box is none; the order of the detections does not matter."""
-    seen = match(picture([(1, HERE)], [(1, HERE, 0.3), (1, NEAR, 0.8)]), 1, 0.5)
+    seen = match(image([(1, HERE)], [(1, HERE, 0.3), (1, NEAR, 0.8)]), 1, 0.5)
     assert seen.found.tolist() == [1, 0]
     assert seen.hits.tolist() == [0, FREE]
 
 
 def test_a_crowd_takes_any_number_of_detections_and_counts_none():
     """It is no groundtruth to be missed; a single box goes before it."""
-    seen = match(picture([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, NEAR, 0.8), (1, THERE, 0.7)], crowd=[0]), 1, 0.5)
+    seen = match(image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, NEAR, 0.8), (1, THERE, 0.7)], crowd=[0]), 1, 0.5)
     assert seen.hits.tolist() == [ON_CROWD, ON_CROWD, 1]
     assert seen.truth.tolist() == [1]
 
@@ -36,7 +36,7 @@ def errors(seen, score=0.5):
 
 def test_every_box_is_right_confused_missed_or_invented():
     """Rows add up to groundtruth, columns to detections."""
-    seen = picture(
+    seen = image(
         [(1, HERE), (1, THERE), (2, (400, 400, 500, 500)), (2, (0, 400, 50, 500))],
         [(1, NEAR, 0.9), (2, THERE, 0.8), (2, (600, 0, 650, 50), 0.7), (2, (400, 400, 500, 500), 0.1)],
     )
@@ -47,10 +47,10 @@ def test_every_box_is_right_confused_missed_or_invented():
 
 def test_its_own_class_goes_before_a_better_score_of_another():
     """A confident dog on a cat that was found as a cat is an invented dog, not a missed cat."""
-    found = errors(picture([(1, HERE)], [(2, HERE, 0.99), (1, NEAR, 0.6)]))
+    found = errors(image([(1, HERE)], [(2, HERE, 0.99), (1, NEAR, 0.6)]))
     assert found.matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
 def test_what_lies_on_a_crowd_is_not_invented():
     """Nor is the crowd missed."""
-    assert errors(picture([(1, HERE)], [(1, HERE, 0.9)], crowd=[0])).matrix.sum() == 0
+    assert errors(image([(1, HERE)], [(1, HERE, 0.9)], crowd=[0])).matrix.sum() == 0

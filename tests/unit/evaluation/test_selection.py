@@ -70,8 +70,8 @@ def test_the_direction_can_be_given(run):
 
 
 def test_no_checkpoint_is_the_best_before_its_time(run):
-    """One epoch of 20 pictures at a batch of 8 has passed at step 3, not at step 2."""
-    first = selection.first_step(1.0, batch_size=8, pictures=20)
+    """One epoch of 20 images at a batch of 8 has passed at step 3, not at step 2."""
+    first = selection.first_step(1.0, batch_size=8, images=20)
     rule = Rule(metric=MAP, first_step=first)
     for step in (2, 3):
         save(run, step)
@@ -81,11 +81,11 @@ def test_no_checkpoint_is_the_best_before_its_time(run):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "batch_size", "pictures", "step"), [(0, 8, 20, 0), (1, 8, 24, 3), (2.5, 4, 10, 7), (0.1, 1, 10, 1)]
+    ("epochs", "batch_size", "images", "step"), [(0, 8, 20, 0), (1, 8, 24, 3), (2.5, 4, 10, 7), (0.1, 1, 10, 1)]
 )
-def test_epochs_as_steps(epochs, batch_size, pictures, step):
-    """Epochs are step times batch size over pictures."""
-    assert selection.first_step(epochs, batch_size=batch_size, pictures=pictures) == step
+def test_epochs_as_steps(epochs, batch_size, images, step):
+    """Epochs are step times batch size over images."""
+    assert selection.first_step(epochs, batch_size=batch_size, images=images) == step
 
 
 def test_the_training_loss_is_that_of_the_step(run):

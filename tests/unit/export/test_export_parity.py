@@ -6,7 +6,7 @@ import pytest
 from app.detection.detections import Detections, best_first, of_batch
 from app.export import parity
 
-PICTURE = np.zeros((100, 200, 3), np.uint8)
+IMAGE = np.zeros((100, 200, 3), np.uint8)
 BOXES = np.array([[0.1, 0.1, 0.4, 0.4], [0.5, 0.5, 0.9, 0.9], [0.2, 0.6, 0.3, 0.8]], np.float32)
 
 
@@ -17,7 +17,7 @@ def detections(boxes=BOXES, scores=(0.9, 0.8, 0.7), classes=(1, 2, 1)) -> Detect
 
 def difference(theirs: Detections, ours: Detections | None = None) -> parity.Difference:
     """The difference of `theirs` from the three."""
-    return parity.compare([PICTURE], [ours or detections()], [theirs], parity.EXACT)
+    return parity.compare([IMAGE], [ours or detections()], [theirs], parity.EXACT)
 
 
 def test_the_same_detections_do_not_differ():
@@ -58,7 +58,7 @@ def test_what_differs_is_told_and_does_not_pass(theirs, field):
     assert [name for name in ("score", "pixels", "unmatched") if getattr(found, name) > 1e-6] == [field]
 
 
-def test_pixels_are_those_of_the_picture():
+def test_pixels_are_those_of_the_image():
     """0.006 of a width of 200 is 1.2 pixels."""
     theirs = detections(BOXES + np.float32([0, 0.006, 0, 0]))
     assert difference(theirs).pixels == pytest.approx(1.2, abs=1e-4)
@@ -74,15 +74,15 @@ def test_only_what_is_sure_is_compared_beyond_the_ten_best():
     assert difference(theirs, ours).within(parity.EXACT)
 
 
-def test_the_worst_of_several_pictures_counts():
+def test_the_worst_of_several_images_counts():
     """And numbers of detections are added."""
     off = detections(scores=(0.9, 0.8, 0.5))
-    found = parity.compare([PICTURE] * 2, [detections()] * 2, [detections(), off], parity.EXACT)
+    found = parity.compare([IMAGE] * 2, [detections()] * 2, [detections(), off], parity.EXACT)
     assert (found.compared, round(found.score, 3)) == (6, 0.2)
 
 
 def test_the_outputs_of_a_batch_become_detections():
-    """Cut at the number of detections, sorted by score, clipped to the picture."""
+    """Cut at the number of detections, sorted by score, clipped to the image."""
     found = {
         "detection_boxes": np.array([[[-0.1, 0, 0.5, 1.2], [0, 0, 1, 1]], [[0, 0, 1, 1], [0, 0, 0, 0]]], np.float32),
         "detection_scores": np.array([[0.2, 0.7], [0.5, 0.0]], np.float32),

@@ -43,7 +43,7 @@ class Table:
 
 
 def test_a_detector_is_described_as_task_libraries_read_it():
-    """How the picture is normalized, what the outputs are, where the labels are, which side of a box is where."""
+    """How the image is normalized, what the outputs are, where the labels are, which side of a box is where."""
     data = tflite_metadata.describe(name="wheels", mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0])
     assert data[4:8] == b"M001"
     root = Table(data, flatbuffers.encode.Get(flatbuffers.packer.uoffset, data, 0))

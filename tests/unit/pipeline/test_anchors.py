@@ -57,7 +57,7 @@ def test_a_box_of_an_anchor_s_size_matches_it_wholly():
     ],
 )
 def test_what_the_model_sees_of_a_box(resizer, wanted):
-    """A tenth of the height and a fifth of the width of a picture of 150 x 200, after each resizer."""
+    """A tenth of the height and a fifth of the width of an image of 150 x 200, after each resizer."""
     made = config("tiny")
     made.model.ssd.image_resizer.Clear()
     pipeline_config.merge_pipeline(f"model {{ ssd {{ image_resizer {{ {resizer} }} }} }}", made, where="test")

@@ -78,7 +78,7 @@ def test_the_square_follows_the_size_that_the_model_sees(make):
         ("", "horizontal_flip,self_concat,vertical_flip", []),
     ],
 )
-def test_steps_that_part_pictures_from_masks_and_keypoints(make, reader, names, strays):
+def test_steps_that_part_images_from_masks_and_keypoints(make, reader, names, strays):
     """Named only where the reader loads what would stray."""
     config = make(augmentations=names, config_override=f"train_input_reader {{ {reader} }}").config
     assert [step for step, _, _ in augmentations.stray_groundtruth(config)] == strays

@@ -9,7 +9,7 @@ KEEP_ASPECT = """model { %s { image_resizer { keep_aspect_ratio_resizer {
 
 
 def test_readers(make):
-    """Readers get globs and label map as given; evaluation sees each picture once, the last ones too."""
+    """Readers get globs and label map as given; evaluation sees each image once, the last ones too."""
     config = make().config
     (reader,) = config.eval_input_reader
     assert list(config.train_input_reader.tf_record_input_reader.input_path) == ["/models/run/records/train-*"]
@@ -25,10 +25,10 @@ def test_zoos_paths_are_replaced(make, hands):
     assert "PATH_TO_BE_CONFIGURED" not in make(model=str(hands)).text
 
 
-@pytest.mark.parametrize(("pictures", "buffer"), [(0, 2048), (292, 292), (100_000, 2048)])
-def test_shuffle_buffer(make, pictures, buffer):
+@pytest.mark.parametrize(("images", "buffer"), [(0, 2048), (292, 292), (100_000, 2048)])
+def test_shuffle_buffer(make, images, buffer):
     """The shuffle buffer holds the set at most, and upstream's 2048 at most."""
-    assert make(num_train_pictures=pictures).config.train_input_reader.shuffle_buffer_size == buffer
+    assert make(num_train_images=images).config.train_input_reader.shuffle_buffer_size == buffer
 
 
 def test_evaluation_settings(make):
@@ -53,8 +53,8 @@ def test_metrics(make, write_model):
 
 @pytest.mark.parametrize(("most", "expected"), [(30, 100), (100, 100), (250, 250)])
 def test_max_boxes(make, most, expected):
-    """The readers take as many boxes as the fullest picture has; raising it is said."""
-    pipeline = make(max_boxes_per_picture=most)
+    """The readers take as many boxes as the fullest image has; raising it is said."""
+    pipeline = make(max_boxes_per_image=most)
     config = pipeline.config
     assert config.train_input_reader.max_number_of_boxes == expected
     assert config.eval_input_reader[0].max_number_of_boxes == expected
@@ -65,7 +65,7 @@ def test_max_boxes_are_never_lowered(make, write_model):
     """A reader that takes more already keeps its number when the other is raised."""
     config = make(
         model=write_model("tiny", "train_input_reader { max_number_of_boxes: 500 }"),
-        max_boxes_per_picture=250,
+        max_boxes_per_image=250,
     ).config
     assert config.train_input_reader.max_number_of_boxes == 500
     assert config.eval_input_reader[0].max_number_of_boxes == 250
@@ -79,7 +79,7 @@ def test_one_eval_reader(make, write_model):
 
 
 def test_padding_for_batches(make, write_model):
-    """Pictures of different shapes are padded when a batch has several, and only then."""
+    """Images of different shapes are padded when a batch has several, and only then."""
     model = write_model("faster_rcnn_resnet50", KEEP_ASPECT % "faster_rcnn")
     padded = make(model=model, batch_size=2)
     assert padded.config.model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer.pad_to_max_dimension
@@ -91,7 +91,7 @@ def test_padding_for_batches(make, write_model):
     assert any("eval_batch_size is 1" in note for note in single.notes)
 
 
-def test_pictures_that_make_no_batch(make, write_model):
+def test_images_that_make_no_batch(make, write_model):
     """A resizer that can't pad is refused for batches of several, with the ways out."""
     model = write_model("tiny", "model { ssd { image_resizer { identity_resizer { } } } }")
     with pytest.raises(SettingsError, match=r"identity_resizer.*--batch_size=1"):
@@ -141,7 +141,7 @@ def test_checkpoint_of_the_config_is_kept(make, write_model, hands):
 
 
 def test_bfloat16_is_for_tpus(make, write_model):
-    """The zoo's use_bfloat16 is taken off: on a GPU upstream would cast the pictures and not the model."""
+    """The zoo's use_bfloat16 is taken off: on a GPU upstream would cast the images and not the model."""
     pipeline = make(model=write_model("tiny", "train_config { use_bfloat16: true }"))
     assert not pipeline.config.train_config.use_bfloat16
     assert any("use_bfloat16" in note for note in pipeline.notes)

@@ -1,4 +1,4 @@
-"""The size of pictures that the model sees."""
+"""The size of images that the model sees."""
 
 import re
 
@@ -9,7 +9,7 @@ from app.protos import architecture
 
 
 def size(pipeline):
-    return architecture.picture_size(pipeline.config)
+    return architecture.image_size(pipeline.config)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("640", (640, 640)), ("480x640", (480, 640)), ("", (160, 160))])
@@ -58,7 +58,7 @@ def test_sizes_that_are_refused(make, model, text, words):
 
 
 def test_anchors_that_stay_are_said(make):
-    """Anchors in pixels do not grow with the pictures; CenterNet has none."""
+    """Anchors in pixels do not grow with the images; CenterNet has none."""
     (note,) = [note for note in make(image_size="320").notes if "anchors" in note]
     assert "24 to" in note and "from 160x160 to 320x320" in note
     assert not any("anchors" in note for note in make(model="centernet_resnet50_fpn", image_size="640").notes)

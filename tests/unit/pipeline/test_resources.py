@@ -71,8 +71,8 @@ def test_disk_of_a_run_that_goes_on(make):
                 if f.severity == "error"]  # fmt: skip
 
 
-def test_pictures_in_event_files_count(make):
-    """Many pictures in TensorBoard fill a disk as well; then they are what to do less of."""
+def test_images_in_event_files_count(make):
+    """Many images in TensorBoard fill a disk as well; then they are what to do less of."""
     config = make(model="ssd_mobilenet_v2_fpnlite_640", num_train_steps=100_000).config
     writing = footprint.WriteSchedule(**{**vars(WRITING), "image_summary_every_n": 1})
     (finding,) = check(config, Resources(writing=writing, free_bytes=100 * GB))
@@ -83,7 +83,7 @@ def test_memory(make):
     """The zoo's batch of 128 does not fit a GPU of 16 GB; the warning gives a range and a batch that fits."""
     config = make(model="efficientdet_d0", num_train_steps=1000).config
     (finding,) = found(config, memory_bytes=16 * GB)
-    assert finding.severity == "warning" and "128 pictures at a time" in finding.what
+    assert finding.severity == "warning" and "128 images at a time" in finding.what
     assert "the GPU has 16.0 GB: it will hardly fit" in finding.what
     size = int(finding.remedy.split()[0].removeprefix("--batch_size="))
     assert 4 <= size < 32
@@ -93,13 +93,13 @@ def test_memory(make):
 
 
 def test_memory_without_a_batch_that_fits(make):
-    """Where not even one picture fits, smaller pictures or another model are the way out."""
+    """Where not even one image fits, smaller images or another model are the way out."""
     (finding,) = found(make(model="faster_rcnn_resnet50", batch_size=4).config, memory_bytes=GB)
     assert finding.remedy.startswith("a smaller model: --model")
 
 
 def test_the_estimate_holds_what_was_measured(make):
-    """Peaks of resident memory, two training steps of three pictures on the CPU, lie between the two bounds."""
+    """Peaks of resident memory, two training steps of three images on the CPU, lie between the two bounds."""
     measured = {
         "ssd_mobilenet_v2_fpnlite_320": 1.301e9,
         "efficientdet_d0": 3.106e9,

@@ -6,7 +6,7 @@ from app.errors import SettingsError
 from app.protos.unknown_fields import parse_pipeline
 
 CONFIG = """train_config {
-  batch_size: 3  # pictures
+  batch_size: 3  # images
   %s
   num_steps: 7
 }

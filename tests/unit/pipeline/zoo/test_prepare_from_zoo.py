@@ -17,7 +17,7 @@ def test_a_run_from_the_zoo(web, test_data, tmp_path):
         tar.add(test_data / "pretrained" / "ssd_mobilenet_v2_fpnlite_320x320_hands", arcname=NAME)
     web.files[f"/20200711/{NAME}.tar.gz"] = file.getvalue()
     settings = Settings(
-        models_dir=tmp_path, run="r", model=NAME, zoo_mirror=web.url, sample_pictures=20, num_train_steps=10,
+        models_dir=tmp_path, run="r", model=NAME, zoo_mirror=web.url, sample_images=20, num_train_steps=10,
         batch_size=2,
     )  # fmt: skip
     made = prepare.run(settings)

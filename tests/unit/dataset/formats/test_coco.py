@@ -1,0 +1,185 @@
+"""Reading COCO JSON."""
+
+import json
+
+import pytest
+
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage, Category
+from app.dataset.faults import Fault
+from app.dataset.formats import coco as reader
+
+ANIMALS = [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}]
+
+
+def read(source, split=""):
+    items = list(reader.read(source, split))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Category, Fault))
+
+
+def test_single_file_beside_images(tmp_path, image, coco):
+    """Boxes become corners; classes come in the order of their ids; crowds and areas are carried."""
+    image(tmp_path / "images" / "a.jpg")
+    file = coco(
+        tmp_path / "all.json",
+        {"a.jpg": (64, 48)},
+        [(1, 3, [4, 5, 10, 20]), (1, 7, [0, 0, 30, 30], {"iscrowd": 1, "area": 77.5})],
+        ANIMALS,
+    )
+    for source in (file, tmp_path):
+        images, categories, found = read(source)
+        assert [c.name for c in categories] == ["dog", "cat"]
+        dog, cat = images[0].boxes
+        assert (dog.xmin, dog.ymin, dog.xmax, dog.ymax, dog.is_crowd) == (4, 5, 14, 25, False)
+        assert cat.is_crowd and cat.area == 77.5
+        assert not found
+        assert reader.splits(source) == ()
+
+
+def test_standard_layout(tmp_path, image, coco):
+    """annotations/instances_train2017.json goes with train2017/, whatever else is in annotations/."""
+    for split in ("train2017", "val2017"):
+        image(tmp_path / split / "000001.jpg")
+        coco(
+            tmp_path / "annotations" / f"instances_{split}.json",
+            {"000001.jpg": (64, 48)},
+            [(1, 3, [1, 1, 9, 9])],
+            ANIMALS,
+        )
+    coco(tmp_path / "annotations" / "captions_val2017.json", {"000001.jpg": (64, 48)}, [], [])
+    assert reader.splits(tmp_path) == ("train2017", "val2017")
+    assert [p.name for p in read(tmp_path, "val2017")[0]] == ["val2017/000001.jpg"]
+    assert [p.name for p in read(tmp_path, "train2017")[0]] == ["train2017/000001.jpg"]
+
+
+def test_roboflow_layout_drops_only_the_super_category(tmp_path, image, coco):
+    """A folder a split; category 0 that others name as their super-category is marked as a group."""
+    categories = [
+        {"id": 0, "name": "animals", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "animals"},
+        {"id": 2, "name": "unused", "supercategory": "animals"},
+    ]
+    for split in ("train", "valid"):
+        image(tmp_path / split / "a.jpg")
+        coco(tmp_path / split / reader.ROBOFLOW, {"a.jpg": (64, 48)}, [(1, 1, [1, 1, 9, 9])], categories)
+    assert reader.splits(tmp_path) == ("train", "valid")
+    assert [p.name for p in read(tmp_path, "valid")[0]] == ["valid/a.jpg"]
+    assert read(tmp_path, "train")[1] == [
+        Category("animals", group=True),
+        Category("cat"),
+        Category("unused"),
+    ]
+
+
+def test_default_export_of_cvat_has_no_splits(tmp_path, image, coco):
+    """A lone instances_default.json is a set without splits."""
+    image(tmp_path / "images" / "sub" / "a.png")
+    coco(
+        tmp_path / "annotations" / "instances_default.json",
+        {"sub/a.png": (64, 48)},
+        [(1, 3, [1, 1, 9, 9])],
+        ANIMALS,
+    )
+    assert reader.splits(tmp_path) == ()
+    assert [p.name for p in read(tmp_path)[0]] == ["images/sub/a.png"]
+
+
+def test_paths_in_file_names(tmp_path, image, coco):
+    """Windows paths and foreign absolute paths are found by name; the longest common tail decides."""
+    image(tmp_path / "one" / "a.jpg")
+    image(tmp_path / "two" / "a.jpg")
+    image(tmp_path / "b.jpg")
+    listed = {"two\\a.jpg": (64, 48), "/home/x/b.jpg": (64, 48), "../../etc/passwd": (1, 1)}
+    images, _, found = read(coco(tmp_path / "all.json", listed, [], ANIMALS))
+    assert [p.name for p in images] == ["two/a.jpg", "b.jpg"]
+    assert [(f.kind, f.file) for f in found] == [(faults.IMAGE_MISSING, "../../etc/passwd")]
+
+
+def test_broken_annotations_are_dropped_and_named(tmp_path, image, coco):
+    """Unknown categories, boxes of unknown images and boxes of other shapes cost themselves only."""
+    image(tmp_path / "a.jpg")
+    rows = [
+        (1, 99, [1, 1, 2, 2]),
+        (5, 3, [1, 1, 2, 2]),
+        (1, 3, [1, 1, 2]),
+        (1, 3, None),
+        (1, 3, [1, 1, 5, 5]),
+    ]
+    images, _, found = read(coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, rows, ANIMALS))
+    assert len(images[0].boxes) == 1
+    assert [f.kind for f in found] == [
+        faults.LABEL_UNKNOWN, faults.BOX_ORPHAN, faults.BOX_UNREADABLE, faults.BOX_UNREADABLE
+    ]  # fmt: skip
+    assert "99" in found[0].detail
+
+
+def test_ids_as_text_and_twice_declared_names(tmp_path, image, coco):
+    """`"1"` and `1` are one id; two categories of one name are one class."""
+    image(tmp_path / "a.jpg")
+    categories = [{"id": "1", "name": "big  dog"}, {"id": 2, "name": "big dog"}]
+    file = coco(
+        tmp_path / "all.json",
+        {"a.jpg": (64, 48)},
+        [("1", 1, [1, 1, 5, 5]), (1, "2", [1, 1, 6, 6])],
+        categories,
+    )
+    images, classes, found = read(file)
+    assert [b.label for b in images[0].boxes] == ["big dog", "big dog"]
+    assert [c.name for c in classes] == ["big dog"]
+    assert [(f.kind, f.action) for f in found] == [(faults.LABEL_TWICE, "mended")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"images": 1, "annotations": 2}', '{"images": [[]], "annotations": [3]}']
+)
+def test_broken_json_is_a_fault(tmp_path, text):
+    """Whatever the JSON holds, reading it gives faults and no exception."""
+    (tmp_path / "instances.json").write_text(text)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "instances_train.json").write_text(text)
+    read(tmp_path)
+    read(tmp_path / "instances.json")
+
+
+def test_other_json_is_not_taken_for_coco(tmp_path):
+    """A data set of another tool, or a settings file, is not recognised."""
+    (tmp_path / "default.json").write_text(json.dumps({"categories": {}, "items": [{"annotations": []}]}))
+    assert reader.recognise(tmp_path) == ""
+
+
+def test_outlines_are_not_kept(tmp_path, image, coco):
+    """Segmentation outlines, most of a COCO file, are thrown away while it is parsed."""
+    assert reader._without_outlines({"segmentation": [1], "id": 1}) == {"id": 1}
+
+
+def test_one_id_for_several_images(tmp_path, image, coco):
+    """Nobody knows whose its boxes are: these images are dropped. One listed twice under its id is one."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        image(tmp_path / name)
+    file = coco(tmp_path / "all.json", dict.fromkeys(["a.jpg", "b.jpg", "c.jpg"], (64, 48)),
+                [(1, 3, [0, 0, 9, 9]), (3, 3, [0, 0, 9, 9])], ANIMALS)  # fmt: skip
+    content = json.loads(file.read_text())
+    content["images"][1]["id"] = 1
+    content["images"].append(content["images"][2])
+    file.write_text(json.dumps(content))
+    images, _, found = read(tmp_path)
+    assert {p.name for p in images} == {"c.jpg"}
+    assert faults.IMAGE_ID_TWICE in {f.kind for f in found}
+    assert [f.detail for f in found if f.kind == faults.IMAGE_ID_TWICE] == ["a.jpg, b.jpg"]
+
+
+def test_one_id_for_several_classes(tmp_path, image, coco):
+    """The first class of an id is taken, and the other named."""
+    image(tmp_path / "a.jpg")
+    categories = [{"id": 1, "name": "dog"}, {"id": 1, "name": "cat"}]
+    coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1, 1, [0, 0, 9, 9])], categories)
+    images, classes, found = read(tmp_path)
+    assert [c.name for c in classes] == ["dog"] == [b.label for b in images[0].boxes]
+    assert [(f.kind, f.detail) for f in found] == [(faults.LABEL_ID_TWICE, "category 1: dog, cat")]
+
+
+def test_ids_as_numbers_with_a_point(tmp_path, image, coco):
+    """1.0 is 1: tables make floats of ids."""
+    image(tmp_path / "a.jpg")
+    coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1.0, 3.0, [0, 0, 9, 9])], ANIMALS)
+    assert [b.label for p in read(tmp_path)[0] for b in p.boxes] == ["dog"]

@@ -1,0 +1,205 @@
+"""Reading TFRecords as a data set."""
+
+import pytest
+
+from app.dataset import card as cards
+from app.dataset import example, faults, records
+from app.dataset.formats import registry
+from app.dataset.formats import tfrecord as reader
+from app.dataset.preparation import prepare
+from app.errors import DatasetError
+
+BOX = {"xmin": 0.25, "ymin": 0.25, "xmax": 0.5, "ymax": 0.75}
+
+
+@pytest.fixture
+def row(tmp_path, image):
+    """`row(name, boxes=[(text, number)], **more)` is the features of a record with an image of 64x48."""
+
+    def make(name, boxes=(("dog", 1),), corners=BOX, seed=0, orientation=None, **more):
+        data = image(tmp_path / "made.jpg", seed=seed, orientation=orientation).read_bytes()
+        features = {
+            "image/encoded": ("bytes_list", [data]),
+            "image/format": ("bytes_list", ["jpeg"]),
+            "image/filename": ("bytes_list", [name]),
+            "image/width": ("int64_list", [64]),
+            "image/height": ("int64_list", [48]),
+            "image/object/class/text": ("bytes_list", [text for text, _ in boxes if text]),
+            "image/object/class/label": ("int64_list", [number for _, number in boxes if number is not None]),
+            **{f"image/object/bbox/{k}": ("float_list", [v] * len(boxes)) for k, v in corners.items()},
+        }
+        features.update({f"image/object/{key.replace('__', '/')}": value for key, value in more.items()})
+        return {key: value for key, value in features.items() if value[1]}
+
+    return make
+
+
+def write(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        for features in rows:
+            records.append(file, example.encode(features))
+    return path
+
+
+def kinds(card):
+    return {row.kind: (row.action, row.count) for row in card.faults}
+
+
+LABEL_MAP = "item { id: 1 name: 'dog' }\nitem { id: 2 name: 'big cat' display_name: 'Cat' }\nitem { id: 3 name: 'yak' }"
+
+
+def test_records_of_upstreams_tools(tmp_path, row):
+    """Sharded files with splits in their names; ids and classes are the label map's."""
+    source = tmp_path / "set"
+    write(source / "pets_train.record-00000-of-00002", row("a.jpg"), row("b.jpg", [("big cat", 2)], seed=1))
+    write(source / "pets_train.record-00001-of-00002", row("c.jpg", [("", 2)], seed=2))
+    write(source / "pets_val.record-00000-of-00001", row("a.jpg", seed=3))
+    (source / "pets_label_map.pbtxt").write_text(LABEL_MAP)
+    found, reason = registry.resolve_reader(source)
+    assert found is reader and "3 record files" in reason and "pets_label_map.pbtxt" in reason
+    card = prepare(source, tmp_path / "records")
+    assert card.classes == ("dog", "big cat", "yak")
+    assert (card.train.images, card.eval.images, card.faults) == (3, 1, ())
+    assert card.train.boxes_per_class == {"dog": 1, "big cat": 2, "yak": 0}
+    rows = list(records.read(sorted((tmp_path / "records").glob("train-*"))))
+    assert {r["image/filename"][0] for r in rows} == {b"train/a.jpg", b"train/b.jpg", b"train/c.jpg"}
+    assert all(r["image/object/bbox/xmax"] == [0.5] and r["image/object/bbox/ymax"] == [0.75] for r in rows)
+
+
+def test_what_detbox_wrote_it_reads(voc, tmp_path):
+    """A run's folder of records is a data set; twice through is the same boxes and images as once."""
+    source = voc({f"p{n}": [("dog", 8, 6, 40, 30), ("cat", 1, 1, 9, 9)] for n in range(6)})
+    once = prepare(source, tmp_path / "run" / "records")
+    (tmp_path / "run" / "label_map.pbtxt").write_text(cards.label_map_text(once))
+    twice = prepare(tmp_path / "run" / "records", tmp_path / "again")
+    assert (twice.format, twice.classes, twice.train.boxes, twice.faults) == (
+        "tfrecord",
+        once.classes,
+        once.train.boxes,
+        (),
+    )
+    first, second = (
+        {r["image/key/sha256"][0]: (r["image/object/bbox/xmin"], r["image/object/area"])
+         for r in records.read(sorted(folder.glob("*.tfrecord")))}
+        for folder in (tmp_path / "run" / "records", tmp_path / "again")
+    )  # fmt: skip
+    assert first.keys() == second.keys()
+    for key in first:
+        for ours, theirs in zip(first[key], second[key], strict=True):
+            assert ours == pytest.approx(theirs)
+
+
+def test_without_a_label_map(tmp_path, row):
+    """Names come from the records in the order of their numbers; without names the numbers stand, and it is said."""
+    named = write(tmp_path / "1" / "all.tfrecord", row("a", [("zebra", 1)]), row("b", [("ant", 2)], seed=1))
+    assert prepare(named, tmp_path / "r1").classes == ("zebra", "ant")
+    bare = write(tmp_path / "2" / "all.tfrecord", row("a", [("", 10)]), row("b", [("", 9)], seed=1))
+    card = prepare(bare.parent, tmp_path / "r2")
+    assert card.classes == ("9", "10")
+    assert kinds(card) == {faults.LABEL_NAMELESS: ("kept", 2)}
+
+
+def test_numbers_that_contradict_the_label_map(tmp_path, row):
+    """The text wins as in upstream's decoder; a text unknown there gives way to a known number; else the box goes."""
+    boxes = [("dog", 2), ("ghost", 2), ("ghost", 9), ("", 8), ("dog", 1)]
+    source = write(tmp_path / "set" / "a.record", row("a", boxes), row("b", seed=1)).parent
+    (source / "label_map.pbtxt").write_text(LABEL_MAP)
+    card = prepare(source, tmp_path / "records")
+    assert kinds(card)[faults.ANNOTATION_UNREADABLE] == ("dropped", 1)  # Fewer texts than numbers.
+    boxes.remove(("", 8))
+    write(source / "a.record", row("a", boxes), row("b", seed=1))
+    card = prepare(source, tmp_path / "records")
+    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("mended", 2), faults.LABEL_UNKNOWN: ("dropped", 1)}
+    assert sum((card.train.boxes, card.eval.boxes)) == 4
+    assert card.train.boxes_per_class["big cat"] + card.eval.boxes_per_class["big cat"] == 1
+
+
+def test_damage_is_named_and_the_rest_kept(tmp_path, row):
+    """A file cut short gives the records before the cut; images that can't be decoded, or are not there, go."""
+    source = tmp_path / "set"
+    good = [row(f"{n}", seed=n) for n in range(4)]
+    broken = {**row("x"), "image/encoded": ("bytes_list", [b"\xff\xd8 no image"])}
+    file = write(source / "a.tfrecord", *good, broken, {"image/filename": ("bytes_list", ["y"])}, row("z", seed=9))
+    data = file.read_bytes()
+    file.write_bytes(data[:-20])
+    card = prepare(source, tmp_path / "records")
+    assert kinds(card) == {
+        faults.RECORD_DAMAGED: ("dropped", 1),
+        faults.IMAGE_UNREADABLE: ("dropped", 1),
+        faults.IMAGE_MISSING: ("dropped", 1),
+    }
+    assert card.train.images + card.eval.images == 4
+    assert "cut short at byte" in next(r for r in card.faults if r.kind == faults.RECORD_DAMAGED).examples[0]
+
+
+def test_boxes_out_of_range(tmp_path, row):
+    """Boxes in pixels become fractions; those beyond the edge are clipped; both are counted."""
+    pixels = {"xmin": 16.0, "ymin": 12.0, "xmax": 32.0, "ymax": 36.0}
+    over = {**BOX, "xmax": 1.2}
+    source = write(tmp_path / "set" / "a.record", row("a", corners=pixels), row("b", corners=over, seed=1)).parent
+    card = prepare(source, tmp_path / "records")
+    assert kinds(card) == {faults.BOX_IN_PIXELS: ("mended", 1), faults.BOX_CLIPPED: ("mended", 1)}
+    found = {r["image/filename"][0]: r for r in records.read(sorted((tmp_path / "records").glob("*.tfrecord")))}
+    assert found[b"a"]["image/object/bbox/xmin"] == [0.25] and found[b"a"]["image/object/bbox/ymax"] == [0.75]
+    assert found[b"b"]["image/object/bbox/xmax"] == [1.0]
+
+
+def test_boxes_turn_with_a_image_that_tensorflow_showed_unturned(tmp_path, row):
+    """TensorFlow ignores EXIF, so boxes of a record are in the image as stored; ours turn both."""
+    source = write(tmp_path / "set" / "a.record", row("a", orientation=6), row("b", seed=1)).parent
+    prepare(source, tmp_path / "records")
+    found = {r["image/filename"][0]: r for r in records.read(sorted((tmp_path / "records").glob("*.tfrecord")))}
+    corners = [found[b"a"][f"image/object/bbox/{key}"][0] for key in ("xmin", "ymin", "xmax", "ymax")]
+    assert corners == pytest.approx([0.25, 0.25, 0.75, 0.5]) and found[b"a"]["image/width"] == [48]
+
+
+def test_masks_keypoints_and_flags_are_passed_on(tmp_path, row):
+    """PNG masks, masks of numbers, keypoints, crowds and groups of a record are in the record made of it."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    bitmap = np.zeros((48, 64), np.uint8)
+    bitmap[12:36, 16:32] = 1
+    png = io.BytesIO()
+    Image.fromarray(bitmap).save(png, "PNG")
+    more = {
+        "keypoint__x": ("float_list", [0.3, 0.4]), "keypoint__y": ("float_list", [0.3, 0.5]),
+        "keypoint__visibility": ("int64_list", [2, 0]), "is_crowd": ("int64_list", [1]),
+        "group_of": ("int64_list", [1]),
+    }  # fmt: skip
+    rows = [
+        row("png", mask=("bytes_list", [png.getvalue()]), **more),
+        row("numbers", seed=1, mask=("float_list", bitmap.ravel().astype(float).tolist()), **more),
+    ]
+    source = write(tmp_path / "set" / "a.record", *rows).parent
+    card = prepare(source, tmp_path / "records", masked=True)
+    assert card.masks and card.keypoints == 2 and card.faults == ()
+    for made in records.read(sorted((tmp_path / "records").glob("*.tfrecord"))):
+        mask = np.asarray(Image.open(io.BytesIO(made["image/object/mask"][0])))
+        assert (mask == bitmap).all()
+        assert made["image/object/keypoint/x"] == pytest.approx([0.3, 0])
+        assert made["image/object/keypoint/visibility"] == [2, 0]
+        assert made["image/object/is_crowd"] == made["image/object/group_of"] == [1]
+
+
+def test_images_of_one_name_are_told_apart(tmp_path, row):
+    """Pieces cut from one image share its name in many sets: they are all kept."""
+    source = write(tmp_path / "set" / "a.record", *(row("same.jpg", seed=n) for n in range(4))).parent
+    card = prepare(source, tmp_path / "records")
+    assert card.train.images + card.eval.images == 4 and card.faults == ()
+
+
+def test_what_is_no_set_of_records(tmp_path, row):
+    """Files of another kind under such a name, and Examples of something else, are not recognised."""
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "x.record").write_text("hello, this is a record of nothing at all")
+    write(tmp_path / "1" / "y.tfrecord", {"text": ("bytes_list", ["hello"])})
+    assert reader.recognise(tmp_path / "1") == ""
+    write(tmp_path / "2" / "a.record", row("a"))
+    (tmp_path / "2" / "a.pbtxt").write_text(LABEL_MAP)
+    (tmp_path / "2" / "b.pbtxt").write_text("item { id: 1 name: 'cow' }")
+    with pytest.raises(DatasetError, match="label maps that differ"):
+        prepare(tmp_path / "2", tmp_path / "records")

@@ -1,0 +1,135 @@
+"""Reading YOLO."""
+
+import pytest
+
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage, Category
+from app.dataset.faults import Fault
+from app.dataset.formats import yolo as reader
+from app.errors import DatasetError
+
+
+def read(source, split=""):
+    items = list(reader.read(source, split))
+    return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Category, Fault))
+
+
+@pytest.fixture
+def yolo(tmp_path, image):
+    """`yolo(images={path: text or None}, files={path: text})` writes a set; text lies parallel in labels/."""
+
+    def make(images, files):
+        for number, (name, text) in enumerate(images.items()):
+            path = image(tmp_path / name, seed=number)
+            if text is not None:
+                label = reader.Path(str(path).replace("/images/", "/labels/")).with_suffix(".txt")
+                label.parent.mkdir(parents=True, exist_ok=True)
+                label.write_text(text)
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "train: images/train\nval: images/val\nnames: [dog, 'big cat']",
+        "path: ../datasets/x\ntrain: images/train\nval: [images/val]\nnames: {1: big cat, 0: dog}",
+        "train: ../images/train\nval: ./images/val\nnc: 2\nnames:\n- dog\n- big cat",
+        "train: /home/me/x/images/train\nnames: [dog, big cat]\n",
+    ],
+)
+def test_data_yaml(yolo, table):
+    """Folders of data.yaml are found below the set, or else by name; boxes are centre and size."""
+    source = yolo(
+        {"images/train/a.jpg": "1 0.5 0.5 0.5 0.25\n", "images/val/b.jpg": "0 0.25 0.25 0.5 0.5"},
+        {"data.yaml": table},
+    )
+    assert reader.recognise(source) == "data.yaml and 2 text files"
+    assert reader.splits(source) == ("train", "val")
+    assert [p.name for p in read(source, "val")[0]] == ["images/val/b.jpg"]
+    images, categories, found = read(source)
+    assert [c.name for c in categories] == ["dog", "big cat"]
+    box = images[0].boxes[0]
+    assert (box.label, box.xmin, box.ymin, box.xmax, box.ymax) == ("big cat", 0.25, 0.375, 0.75, 0.625)
+    assert images[0].fractions and not found
+
+
+def test_names_beside_the_images(yolo):
+    """labelImg's layout: classes.txt and text files in the images' own folder, no splits."""
+    source = yolo({"a.jpg": "0 .5 .5 .2 .2", "b.jpg": None}, {"classes.txt": "dog\ncat\n"})
+    assert reader.splits(source) == ()
+    images, _, _ = read(source)
+    assert [(p.name, len(p.boxes)) for p in images] == [("a.jpg", 1), ("b.jpg", 0)]
+
+
+def test_lists_of_images(yolo):
+    """A split may be a text file of paths; a path that leaves the set is not followed."""
+    source = yolo(
+        {"images/a.jpg": "0 .5 .5 .2 .2", "images/b.jpg": "0 .5 .5 .2 .2"},
+        {"data.yaml": "train: train.txt\nval: val.txt\nnames: [dog]",
+         "train.txt": "./images/a.jpg\n/etc/passwd\n../x.jpg\n\0",
+         "val.txt": "images\\b.jpg"},
+    )  # fmt: skip
+    assert [p.name for p in read(source, "train")[0]] == ["images/a.jpg"]
+    assert [p.name for p in read(source, "val")[0]] == ["images/b.jpg"]
+
+
+def test_lists_made_on_another_machine(yolo):
+    """Of a path that is not there its end is believed; an image that is not there at all is named."""
+    source = yolo(
+        {"images/a.jpg": "0 .5 .5 .2 .2", "images/b.jpg": "0 .5 .5 .2 .2", "lists/c.jpg": None},
+        {"data.yaml": "path: /content/set\ntrain: train.txt\nval: /content/set/val.txt\nnames: [dog]",
+         "train.txt": "/content/set/images/a.jpg\nD:\\set\\images\\gone.jpg",
+         "val.txt": "data/images/b.jpg"},
+    )  # fmt: skip
+    images, _, found = read(source, "train")
+    assert [p.name for p in images] == ["images/a.jpg"]
+    assert [(f.kind, f.example) for f in found] == [
+        (faults.IMAGE_MISSING, "D:\\set\\images\\gone.jpg: named in train.txt")
+    ]
+    assert [p.name for p in read(source, "val")[0]] == ["images/b.jpg"]
+
+
+def test_a_split_that_leads_out_is_not_followed(yolo, image, tmp_path):
+    """`../outside` of data.yaml is not read, even where it is there."""
+    table = "path: ..\ntrain: ../outside\nval: images/val\nnames: [dog]"
+    source = yolo({"set/images/val/a.jpg": "0 .5 .5 .2 .2", "outside/b.jpg": None}, {"set/data.yaml": table}) / "set"
+    assert reader.splits(source) == ("val",)
+    assert [p.name for p in read(source)[0]] == ["images/val/a.jpg"]
+
+
+def test_outlines_and_broken_lines(yolo):
+    """An outline becomes the box around it; a line that is no box, or of an unknown class, costs itself only."""
+    text = "0 .5 .5 .2 .2\n0 .1 .2 .4 .2 .4 .9 .3 .5\n0 .5 .5\nx y\n7 .5 .5 .2 .2\n1.5 .5 .5 .2 .2"
+    source = yolo({"a.jpg": text}, {"classes.txt": "dog"})
+    images, _, found = read(source)
+    outline = images[0].boxes[1]
+    assert (outline.xmin, outline.ymin, outline.xmax, outline.ymax) == (0.1, 0.2, 0.4, 0.9)
+    assert len(images[0].boxes) == 2
+    kinds = [faults.BOX_UNREADABLE, faults.BOX_UNREADABLE, faults.LABEL_UNKNOWN, faults.BOX_UNREADABLE]
+    assert [f.kind for f in found] == kinds
+
+
+def test_what_is_no_yolo(tmp_path, image):
+    """A settings file, or a list of names without text files of boxes, is not enough."""
+    (tmp_path / "compose.yaml").write_text("services: {train: x}")
+    (tmp_path / "classes.txt").write_text("dog")
+    (tmp_path / "readme.txt").write_text("hello there")
+    assert reader.recognise(tmp_path) == ""
+    (tmp_path / "data.yaml").write_text("names: [dog\ntrain: x")
+    assert reader.recognise(tmp_path) == ""
+
+
+def test_lists_of_names_that_contradict_each_other(yolo):
+    """labelImg leaves one in each folder: a longer one goes on where another ends, a different one is refused."""
+    images = {"a/1.jpg": "0 .5 .5 .2 .2", "b/2.jpg": "1 .5 .5 .2 .2"}
+    source = yolo(images, {"a/classes.txt": "dog\n", "b/classes.txt": "dog\ncat\n"})
+    assert [b.label for p in read(source)[0] for b in p.boxes] == ["dog", "cat"]
+    (source / "a" / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(DatasetError, match=r"a/classes.txt and b/classes.txt number the classes differently"):
+        read(source)
+    (source / "data.yaml").write_text("train: a\nval: b\nnames: [dog, cat]")
+    assert len(read(source)[0]) == 2

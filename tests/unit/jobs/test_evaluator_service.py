@@ -1,0 +1,107 @@
+"""Early stopping from the evaluator's decision to the trainer's DONE, on a loop that computes nothing."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from app.evaluation import checkpoint_queue
+from app.evaluation.coco import ClassFigures
+from app.jobs.evaluate import Service
+from app.run.directory import Run
+from app.run.files import read_json
+from app.services import run_state, trio
+from app.settings import Settings
+from app.training import stop, trainer
+
+METRIC = "DetectionBoxes_Precision/mAP"
+SCORES = {10: 0.1, 20: 0.3, 30: 0.2, 40: 0.25, 50: 0.28, 60: 0.9}
+
+
+class Loop:
+    """`train_loop` with a checkpoint every 10 steps, each of them evaluated at once."""
+
+    batch_size, is_chief, restored_from, fine_tuned_from, train_steps = 4, True, None, None, 100
+
+    def __init__(self, run, service):
+        self.run, self.service, self.step, self.checkpoints = run, service, 0, {}
+
+    losses = staticmethod(lambda: {"Loss/total_loss": 1.0})
+    learning_rate = staticmethod(lambda: 0.01)
+    first_non_finite = staticmethod(lambda: None)
+    write_scalars = staticmethod(lambda scalars: None)
+
+    def delete(self, steps):
+        for step in steps:
+            del self.checkpoints[step]
+
+    def save(self):
+        path = self.run.checkpoint(self.step)
+        path.with_name(f"{path.name}.index").touch()
+        self.checkpoints[self.step] = str(path)
+        return str(path)
+
+    def drive(self, hook):
+        hook.begin(self)
+        while steps := hook.steps_to_run(self):
+            self.step += steps
+            hook.after_steps(self)
+            evaluate(self.run, self.service)
+        hook.end(self)
+
+
+def evaluate(run, service):
+    for prefix in checkpoint_queue.checkpoints(run, once=True, wait_secs=0, fault=lambda prefix: None):
+        service.evaluate(prefix)
+
+
+class Model:
+    """Scores by step."""
+
+    classes, image_outputs = {1: "cat"}, 0
+
+    def evaluate(self, prefix):
+        step = int(prefix.name.rpartition("-")[2])
+        found = {1: ClassFigures(None, None, None)}
+        return SimpleNamespace(step=step, images=[], metrics={METRIC: SCORES[step]}, classes=found)
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = Run(tmp_path / "run")
+    made.root.mkdir()
+    for path in (made.pipeline_config, made.label_map):
+        path.touch()
+    return made
+
+
+def trained(run, **settings):
+    service = Service(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
+    service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
+    names = (field.name for field in dataclasses.fields(trainer.Policy))
+    policy = trainer.Policy(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
+    clock = iter(range(10_000))
+    Loop(run, service).drive(
+        trainer.Trainer(run, policy, stop.StopFlag(), resume_from=lambda folder: None, clock=lambda: next(clock))
+    )
+    evaluate(run, service)
+
+
+def test_training_ends_when_the_score_has_stopped_rising(run):
+    """Three evaluations after the best of step 20, at step 50 of 100; DONE and `up` say so, and the best is step 20."""
+    trained(run, early_stopping_patience=3)
+    done = read_json(run.done)
+    assert (done["step"], done["of"]) == (50, 100)
+    assert done["reason"].startswith("early-stopped: ") and "0.3000 of step 20" in done["reason"]
+    assert read_json(run.status("trainer"))["state"] == "done"
+    assert read_json(run.best_card)["step"] == 20
+    assert run_state.is_finished(run, 100)
+    assert "early-stopped" in str(trio.outcome(run, metric=METRIC))
+
+
+def test_without_patience_training_goes_on(run):
+    """The default: as far as there are scores."""
+    with pytest.raises(KeyError, match="70"):
+        trained(run)
+    assert not run.stop_request.exists() and not run.done.exists()
+    assert read_json(run.best_card)["step"] == 60

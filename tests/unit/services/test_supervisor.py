@@ -1,0 +1,232 @@
+"""The supervisor, with programs of a few lines in place of the services."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import fake_services as fake
+import psutil
+import pytest
+from fake_services import service
+
+from app.errors import ServiceError, Stopped
+from app.run.directory import Run
+from app.services import run_state, trio
+from app.services.supervisor import Supervisor
+
+METRIC = "DetectionBoxes_Precision/mAP"
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """An empty run directory."""
+    return Run(tmp_path / "r")
+
+
+@pytest.fixture
+def told():
+    """What the supervisor said."""
+    return []
+
+
+def later(condition, *numbers, gap=0.6):
+    """Sends this process the signals, `gap` seconds apart, as soon as `condition` holds."""
+
+    def send():
+        wait_for(condition)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            time.sleep(gap)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def wait_for(condition, seconds=10):
+    """Waits until `condition` holds; fails the test if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.02)
+
+
+def supervise(services, told, **options):
+    """Runs `services`; whatever happens, none of them may be left."""
+    try:
+        Supervisor(services, **options).run(lambda: None, told.append)
+    finally:
+        assert [one.name for one in services if one.is_running()] == []
+
+
+def test_a_run_to_its_end(run, told):
+    """Trainer and evaluator end by themselves, TensorBoard is then stopped, and the run is all there."""
+    board = service(run, "tensorboard", fake.FOREVER, "tb", essential=False)
+    trainer = service(run, "trainer", fake.TRAINER, 5, 0.02)
+    evaluator = service(run, "evaluator", fake.EVALUATOR)
+    supervise([trainer, evaluator, board], told)
+    assert (trainer.code, evaluator.code, board.code, board.stopped) == (0, 0, 143, True)
+    assert told == []
+    assert run_state.is_finished(run)
+    assert run_state.read_run_state(run, METRIC).best == run_state.Score(5, 0.31)
+
+
+def test_a_crash_stops_the_others_and_gives_its_code(run, told):
+    """The trainer's exit code and last words are told; the evaluator, which would wait for ever, ends."""
+    evaluator = service(run, "evaluator", fake.EVALUATOR)
+    with pytest.raises(ServiceError, match="trainer ended with code 6: loss is not finite at step 3") as caught:
+        supervise([service(run, "trainer", fake.CRASH), evaluator], told)
+    assert caught.value.exit_code == 6
+    assert str(run.log("trainer")) in str(caught.value)
+    assert "trainer: a line before" in told
+    assert evaluator.stopped
+
+
+def test_death_by_a_signal_is_a_failure(run, told):
+    """A trainer that the kernel kills for memory gives 137."""
+    program = "import os; os.kill(os.getpid(), 9)"
+    with pytest.raises(ServiceError, match="ended with code 137: without a word") as caught:
+        supervise([service(run, "trainer", program)], told)
+    assert caught.value.exit_code == 137
+
+
+@pytest.mark.parametrize(("words", "code"), [("'port taken'", 1), ("print('port taken')", 0)])
+def test_losing_tensorboard_does_not_end_training(run, told, words, code):
+    """It is told once, with the last words, whatever its code, and training goes on to its end."""
+    board = service(run, "tensorboard", f"raise SystemExit({words})", essential=False)
+    trainer = service(run, "trainer", fake.TRAINER, 10, 0.1)
+    supervise([trainer, board], told)
+    assert trainer.code == 0
+    assert len(told) == 1
+    assert f"tensorboard ended with code {code}: port taken" in told[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_trainer_save(run, told, number):
+    """The trainer gets the signal, saves its step and ends, as all else; the code is the signal's."""
+    trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
+    evaluator = service(run, "evaluator", fake.EVALUATOR)
+    handler = signal.getsignal(number)
+    thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, number)
+    with pytest.raises(Stopped) as caught:
+        supervise([trainer, evaluator], told)
+    thread.join()
+    assert caught.value.exit_code == 128 + number
+    assert len(run.checkpoint_steps()) == 1
+    assert 3 <= run.checkpoint_steps()[0] < 1000
+    assert trainer.code == 128 + number
+    assert signal.getsignal(number) is handler
+
+
+def test_the_saved_step_is_told(run, capsys):
+    """What `up` says after Ctrl-C names the step and how to go on."""
+    trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
+    thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, signal.SIGINT)
+    with pytest.raises(Stopped) as caught:
+        trio.train(run, [trainer], metric=METRIC, host="127.0.0.1", port=1)
+    thread.join()
+    (step,) = run.checkpoint_steps()
+    assert f"SIGINT: step {step} is saved in {run.root}" in str(caught.value)
+    assert f"step {step}/1000" in capsys.readouterr().err
+
+
+def test_a_second_signal_kills(run, told):
+    """Who presses Ctrl-C twice does not wait for the end of the grace period."""
+    pid = run.root / "stubborn.pid"
+    run.root.mkdir()
+    thread = later(pid.exists, signal.SIGTERM, signal.SIGTERM)
+    start = time.monotonic()
+    with pytest.raises(Stopped):
+        supervise([service(run, "trainer", fake.STUBBORN)], told, grace=60)
+    thread.join()
+    assert time.monotonic() - start < 20
+    assert told[-1] == "killed by a second signal"
+
+
+def test_the_grace_period_ends(run, told):
+    """A trainer that does not stop is killed after the grace period, and that is told."""
+    run.root.mkdir()
+    thread = later((run.root / "stubborn.pid").exists, signal.SIGTERM)
+    with pytest.raises(Stopped):
+        supervise([service(run, "trainer", fake.STUBBORN)], told, grace=1)
+    thread.join()
+    assert told[-1] == "killed after 1 s: trainer"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
+def test_children_end_with_a_killed_supervisor(run):
+    """SIGKILL, which nobody can handle, leaves no orphan on the GPU."""
+    run.root.mkdir()
+    program = (
+        "import sys; from pathlib import Path; import fake_services as fake; from app.run.directory import Run;"
+        "from app.services.supervisor import Supervisor; run = Run(Path(sys.argv[1]));"
+        "Supervisor([fake.service(run, n, fake.FOREVER, n) for n in ('a', 'b')]).run(lambda: None, print)"
+    )
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+    parent = subprocess.Popen([sys.executable, "-c", program, str(run.root)], env=environ)
+    files = [run.root / f"forever-{name}.pid" for name in ("a", "b")]
+    wait_for(lambda: all(file.exists() and file.read_text() for file in files))
+    pids = [int(file.read_text()) for file in files]
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def alive(pid):
+    """Whether the process is there and no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_the_last_words_are_of_this_start(run, told):
+    """A log from an earlier start is kept, and not taken for this one's."""
+    run.logs.mkdir(parents=True)
+    run.log("trainer").write_text("detbox: error: of yesterday\n")
+    with pytest.raises(ServiceError, match="without a word"):
+        supervise([service(run, "trainer", "raise SystemExit(3)")], told)
+    assert run.log("trainer").read_text().startswith("detbox: error: of yesterday")
+
+
+def test_evaluator_sees_no_gpu(run):
+    """Only the evaluator's environment hides the GPUs."""
+    hidden = {one.name: one.environ.get("CUDA_VISIBLE_DEVICES") for one in trio.services(run, {"A": "1"})}
+    assert hidden == {"trainer": None, "evaluator": "-1", "tensorboard": None}
+
+
+def test_a_users_own_app_folder_is_not_taken_for_ours(run, tmp_path, monkeypatch):
+    """A service starts in a folder that holds another `app`, as a Flask project does."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('the wrong app')")
+    monkeypatch.chdir(tmp_path)
+    trainer, *_ = trio.services(run, {"PATH": os.environ["PATH"]})
+    done = subprocess.run([*trainer.argv, "--help"], env=trainer.environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("done", "evaluated", "steps", "finished"),
+    [
+        (None, [100], 0, False),
+        ({"step": 100, "reason": "completed"}, [50], 0, False),
+        ({"step": 100, "reason": "completed"}, [50, 100], 0, True),
+        ({"step": 100, "reason": "completed"}, [100], 100, True),
+        ({"step": 100, "reason": "completed"}, [100], 200, False),
+        ({"step": 60, "reason": "early-stopped"}, [60], 100, True),
+    ],
+)
+def test_when_a_run_is_finished(run, done, evaluated, steps, finished):
+    """Training has ended, the last checkpoint is evaluated, and no more steps are asked for."""
+    from app.run.files import append_line, write_json
+
+    if done:
+        write_json(run.done, done)
+    for step in evaluated:
+        append_line(run.evaluations, {"step": step, "metrics": {}})
+    assert run_state.is_finished(run, steps) is finished

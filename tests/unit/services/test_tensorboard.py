@@ -1,0 +1,102 @@
+"""TensorBoard: the port, the process, its end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.errors import SettingsError
+from app.services import tensorboard
+
+ROOT = Path(__file__).parents[3]
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def busy():
+    """A port that something listens on."""
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_the_next_free_port_is_found(busy):
+    """A busy port is passed over; 0 gives any free one."""
+    assert not tensorboard.is_free(HOST, busy)
+    assert tensorboard.is_listening(HOST, busy)
+    assert tensorboard.free_port(HOST, busy) > busy
+    assert tensorboard.is_free(HOST, tensorboard.free_port(HOST, 0))
+
+
+def test_a_busy_port_is_an_error_for_the_service(busy, tmp_path):
+    """A service that took another port than it was told could not be found."""
+    with pytest.raises(SettingsError, match=rf"{busy} can't be listened on.*--tensorboard_port"):
+        tensorboard.serve(tmp_path, host=HOST, port=busy, samples_per_plugin="images=1")
+
+
+def test_an_address_of_another_machine_is_an_error(tmp_path):
+    """A wrong host is told like a busy port."""
+    with pytest.raises(SettingsError, match=r"203\.0\.113\.1:6006 can't be listened on"):
+        tensorboard.serve(tmp_path, host="203.0.113.1", port=6006, samples_per_plugin="images=1")
+
+
+def test_it_serves_until_a_signal(tmp_path):
+    """The page is there within seconds, without TensorFlow, and SIGTERM is the service's normal end."""
+    port = tensorboard.free_port(HOST, 0)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-m", "entrypoint", "tensorboard", "--run=r", f"--tensorboard_port={port}"]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(argv, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=log)
+    try:
+        deadline = time.monotonic() + 40
+        while not tensorboard.is_listening(HOST, port) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with urllib.request.urlopen(tensorboard.url(HOST, port), timeout=10) as page:
+            assert b"TensorBoard" in page.read()
+        if Path(f"/proc/{process.pid}/maps").exists():
+            assert "libtensorflow" not in Path(f"/proc/{process.pid}/maps").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0
+    finally:
+        process.kill()
+        process.wait()
+    text = (tmp_path / "log").read_text()
+    assert f"tensorboard | {tensorboard.url(HOST, port)}" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "localhost"), (HOST, "localhost"), ("gpu1", "gpu1")])
+def test_url_can_be_clicked(host, shown):
+    """0.0.0.0 is no address for a browser."""
+    assert tensorboard.url(host, 6006) == f"http://{shown}:6006/"
+
+
+def test_it_can_end_with_the_run(tmp_path):
+    """Asked to, it serves while the run goes on, then ends with code 0, its data server too."""
+    over, port = tmp_path / "over", tensorboard.free_port(HOST, 0)
+    program = (
+        "import sys, pathlib; from app.services import tensorboard\n"
+        "tensorboard.end_when(pathlib.Path(sys.argv[1]).exists, every=0.1, linger=0.1)\n"
+        f"tensorboard.serve(pathlib.Path('.'), host='{HOST}', port={port}, samples_per_plugin='images=1')\n"
+    )
+    argv = [sys.executable, "-c", program, str(over)]
+    process = subprocess.Popen(argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        deadline = time.monotonic() + 40
+        while not tensorboard.is_listening(HOST, port) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert tensorboard.is_listening(HOST, port)
+        assert process.poll() is None
+        over.touch()
+        assert process.wait(timeout=20) == 0
+        assert tensorboard.is_free(HOST, port)
+    finally:
+        process.kill()
+        process.wait()

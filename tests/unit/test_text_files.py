@@ -1,0 +1,55 @@
+"""Text in whatever encoding."""
+
+import pytest
+
+from app import text_files
+from app.dataset.formats import registry
+from app.dataset.preparation import prepare
+
+WORDS = "filename,class\ngrün weiß.jpg,Größe\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_encodings(encoding):
+    """UTF-8, UTF-16 with and without a mark, and Windows' Western code page."""
+    assert text_files.decode(WORDS.encode(encoding)) == WORDS
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff\xfe\0", b"a\0b", bytes(range(256))])
+def test_any_bytes(data):
+    """Nothing fails."""
+    assert isinstance(text_files.decode(data), str)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_of_spreadsheets(tmp_path, image, encoding, delimiter):
+    """CSV as spreadsheets save it: UTF-16 or Windows' code page, semicolons with decimal commas, or tabs."""
+    for seed, name in enumerate(("grün a.jpg", "b.jpg")):
+        image(tmp_path / "set" / name, seed=seed)
+    point = "," if delimiter == ";" else "."
+    rows = [["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]]
+    rows += [[name, "64", "48", "große Katze", f"1{point}5", "2", "30", "40"] for name in ("grün a.jpg", "b.jpg")]
+    (tmp_path / "set" / "labels.csv").write_bytes("\r\n".join(delimiter.join(row) for row in rows).encode(encoding))
+    card = prepare(tmp_path / "set", tmp_path / "records")
+    assert (card.format, card.classes, card.train.boxes, card.eval.boxes) == ("csv", ("große Katze",), 1, 1)
+    assert card.faults == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_yolo_and_coco(tmp_path, image, coco, encoding):
+    """Files that an editor or a shell on Windows has saved anew."""
+    for name in ("yolo/a.jpg", "yolo/b.jpg", "coco/a.jpg", "coco/b.jpg"):
+        image(tmp_path / name)
+    (tmp_path / "yolo" / "classes.txt").write_bytes("große Katze\n".encode(encoding))
+    for name in ("a", "b"):
+        (tmp_path / "yolo" / f"{name}.txt").write_bytes("0 0.5 0.5 0.25 0.25\n".encode(encoding))
+    sizes = dict.fromkeys(("a.jpg", "b.jpg"), (64, 48))
+    boxes = [(1, 1, [1, 1, 9, 9]), (2, 1, [1, 1, 9, 9])]
+    file = coco(tmp_path / "coco" / "all.json", sizes, boxes, [{"id": 1, "name": "große Katze"}])
+    file.write_bytes(file.read_text().encode(encoding))
+    for kind in ("yolo", "coco"):
+        reader, _ = registry.resolve_reader(tmp_path / kind)
+        assert kind == reader.NAME
+        card = prepare(tmp_path / kind, tmp_path / f"{kind}-records")
+        assert (card.classes, card.train.boxes + card.eval.boxes) == (("große Katze",), 2)
