@@ -8,8 +8,9 @@ from typing import Any
 from app.errors import DetboxError, SettingsError
 from app.run.directory import Run
 from app.run.files import read_json, read_lines
+from app.settings import flag
 
-REMEDY = "best, newest, a step, or the path of one: --checkpoint / DETBOX_CHECKPOINT"
+REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _best(run: Run) -> Checkpoint:
         raise DetboxError(
             "no checkpoint was evaluated",
             where=str(run.root),
-            remedy="detbox evaluate --once, or another one: --checkpoint / DETBOX_CHECKPOINT",
+            remedy=f"detbox evaluate --once, or another one: {flag('checkpoint')}",
         )
     return Checkpoint(
         prefix=run.best / best["checkpoint"],

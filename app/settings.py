@@ -247,6 +247,11 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def flag(name: str, value: str = "") -> str:
+    """A setting as remedies name it: `--run=NAME / DETBOX_RUN`. Raises KeyError if there is no such setting."""
+    return f"--{FIELDS[name].name}{value and '='}{value} / {variable(name)}"
+
+
 def as_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` with the variables that give another process exactly these settings, `.env` or not."""
     kept = {key: value for key, value in environ.items() if not key.startswith(PREFIX) or key in NOT_SETTINGS}

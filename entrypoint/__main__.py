@@ -16,6 +16,7 @@ from app import jobs, log
 from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, UsageError
 from app.jobs import Job
 from app.run.directory import find_run
+from app.settings import flag
 from app.training.stop import Interrupted
 from entrypoint import help, usage
 from entrypoint.commands import COMMANDS, functions
@@ -31,8 +32,8 @@ LOG_OF_COMMAND = {
 }
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
 CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
-DISK_REMEDY = "free or choose another place: --models_dir / DETBOX_MODELS_DIR, --output / DETBOX_OUTPUT"
-MEMORY_REMEDY = "a smaller --batch_size / DETBOX_BATCH_SIZE, or a smaller model"
+DISK_REMEDY = f"free or choose another place: {flag('models_dir')}, {flag('output')}"
+MEMORY_REMEDY = f"a smaller {flag('batch_size')}, or a smaller model"
 
 logger = logging.getLogger("app.entrypoint")
 

@@ -11,6 +11,7 @@ from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter
 from app.dataset.formats.registry import Reader
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
+from app.settings import flag
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def alike(classes: Iterable[str]) -> Iterator[Fault]:
 
 def nothing_left(part: str, name: str, where: str, tally: IssueCounter) -> DatasetError:
     """The error for a split without usable images; it cites the most frequent fault as the likely cause."""
-    remedy = most_frequent(tally) or f"--{part}_split / DETBOX_{part.upper()}_SPLIT names another"
+    remedy = most_frequent(tally) or f"{flag(f'{part}_split')} names another"
     return DatasetError(
         f"no usable image for {'training' if part == TRAIN else 'evaluation'} ({name})",
         where=where,
@@ -154,15 +155,14 @@ def _separate(
         raise DatasetError(
             f"{len(both)} images are both in {choice.train!r} and in {choice.eval!r}, such as {both[0]}",
             where=where,
-            remedy="choose splits that share none: "
-            "--train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
+            remedy=f"choose splits that share none: {flag('train_split')}, {flag('eval_split')}",
         )
     if both and len(both) == len(parts[TRAIN]):
         raise DatasetError(
             f"every image of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
             where=where,
             remedy=f"take {choice.eval!r} out of the set, and a part is held out; "
-            "or other splits: --train_split / DETBOX_TRAIN_SPLIT, --eval_split / DETBOX_EVAL_SPLIT",
+            f"or other splits: {flag('train_split')}, {flag('eval_split')}",
         )
     for name in both:
         tally.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))

@@ -23,14 +23,13 @@ from app.errors import DatasetError
 from app.humanize import listing
 from app.progress import Progress
 from app.run.files import replacing, write_json
+from app.settings import flag
 
 log = logging.getLogger(__name__)
 
 IMAGES_PER_SHARD = 100
 SHARDS_MIN, SHARDS_MAX = 4, 64
-EVAL_REMEDY = (
-    "--eval_split / DETBOX_EVAL_SPLIT, or another --eval_fraction / DETBOX_EVAL_FRACTION or --seed / DETBOX_SEED"
-)
+EVAL_REMEDY = f"{flag('eval_split')}, or another {flag('eval_fraction')} or {flag('seed')}"
 EXAMPLES_LOGGED = 3
 """Of a kind of fault; the card has more."""
 
@@ -186,7 +185,7 @@ def _split_card(
     if not images:
         raise collection.nothing_left(part, found.names[part], where, tally)
     if part == TRAIN and not per_class:
-        remedy = collection.most_frequent(tally) or "--train_split / DETBOX_TRAIN_SPLIT names another"
+        remedy = collection.most_frequent(tally) or f"{flag('train_split')} names another"
         raise DatasetError("no training image has a usable box", where=where, remedy=remedy)
     count = sum(shard.split == part for shard in plan)
     return SplitCard(

@@ -13,6 +13,7 @@ from app.dataset.formats import coco
 from app.errors import DatasetError
 from app.progress import Progress
 from app.run.files import replacing
+from app.settings import flag
 
 CLASSES = ("circle", "square", "triangle", "star")
 SIDE = 256
@@ -53,7 +54,7 @@ def write(
     if images < 2:
         raise DatasetError(
             "the sample needs two images at least, to train on and to evaluate on",
-            remedy="--sample_images / DETBOX_SAMPLE_IMAGES",
+            remedy=flag("sample_images"),
         )
     held_out = min(max(1, round(images * eval_fraction)), images - 1)
     parts = {"train": range(images - held_out), "val": range(images - held_out, images)}

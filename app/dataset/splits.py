@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from app.errors import DatasetError
+from app.settings import flag
 
 TRAIN, EVAL = "train", "eval"
 SPLIT_NAME = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
@@ -42,26 +43,24 @@ def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: 
     name that the set does not have.
     """
     there = f"it has {', '.join(own)}" if own else "it has no splits of its own"
-    for flag, name in (("train_split", train_split), ("eval_split", eval_split)):
+    for setting, name in (("train_split", train_split), ("eval_split", eval_split)):
         if name and name not in own:
             raise DatasetError(
                 f"split {name!r} is not in the data set; {there}",
                 where=where,
-                remedy=f"--{flag} / DETBOX_{flag.upper()}",
+                remedy=flag(setting),
             )
     train = train_split or _first(own, _TRAIN_NAMES)
     if not train and len(own) == 1 and not eval_split and not _first(own, _EVAL_NAMES):
         train = own[0]  # CVAT calls the only list `default`.
     if not train and (own or eval_split):
-        raise DatasetError(
-            f"no split is named train; {there}", where=where, remedy="--train_split / DETBOX_TRAIN_SPLIT"
-        )
+        raise DatasetError(f"no split is named train; {there}", where=where, remedy=flag("train_split"))
     held_out = eval_split or _first([name for name in own if name != train], _EVAL_NAMES)
     if train and train == held_out:
         raise DatasetError(
             f"{train!r} is named for training and for evaluation; {there}",
             where=where,
-            remedy="--eval_split / DETBOX_EVAL_SPLIT",
+            remedy=flag("eval_split"),
         )
     return SplitSelection(train, held_out, bool(train_split or eval_split))
 

@@ -9,6 +9,7 @@ import numpy as np
 from app.detection.detections import Detections
 from app.errors import SettingsError
 from app.run.files import read_json
+from app.settings import flag
 
 CARD = "card.json"
 LOADABLE = "an export's folder, a SavedModel's folder, a frozen graph (.pb, .pbtxt), a .tflite or an .onnx"
@@ -78,4 +79,4 @@ def model_of(path: Path) -> Path:
 
 def refusal(path: Path, what: str) -> SettingsError:
     """The error for a file or folder that is no detector."""
-    return SettingsError(what, where=str(path), remedy=f"give {LOADABLE}: --detector / DETBOX_DETECTOR")
+    return SettingsError(what, where=str(path), remedy=f"give {LOADABLE}: {flag('detector')}")

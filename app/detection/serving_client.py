@@ -18,6 +18,7 @@ from PIL import Image
 from app.detection.batching import by_size
 from app.detection.detections import NEEDED, Detections, of_batch
 from app.errors import SettingsError
+from app.settings import flag
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 120
 """The first image of a model that was just loaded takes the server seconds."""
@@ -112,7 +113,7 @@ def model_url(url: str, name: str = "") -> str:
 
 def refusal(url: str, what: str) -> SettingsError:
     """The error for a server that can't be used."""
-    return SettingsError(what, where=url, remedy="--server=http://HOST:8501/v1/models/NAME / DETBOX_SERVER")
+    return SettingsError(what, where=url, remedy=flag("server", "http://HOST:8501/v1/models/NAME"))
 
 
 def _detecting(metadata: dict[str, Any], url: str) -> tuple[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.errors import SettingsError
+from app.settings import flag
 
 SAVED_MODELS = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
 FROZEN = ("frozen_graph", "frozen_graph_text")
@@ -21,8 +22,8 @@ FILES = {
 }
 """Name of the one file of the forms that are one; a SavedModel is the folder `saved_model`."""
 
-REMEDY = f"{ALL}, or any of {', '.join(FORMS)}: --export_forms / DETBOX_EXPORT_FORMS"
-OTHER = "SavedModel, frozen graph and ONNX take this model: --export_forms / DETBOX_EXPORT_FORMS"
+REMEDY = f"{ALL}, or any of {', '.join(FORMS)}: {flag('export_forms')}"
+OTHER = f"SavedModel, frozen graph and ONNX take this model: {flag('export_forms')}"
 
 
 def parse(text: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from app.dataset import card as cards
 from app.dataset import records
 from app.errors import SettingsError
 from app.run.directory import Run
+from app.settings import flag
 
 PROBES = 8
 REPRESENTATIVE = 100
@@ -89,7 +90,7 @@ def no_images() -> SettingsError:
     """The error where int8 has nothing to find its ranges with."""
     return SettingsError(
         "tflite_int8: needs images of what the model is for, and there are no records of the run here",
-        remedy="name some hundred, without labels: --input / DETBOX_INPUT",
+        remedy=f"name some hundred, without labels: {flag('input')}",
     )
 
 
@@ -101,7 +102,7 @@ def _given(words: str) -> list[Path]:
     found, skipped = image_paths.find_images(words.split("\n"), leave_out=Path(".detbox-leaves-nothing-out"))
     if not found:
         why = skipped[0].reason if skipped else "there is no image"
-        raise SettingsError(why, where=words.split("\n")[0], remedy="--input / DETBOX_INPUT")
+        raise SettingsError(why, where=words.split("\n")[0], remedy=flag("input"))
     return [image.path for image in found]
 
 
@@ -110,7 +111,7 @@ def _open(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise SettingsError(f"is no image: {error}", where=str(path), remedy="--input / DETBOX_INPUT") from None
+        raise SettingsError(f"is no image: {error}", where=str(path), remedy=flag("input")) from None
 
 
 def _pixels(row: dict[str, list]) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from app.errors import DetboxError
 from app.export.formats import FILES, FROZEN, INT8, SAVED_MODELS, TFLITE
 from app.odapi.exporter import Exporter
+from app.settings import flag
 
 OPSET = 17
 """ONNX's operators as of 2022: what every runtime in use has."""
@@ -101,5 +102,5 @@ class FormatWriter:
         except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
             raise DetboxError(
                 f"tf2onnx does not convert this model: {(str(error).splitlines() or [type(error).__name__])[0]}",
-                remedy="the other forms take it: --export_forms / DETBOX_EXPORT_FORMS",
+                remedy=f"the other forms take it: {flag('export_forms')}",
             ) from error

@@ -20,6 +20,7 @@ from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter
 from app.dataset.formats import registry
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
+from app.settings import flag
 
 FAULTS_MAX = 1_000_000
 """Faults of one kind that are kept by name: about 100 MB."""
@@ -129,7 +130,7 @@ def of_set(
         tally.read_again()
     if not images:
         row = next(iter(tally.rows()), None)
-        remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else "--dataset / DETBOX_DATASET"
+        remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else flag("dataset")
         raise DatasetError("no image in this data set", where=str(source), remedy=remedy)
     roles = {split: "" for split in own}
     if any(NO_SPLIT in names for names in members.values()):

@@ -23,7 +23,7 @@ from app.jobs import resolve_detector, run_directory
 from app.jobs.resolve_detector import ResolvedDetector
 from app.run.directory import Run
 from app.run.files import read_json, replacing, write_json, write_text
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def _target(settings: Settings, run: Run) -> Path:
         raise SettingsError(
             "is there already and does not hold results of detect, so that it is not replaced",
             where=str(target),
-            remedy="a folder of its own: --output / DETBOX_OUTPUT",
+            remedy=f"a folder of its own: {flag('output')}",
         )
     return target
 
@@ -202,14 +202,12 @@ def _images(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
     given = [word for word in (line.strip() for line in text.splitlines()) if word]
     if not given:
         raise SettingsError(
-            "no images are given", remedy="detbox detect IMAGES: files, folders or globs (--input / DETBOX_INPUT)"
+            "no images are given", remedy=f"detbox detect IMAGES: files, folders or globs ({flag('input')})"
         )
     images, skipped = image_paths.find_images(given, leave_out=target)
     inside = next((image.path for image in images if image.path.is_relative_to(target)), None)
     if inside:
-        raise SettingsError(
-            "lies in the folder that the results replace", where=str(inside), remedy="--output / DETBOX_OUTPUT"
-        )
+        raise SettingsError("lies in the folder that the results replace", where=str(inside), remedy=flag("output"))
     if not images:
         raise _nothing(skipped or [Skipped(word, "no images in this folder") for word in given])
     return images, skipped
@@ -221,7 +219,7 @@ def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
     return DatasetError(
         f"no image to detect on: {first.reason}{more}",
         where=first.file,
-        remedy="other images: --input / DETBOX_INPUT",
+        remedy=f"other images: {flag('input')}",
     )
 
 

@@ -20,7 +20,7 @@ from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_evaluations
 from app.run.files import append_line, read_json
 from app.run.heartbeat import first_line, write_heartbeat
-from app.settings import Settings
+from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Service:
         if metric not in metrics and metric != TRAINING_LOSS:
             raise SettingsError(
                 f"best_metric {metric} is not among {', '.join(sorted({*metrics, TRAINING_LOSS}))}",
-                remedy="--best_metric / DETBOX_BEST_METRIC",
+                remedy=flag("best_metric"),
             )
 
     def _show(self, step: int, seen: Any, described: Mapping[str, Any], errors: Sequence[Errors]) -> None:
@@ -244,7 +244,7 @@ def _rule(run: Run, settings: Settings, card: Any) -> Any:
             raise SettingsError(
                 f"the run has {epochs:.1f} epochs, so none of its checkpoints can be the best after "
                 f"{settings.checkpoint_after_epochs:g}",
-                remedy="--checkpoint_after_epochs / DETBOX_CHECKPOINT_AFTER_EPOCHS",
+                remedy=flag("checkpoint_after_epochs"),
             )
     return Rule(metric=settings.best_metric, direction=settings.best_metric_direction, first_step=first)
 

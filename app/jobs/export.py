@@ -20,7 +20,7 @@ from app.export.probe_images import ProbeImages, no_images
 from app.jobs import run_directory
 from app.run.directory import Run
 from app.run.files import replacing, write_json
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _own_folder(run: Run) -> Path:
         raise SettingsError(
             "there is no such run to put exports in",
             where=str(run.root),
-            remedy="name the run or another folder: --run / DETBOX_RUN, --output / DETBOX_OUTPUT",
+            remedy=f"name the run or another folder: {flag('run')}, {flag('output')}",
         )
     return run.exports
 
@@ -234,7 +234,7 @@ class ExportSession:
             raise GateError(
                 f"{form} does not find what the checkpoint finds: {verdict.words}",
                 where=str(self._checkpoint.prefix),
-                remedy="nothing was kept of it; the other forms may do: --export_forms / DETBOX_EXPORT_FORMS",
+                remedy=f"nothing was kept of it; the other forms may do: {flag('export_forms')}",
             )
         card = {
             "form": form,

@@ -11,7 +11,7 @@ from app.inspection import summary
 from app.jobs import run_directory
 from app.run.directory import Run
 from app.run.files import replacing, write_json
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _refuse_foreign(folder: Path) -> None:
         raise SettingsError(
             f"holds {foreign[0] if foreign else 'a file'}, and the inspection would replace it",
             where=str(folder),
-            remedy="choose an empty or a new folder: --output / DETBOX_OUTPUT",
+            remedy=f"choose an empty or a new folder: {flag('output')}",
         )
 
 
@@ -123,7 +123,7 @@ def _fetched(settings: Settings, model: str) -> str:
     if stored is None:
         raise SettingsError(
             f"{known.name} of the zoo is not here, so its anchors are unknown",
-            remedy=f"detbox zoo fetch {known.name}, or another --model / DETBOX_MODEL",
+            remedy=f"detbox zoo fetch {known.name}, or another {flag('model')}",
         )
     return str(stored.folder)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.run.files import write_text
-from app.settings import Settings, load, variable
+from app.settings import Settings, flag, load, variable
 
 CONFIG, PAGE, ENVIRONMENT = "pipeline.config", "MIGRATION.md", "settings.env"
 
@@ -106,6 +106,6 @@ def _check_folder(folder: Path, source: Path) -> None:
     """Refuses to write over the source, or over a config that `migrate` did not write."""
     config = folder / CONFIG
     if folder.exists() and not folder.is_dir():
-        raise SettingsError("is a file", where=str(folder), remedy="a folder: --output / DETBOX_OUTPUT")
+        raise SettingsError("is a file", where=str(folder), remedy=f"a folder: {flag('output')}")
     if config.exists() and (config.samefile(source) or not (folder / PAGE).is_file()):
-        raise SettingsError("is there already", where=str(config), remedy="another folder: --output / DETBOX_OUTPUT")
+        raise SettingsError("is there already", where=str(config), remedy=f"another folder: {flag('output')}")

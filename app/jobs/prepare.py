@@ -11,7 +11,7 @@ from app.jobs import run_directory, zoo_fetch
 from app.jobs.run_preflight import preflight
 from app.run.directory import Run
 from app.run.files import write_text
-from app.settings import FIELDS, Settings
+from app.settings import FIELDS, Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ def _prepare(run: Run, settings: Settings) -> "Prepared":
         raise SettingsError(
             "the model learns instance masks, and no box of the data set has one",
             where=settings.dataset or "the built-in sample",
-            remedy="choose a model of boxes: --model / DETBOX_MODEL; or see --masks / DETBOX_MASKS",
+            remedy=f"choose a model of boxes: {flag('model')}; or see {flag('masks')}",
         )
     text = label_map_text(card)
     if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
         raise SettingsError(
             "the classes differ from those that this run was trained on",
             where=str(run.root),
-            remedy="start another run: --run=NAME / DETBOX_RUN",
+            remedy=f"start another run: {flag('run', 'NAME')}",
         )
     write_text(run.label_map, text)
     pipeline = configure(run, settings, card)

@@ -19,7 +19,7 @@ from app.jobs import run_directory
 from app.run import lock
 from app.run.directory import Run, is_run_name, serving_dir
 from app.run.files import read_json, replacing, write_json, write_text
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run(settings: Settings) -> Promoted:
     if settings.rollback:
         return _roll_back(shelf)
     if not run.root.is_dir():
-        raise SettingsError(f"there is no run {run.name}", where=str(run.root.parent), remedy="--run / DETBOX_RUN")
+        raise SettingsError(f"there is no run {run.name}", where=str(run.root.parent), remedy=flag("run"))
     return _promote(run, shelf, resolve_checkpoint(run, settings.checkpoint), settings, by_hand=True)
 
 
@@ -106,7 +106,7 @@ def shelf_of(run: Run, settings: Settings) -> ModelVersions:
     if not is_run_name(name):
         raise SettingsError(
             f"{name!r} is no name for a model in serving",
-            remedy="letters, digits, '.', '_' and '-': --serving_name / DETBOX_SERVING_NAME",
+            remedy=f"letters, digits, '.', '_' and '-': {flag('serving_name')}",
         )
     return ModelVersions(serving_dir(settings.models_dir.resolve(), name))
 
@@ -153,7 +153,7 @@ def _judged(shelf: ModelVersions, checkpoint: Checkpoint, rule: Rule, settings: 
         raise GateError(
             verdict.reason,
             where=_named(checkpoint),
-            remedy="detbox promote without --promote_threshold / DETBOX_PROMOTE_THRESHOLD takes any checkpoint",
+            remedy=f"detbox promote without {flag('promote_threshold')} takes any checkpoint",
         )
     return verdict.reason
 
@@ -239,7 +239,7 @@ def _held(shelf: ModelVersions) -> Iterator[None]:
     refusal = SettingsError(
         "another promotion of this model is at work",
         where=str(shelf.folder),
-        remedy="wait for it to end, or take another name: --serving_name / DETBOX_SERVING_NAME",
+        remedy=f"wait for it to end, or take another name: {flag('serving_name')}",
     )
     with lock.hold_lock(shelf.folder / ".lock", refusal, wait_secs=WAIT_SECONDS):
         yield

@@ -12,7 +12,7 @@ from app.jobs import run_directory
 from app.run.directory import Run, comparison_page, find_run, is_run_name
 from app.run.files import read_json, write_text
 from app.run.heartbeat import first_line
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _write(settings: Settings) -> Reported:
         write_text(target, text)
     except OSError as error:
         raise SettingsError(
-            f"can't be written: {error.strerror}", where=str(target), remedy="another place: --output / DETBOX_OUTPUT"
+            f"can't be written: {error.strerror}", where=str(target), remedy=f"another place: {flag('output')}"
         ) from error
     return Reported(str(target), target.stat().st_size, [_figures(report) for report in reports])
 
@@ -103,7 +103,7 @@ def _chosen(settings: Settings) -> list[Run]:
             known = ", ".join(other.name for other in _all(run.root.parent)) or "none"
             raise SettingsError(
                 f"there is no run {run.name} in {run.root.parent}",
-                remedy=f"--run=NAME / DETBOX_RUN, --models_dir / DETBOX_MODELS_DIR; there are: {known}",
+                remedy=f"{flag('run', 'NAME')}, {flag('models_dir')}; there are: {known}",
             )
     return list(dict.fromkeys(found))
 

@@ -11,11 +11,11 @@ from app.detection.loader import Loaded
 from app.errors import SettingsError
 from app.run.directory import Run
 from app.run.files import read_json
-from app.settings import Settings
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
-REMEDY = "name one checkpoint, or an exported model: --detector / DETBOX_DETECTOR"
+REMEDY = f"name one checkpoint, or an exported model: {flag('detector')}"
 DEFAULT_SCORE = 0.4
 """Where no evaluation tells the score from which a detection is more likely right than wrong."""
 
@@ -53,7 +53,7 @@ def resolve_detector(settings: Settings, run: Run) -> ResolvedDetector:
     if settings.detector and settings.server:
         raise SettingsError(
             "detector and server are both given",
-            remedy="one of --detector / DETBOX_DETECTOR and --server / DETBOX_SERVER",
+            remedy=f"one of {flag('detector')} and {flag('server')}",
         )
     given = _given_names(settings)
     if settings.server:
@@ -77,7 +77,7 @@ def resolve_detector(settings: Settings, run: Run) -> ResolvedDetector:
     thresholds = next(filter(None, map(sidecar_files.thresholds_of_card, cards)), {})
     detector, words = _load(path)
     if not names:
-        logger.warning("no label map beside %s: classes go by number -> --label_map / DETBOX_LABEL_MAP", path)
+        logger.warning(f"no label map beside %s: classes go by number -> {flag('label_map')}", path)
     return ResolvedDetector(detector, words, names, thresholds or _thresholds_of_run(settings, run))
 
 
@@ -119,7 +119,7 @@ def _given_names(settings: Settings) -> dict[int, str]:
         return sidecar_files.read_class_names(Path(settings.label_map).expanduser())
     except OSError as error:
         raise SettingsError(
-            error.strerror or "can't be read", where=settings.label_map, remedy="--label_map / DETBOX_LABEL_MAP"
+            error.strerror or "can't be read", where=settings.label_map, remedy=flag("label_map")
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.errors import SettingsError
 from app.run.directory import Run, find_run
 from app.run.files import read_json, write_text
-from app.settings import FIELDS, Settings
+from app.settings import FIELDS, Settings, flag
 
 
 def find(settings: Settings) -> Run:
@@ -38,7 +38,7 @@ def _claim(run: Run) -> None:
         raise SettingsError(
             f"can't be written: {error.strerror}",
             where=str(run.root),
-            remedy=f"make it writable for user {os.getuid()}, or choose another: --models_dir / DETBOX_MODELS_DIR",
+            remedy=f"make it writable for user {os.getuid()}, or choose another: {flag('models_dir')}",
         ) from error
 
 

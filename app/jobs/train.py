@@ -11,7 +11,7 @@ from app.run import lock
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
-from app.settings import Settings
+from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def run(settings: Settings) -> None:
             raise SettingsError(
                 f"has a checkpoint of step {run.checkpoint_steps()[-1]}, and resume is false",
                 where=str(run.root),
-                remedy="another run: --run=NAME / DETBOX_RUN, or go on: --resume=true / DETBOX_RESUME",
+                remedy=f"another run: {flag('run', 'NAME')}, or go on: {flag('resume', 'true')}",
             )
         run.done.unlink(missing_ok=True)
         run.stop_request.unlink(missing_ok=True)

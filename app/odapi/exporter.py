@@ -13,6 +13,7 @@ from object_detection.utils import config_util
 
 from app.errors import SettingsError
 from app.export.formats import fixed_size
+from app.settings import flag
 
 INPUT = "input_tensor"
 """What upstream's exporter calls a model's one input."""
@@ -156,5 +157,5 @@ class Exporter:
             raise SettingsError(
                 "this checkpoint has not all the weights of the pipeline.config's model",
                 where=str(self._checkpoint),
-                remedy="give the checkpoint with its own pipeline.config: --checkpoint / DETBOX_CHECKPOINT",
+                remedy=f"give the checkpoint with its own pipeline.config: {flag('checkpoint')}",
             ) from None

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from app.errors import SettingsError
+from app.settings import flag
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def use_mixed_precision(tf: Any) -> None:
     if not tf.config.list_physical_devices("GPU"):
         raise SettingsError(
             "mixed precision needs a GPU, and none is visible",
-            remedy="leave out --mixed_precision / DETBOX_MIXED_PRECISION",
+            remedy=f"leave out {flag('mixed_precision')}",
         )
     tf.keras.mixed_precision.set_global_policy("mixed_float16")
 

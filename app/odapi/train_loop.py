@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from object_detection import model_lib_v2, train_seam
 
 from app.errors import SettingsError
+from app.settings import flag
 
 
 class Hook(Protocol):
@@ -53,7 +54,7 @@ def train(
         raise SettingsError(
             f"the checkpoint does not fit the model: {str(error).splitlines()[0][:300]}",
             where=str(model_dir),
-            remedy="the model was changed since: start another run with --run=NAME / DETBOX_RUN",
+            remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error
 
 

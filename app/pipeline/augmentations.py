@@ -9,9 +9,10 @@ from google.protobuf import text_format
 
 from app.errors import SettingsError
 from app.protos import architecture
+from app.settings import flag
 
 NONE = "none"
-SETTING = "--augmentations / DETBOX_AUGMENTATIONS"
+SETTING = flag("augmentations")
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _known(word: str) -> str:
     raise SettingsError(
         f"augmentation {word!r} is unknown",
         remedy=f"{hint}there are {', '.join(BY_NAME)}, or {NONE}: {SETTING}; other steps of preprocessor.proto by "
-        "--config_override / DETBOX_CONFIG_OVERRIDE",
+        f"{flag('config_override')}",
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from app.settings import flag
+
 WINDOWS = 12
 """Averaging windows in a run: 1 - 12 / 400 = 0.97, measured as above (BCCD, batch 8, 400 steps)."""
 
@@ -43,7 +45,7 @@ def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
         before = max(lowered)
         notes.append(
             f"batch norm decay {before:g} lowered to {limit:g} for {steps} steps: the old averages would "
-            f"still weigh {before**steps:.2g} at the end (--batch_norm_decay / DETBOX_BATCH_NORM_DECAY)"
+            f"still weigh {before**steps:.2g} at the end ({flag('batch_norm_decay')})"
         )
     fixed = fixed_decay(config.model)
     if fixed and fixed > limit:

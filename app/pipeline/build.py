@@ -8,6 +8,7 @@ from app.errors import SettingsError
 from app.pipeline import augmentations, batch_norm, fine_tune, fine_tune_checks, image_size, readers, schedule
 from app.pipeline.origin import find_origin
 from app.protos import architecture, pipeline_config
+from app.settings import flag
 
 CHECKPOINTS_PER_RUN = 10
 CHECKPOINT_EVERY_MOST = 1000
@@ -141,16 +142,16 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
     train.batch_size = request.batch_size or origin_batch
     train.num_steps = request.num_train_steps or origin_steps
     if not train.num_steps:
-        raise SettingsError("has no num_steps", where=origin, remedy="--num_train_steps / DETBOX_NUM_TRAIN_STEPS")
+        raise SettingsError("has no num_steps", where=origin, remedy=flag("num_train_steps"))
     rate = schedule.rate_message(config)
     own = schedule.peak(rate)
     if own <= 0:
-        raise SettingsError("has a learning rate of 0", where=origin, remedy="--learning_rate / DETBOX_LEARNING_RATE")
+        raise SettingsError("has a learning rate of 0", where=origin, remedy=flag("learning_rate"))
     peak = request.learning_rate or schedule.scaled_peak(own, train.batch_size, origin_batch)
     if request.learning_rate is None and train.batch_size != origin_batch:
         notes.append(
             f"learning rate {own:g} scaled from batch {origin_batch} to {train.batch_size}: {peak:.3g}, by "
-            "the square root of the ratio (--learning_rate / DETBOX_LEARNING_RATE)"
+            f"the square root of the ratio ({flag('learning_rate')})"
         )
     old_length, old_warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     schedule.edit(
@@ -168,7 +169,7 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
             f"its last change moved from step {old_length} to {length}"
         )
     if request.warmup_steps is None and warmup != old_warmup:
-        notes.append(f"warm-up of {old_warmup} steps shortened to {warmup} (--warmup_steps / DETBOX_WARMUP_STEPS)")
+        notes.append(f"warm-up of {old_warmup} steps shortened to {warmup} ({flag('warmup_steps')})")
     return notes
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from app.errors import SettingsError
 from app.pipeline.origin import RANDOM_WEIGHTS, checkpoint_prefix
 from app.protos import pipeline_config
+from app.settings import flag
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 """What the model zoo's configs hold in place of paths."""
@@ -36,7 +37,7 @@ def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
         if checkpoint_type:
             raise SettingsError(
                 f"fine_tune_checkpoint_type {checkpoint_type!r} is given without a checkpoint",
-                remedy="--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT",
+                remedy=flag("fine_tune_checkpoint"),
             )
         return ["no fine_tune_checkpoint: all weights start at random"]
     elif checkpoint_type:
@@ -56,5 +57,5 @@ def _mend_type(config: Any) -> list[str]:
         return ["fine_tune_checkpoint_type fine_tune written as detection: upstream renamed it for CenterNet"]
     raise SettingsError(
         f"{kind} has no fine_tune_checkpoint_type {given!r}",
-        remedy=f"one of {', '.join(TYPES[kind])}: --fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE",
+        remedy=f"one of {', '.join(TYPES[kind])}: {flag('fine_tune_checkpoint_type')}",
     )

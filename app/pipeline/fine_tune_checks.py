@@ -9,12 +9,13 @@ from app.humanize import listing
 from app.pipeline import checkpoint_index, origin
 from app.pipeline.finding import Finding, error
 from app.protos import architecture, pipeline_config
+from app.settings import flag
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key that every object-based (TF2) checkpoint has."""
 
-REMEDY = "--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT"
-TYPE_REMEDY = "--fine_tune_checkpoint_type / DETBOX_FINE_TUNE_CHECKPOINT_TYPE"
+REMEDY = flag("fine_tune_checkpoint")
+TYPE_REMEDY = flag("fine_tune_checkpoint_type")
 MODEL_REMEDY = "leave --model out, so that the checkpoint's own is taken, or another --fine_tune_checkpoint"
 
 KEYS = {

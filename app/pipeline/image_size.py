@@ -6,8 +6,9 @@ from typing import Any
 from app.errors import SettingsError
 from app.pipeline import anchors
 from app.protos import architecture
+from app.settings import flag
 
-SETTING = "--image_size / DETBOX_IMAGE_SIZE"
+SETTING = flag("image_size")
 TEXT = re.compile(r"(\d+)(?:\s*[x×]\s*(\d+))?", re.IGNORECASE)
 
 SMALLEST, LARGEST = 33, 8192
@@ -120,7 +121,7 @@ def remedy(config: Any) -> str:
     unit, size = multiple(config), architecture.image_size(config) or (SMALLEST, SMALLEST)
     near = [max(unit, -(-SMALLEST // unit) * unit, round(side / unit) * unit) for side in size]
     text = str(near[0]) if near[0] == near[1] else _words(near)
-    return f"--image_size={text} / DETBOX_IMAGE_SIZE"
+    return flag("image_size", text)
 
 
 def _words(size: Any) -> str:

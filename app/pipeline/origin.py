@@ -10,6 +10,7 @@ from typing import Any
 from app.errors import SettingsError
 from app.pipeline.zoo import catalogue
 from app.protos import pipeline_config
+from app.settings import flag
 
 DEFAULT_PRESET = "tiny"
 CONFIG_NAME = "pipeline.config"
@@ -49,7 +50,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
             raise SettingsError(
                 f"no {CONFIG_NAME} lies beside this checkpoint, so its model is unknown",
                 where=fine_tune_checkpoint,
-                remedy="name the model: --model / DETBOX_MODEL",
+                remedy=f"name the model: {flag('model')}",
             )
         return _read(path)
     name = model or DEFAULT_PRESET
@@ -63,7 +64,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
         hint = f"did you mean {' or '.join(near)}?" if near else f"presets: {', '.join(presets())}; or detbox zoo list"
         raise SettingsError(
             f"model {name!r} is neither a preset nor a name in the zoo nor a pipeline.config",
-            remedy=f"{hint} (--model / DETBOX_MODEL)",
+            remedy=f"{hint} ({flag('model')})",
         )
     return _read(path)
 
@@ -89,8 +90,7 @@ def checkpoint_prefix(path: str) -> str:
     raise SettingsError(
         "is not a TF2 checkpoint: no ckpt-N.index there",
         where=path,
-        remedy="a folder in the model zoo's layout, or a prefix such as .../ckpt-0: "
-        "--fine_tune_checkpoint / DETBOX_FINE_TUNE_CHECKPOINT",
+        remedy=f"a folder in the model zoo's layout, or a prefix such as .../ckpt-0: {flag('fine_tune_checkpoint')}",
     )
 
 
@@ -113,10 +113,8 @@ def _read(path: Path) -> Origin:
         text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
     except OSError as error:
         what = f"can't be read: {error.strerror}"
-        raise SettingsError(what, where=str(path), remedy="permit it, or another: --model / DETBOX_MODEL") from error
+        raise SettingsError(what, where=str(path), remedy=f"permit it, or another: {flag('model')}") from error
     except UnicodeDecodeError:
         what = "is no UTF-8 text"
-        raise SettingsError(
-            what, where=str(path), remedy="a pipeline.config in UTF-8: --model / DETBOX_MODEL"
-        ) from None
+        raise SettingsError(what, where=str(path), remedy=f"a pipeline.config in UTF-8: {flag('model')}") from None
     return Origin(str(path), pipeline_config.parse_pipeline(text, where=str(path)))

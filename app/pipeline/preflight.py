@@ -12,6 +12,7 @@ from app.pipeline.finding import Finding, error, warning
 from app.pipeline.resources import Resources
 from app.pipeline.resources import check as check_resources
 from app.protos import architecture
+from app.settings import flag
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def _check_classes(
         yield error(
             f"label map has ids up to {highest}, the model {num_classes} classes",
             where,
-            "num_classes must be the highest id: --config_override / DETBOX_CONFIG_OVERRIDE, or the label map",
+            f"num_classes must be the highest id: {flag('config_override')}, or the label map",
         )
     gaps = sorted(set(range(1, highest)) - set(label_map))
     if gaps:
@@ -102,7 +103,7 @@ def _check_classes(
             yield warning(
                 f"class {name} has no box in the training records, so it can't be learnt",
                 where,
-                "another --train_split / DETBOX_TRAIN_SPLIT or --seed / DETBOX_SEED, or leave the class out",
+                f"another {flag('train_split')} or {flag('seed')}, or leave the class out",
             )
 
 
@@ -117,7 +118,7 @@ def _check_records(config: Any, workers: int, find_files: Callable[[str], Collec
             yield error(
                 f"{workers} workers share {number} record files: some would get no data",
                 where,
-                "prepare with more: --num_shards / DETBOX_NUM_SHARDS",
+                f"prepare with more: {flag('num_shards')}",
             )
 
 
@@ -125,15 +126,15 @@ def _check_schedule(config: Any) -> Iterator[Finding]:
     rate, steps = schedule.rate_message(config), config.train_config.num_steps
     length, warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     where = "train_config.optimizer"
-    remedy = "--num_train_steps / DETBOX_NUM_TRAIN_STEPS, or the schedule in --config_override"
+    remedy = f"{flag('num_train_steps')}, or the schedule in --config_override"
     highest = schedule.peak(rate)
     if not math.isfinite(highest) or highest <= 0:
-        yield error(f"learning rate {highest:g} is no rate", where, "--learning_rate / DETBOX_LEARNING_RATE")
+        yield error(f"learning rate {highest:g} is no rate", where, flag("learning_rate"))
     if not steps:
-        yield error("num_steps is 0", "train_config", "--num_train_steps / DETBOX_NUM_TRAIN_STEPS")
+        yield error("num_steps is 0", "train_config", flag("num_train_steps"))
     elif warmup >= steps:
         what = f"warm-up of {warmup} steps is as long as the run of {steps}"
-        yield error(what, where, "--warmup_steps / DETBOX_WARMUP_STEPS")
+        yield error(what, where, flag("warmup_steps"))
     elif length and rate.WhichOneof("learning_rate") == "cosine_decay_learning_rate":
         if length < steps:
             yield error(f"learning rate is 0 from step {length} of {steps} on", where, remedy)
@@ -150,7 +151,7 @@ def _check_batch(config: Any, replicas: int) -> Iterator[Finding]:
     if batch < 1 or batch % replicas:
         near = max(1, round(batch / replicas)) * replicas
         what = f"batch_size {batch} does not divide by {replicas} replicas"
-        yield error(what, "train_config", f"--batch_size={near} / DETBOX_BATCH_SIZE")
+        yield error(what, "train_config", flag("batch_size", str(near)))
 
 
 def _check_augmentations(config: Any) -> Iterator[Finding]:

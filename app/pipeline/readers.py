@@ -4,6 +4,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.protos import architecture
+from app.settings import flag
 
 METRICS = "coco_detection_metrics"
 
@@ -77,8 +78,7 @@ def edit_batching(config: Any, batch_size: int) -> list[str]:
             f"{resizer.WhichOneof('image_resizer_oneof')} gives images of different sizes, which make no "
             f"batch of {batch_size}",
             where="model.image_resizer",
-            remedy="--batch_size=1 / DETBOX_BATCH_SIZE, or a fixed_shape_resizer by --config_override / "
-            "DETBOX_CONFIG_OVERRIDE",
+            remedy=f"{flag('batch_size', '1')}, or a fixed_shape_resizer by {flag('config_override')}",
         )
     resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = True
     side = resizer.keep_aspect_ratio_resizer.max_dimension

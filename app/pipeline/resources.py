@@ -7,10 +7,11 @@ from typing import Any
 
 from app.pipeline import footprint
 from app.pipeline.finding import Finding, error, warning
+from app.settings import flag
 
-KEEP = "--checkpoint_max_to_keep / DETBOX_CHECKPOINT_MAX_TO_KEEP"
-BACKLOG = "--checkpoint_backlog_max / DETBOX_CHECKPOINT_BACKLOG_MAX"
-IMAGES = "--image_summary_every_n / DETBOX_IMAGE_SUMMARY_EVERY_N"
+KEEP = flag("checkpoint_max_to_keep")
+BACKLOG = flag("checkpoint_backlog_max")
+IMAGES = flag("image_summary_every_n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,9 @@ def _check_memory(config: Any, resources: Resources, replicas: int) -> Iterator[
     there = f"the {resources.memory_of} has {_gb(resources.memory_bytes)}"
     wide = f"training {batch} images at a time is estimated at {_gb(least)} to {_gb(most)} of memory, {there}"
     fitting = _largest_batch(config, batch, resources.memory_bytes)
-    smaller = f"--batch_size={fitting * replicas} / DETBOX_BATCH_SIZE" if fitting else "a smaller model: --model"
+    smaller = flag("batch_size", str(fitting * replicas)) if fitting else "a smaller model: --model"
     what = f"{wide}: it will hardly fit" if least > resources.memory_bytes else f"{wide}: it may not fit"
-    yield warning(what, "", f"{smaller}, or smaller images: --image_size / DETBOX_IMAGE_SIZE")
+    yield warning(what, "", f"{smaller}, or smaller images: {flag('image_size')}")
 
 
 def _largest_batch(config: Any, batch: int, memory: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.errors import SettingsError
+from app.settings import flag
 
 STEP_BOUNDARIES = (2 / 3, 8 / 9)
 """Where the `step` shape divides the rate by ten: 60k and 80k of 90k steps, Detectron's 1x schedule."""
@@ -29,7 +30,7 @@ def rate_message(config: Any) -> Any:
         raise SettingsError(
             "has no optimizer with a learning rate",
             where="train_config",
-            remedy="add one: --config_override / DETBOX_CONFIG_OVERRIDE",
+            remedy=f"add one: {flag('config_override')}",
         )
     return rate
 
@@ -80,7 +81,7 @@ def edit(rate: Any, *, shape: str, new_peak: float, steps: int, origin_steps: in
     if warmup and warmup >= steps:
         raise SettingsError(
             f"{warmup} steps of warm-up do not fit into a run of {steps}",
-            remedy="--warmup_steps / DETBOX_WARMUP_STEPS",
+            remedy=flag("warmup_steps"),
         )
     factor = new_peak / peak(rate)
     start = start * factor if own_steps else new_peak * WARMUP_START

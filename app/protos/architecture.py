@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.errors import SettingsError
+from app.settings import flag
 
 KNOWN = ("ssd", "faster_rcnn", "center_net")
 
@@ -14,7 +15,7 @@ def body(config: Any, *, where: str = "pipeline.config") -> Any:
         raise SettingsError(
             f"model is {kind or 'missing'}",
             where=where,
-            remedy=f"detbox trains {', '.join(KNOWN)}: --model / DETBOX_MODEL",
+            remedy=f"detbox trains {', '.join(KNOWN)}: {flag('model')}",
         )
     return getattr(config.model, kind)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import SettingsError
+from app.settings import flag
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -158,7 +159,7 @@ def find_run(models_dir: Path, name: str) -> Run:
     if not is_run_name(name):
         raise SettingsError(
             f"{name!r} is no name for a run",
-            remedy="letters, digits, '.', '_' and '-', not 'serving' or 'zoo': --run / DETBOX_RUN",
+            remedy=f"letters, digits, '.', '_' and '-', not 'serving' or 'zoo': {flag('run')}",
         )
     return Run(models_dir / name)
 

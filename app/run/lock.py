@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.errors import SettingsError
 from app.run.directory import Run
+from app.settings import flag
 
 
 @contextlib.contextmanager
@@ -19,7 +20,7 @@ def hold_service(run: Run, service: str) -> Iterator[None]:
     refusal = SettingsError(
         f"another {service} works on this run",
         where=str(run.root),
-        remedy="end that one first, or start another run: --run=NAME / DETBOX_RUN",
+        remedy=f"end that one first, or start another run: {flag('run', 'NAME')}",
     )
     with hold_lock(run.status(service).with_suffix(".lock"), refusal):
         yield

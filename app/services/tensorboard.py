@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.errors import DetboxError, SettingsError
+from app.settings import flag
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
         raise SettingsError(
             f"{host}:{port} can't be listened on (in use?)",
             where="TensorBoard",
-            remedy="another --tensorboard_port / DETBOX_TENSORBOARD_PORT; 0 takes any free one",
+            remedy=f"another {flag('tensorboard_port')}; 0 takes any free one",
         )
     port = port or free_port(host, 0)
     program = _program()
@@ -104,7 +105,7 @@ def free_port(host: str, port: int) -> int:
     raise SettingsError(
         f"no port from {port} on is free on {host}",
         where="TensorBoard",
-        remedy="--tensorboard_port=0 / DETBOX_TENSORBOARD_PORT, or another --tensorboard_host",
+        remedy=f"{flag('tensorboard_port', '0')}, or another --tensorboard_host",
     )
 
 

@@ -14,6 +14,7 @@ from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.files import append_line, read_json, write_json
 from app.run.heartbeat import write_heartbeat
+from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
@@ -208,9 +209,9 @@ class Trainer:
         )
         if verdict.unseen and backlog_max:
             log.warning(
-                "train | checkpoints %s go before they were evaluated -> --checkpoint_backlog_max / "
-                "DETBOX_CHECKPOINT_BACKLOG_MAX keeps more",
+                "train | checkpoints %s go before they were evaluated -> %s keeps more",
                 ", ".join(map(str, verdict.unseen)),
+                flag("checkpoint_backlog_max"),
             )
         loop.delete(list(verdict.delete))
 
@@ -226,8 +227,7 @@ def diverged(what: str, checkpoints: dict[int, str]) -> DivergedError:
     return DivergedError(
         f"{what}; nothing of it was saved, {good}",
         where="train",
-        remedy="start again with a lower --learning_rate / DETBOX_LEARNING_RATE or more --warmup_steps / "
-        "DETBOX_WARMUP_STEPS",
+        remedy=f"start again with a lower {flag('learning_rate')} or more {flag('warmup_steps')}",
     )
 
 

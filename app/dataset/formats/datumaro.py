@@ -19,6 +19,7 @@ from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex
 from app.dataset.splits import SPLIT_NAME
 from app.errors import DatasetError
+from app.settings import flag
 
 INSTALL = "install Datumaro: uv sync --extra datumaro, or for the image --build-arg EXTRAS=datumaro"
 WITHOUT_BOXES = frozenset(
@@ -117,7 +118,7 @@ def _import(source: Path, name: str) -> tuple[Any, list[Fault]]:
         dataset.init_cache()
     except Exception as error:  # Its eighty plug-ins raise what they like.
         raise DatasetError(
-            f"Datumaro can't read it as {name}: {_line(error)}", where=str(source), remedy="--format / DETBOX_FORMAT"
+            f"Datumaro can't read it as {name}: {_line(error)}", where=str(source), remedy=flag("format")
         ) from None
     return dataset, found
 

@@ -10,6 +10,7 @@ from app.dataset.faults import Fault
 from app.dataset.formats import coco, csv_boxes, datumaro, pet, tfrecord, voc, yolo
 from app.dataset.image_index import walk
 from app.errors import DatasetError
+from app.settings import flag
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 _INNER_MAX, _FILES_MAX = 10, 1000
@@ -48,7 +49,7 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
     """
     where = str(source)
     if not source.exists():
-        raise DatasetError("no such file or folder", where=where, remedy="--dataset / DETBOX_DATASET")
+        raise DatasetError("no such file or folder", where=where, remedy=flag("dataset"))
     if where != where.encode(errors="replace").decode():
         raise DatasetError(
             "its path is no UTF-8, which a pipeline.config needs", where=ascii(where), remedy="rename it"
@@ -59,13 +60,13 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
     if name != "auto":
         if name not in fitting:
             others = f"; it looks like {', '.join(fitting)}" if fitting else ""
-            raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy="--format / DETBOX_FORMAT")
+            raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy=flag("format"))
         return READERS[name], f"named; {fitting[name]}"
     for known in list(fitting):
         fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
     if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
-        raise DatasetError(f"several formats fit ({found})", where=where, remedy="name one: --format / DETBOX_FORMAT")
+        raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
         return READERS[known], reason
@@ -82,7 +83,7 @@ def _foreign(source: Path, name: str) -> tuple[Reader, str]:
             where=str(source),
             remedy=f"did you mean --format={near[0]}?"
             if near
-            else f"one of auto, {', '.join((*READERS, *known))}: --format / DETBOX_FORMAT",
+            else f"one of auto, {', '.join((*READERS, *known))}: {flag('format')}",
         )
     if not known:
         near = difflib.get_close_matches(name, READERS, n=1)
@@ -104,7 +105,7 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
         raise DatasetError(
             f"several formats fit, says Datumaro ({', '.join(found)})",
             where=where,
-            remedy="name one: --format / DETBOX_FORMAT",
+            remedy=f"name one: {flag('format')}",
         )
     if not found:
         raise DatasetError(nothing, where=where, remedy=hint or ours)
@@ -114,7 +115,7 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
 def _hint(source: Path) -> str:
     """What is most likely amiss where no reader fits: an archive, a folder too high, something that is missing."""
     if source.is_file():
-        return "unpack it and name the folder: --dataset / DETBOX_DATASET" if source.suffix in _ARCHIVES else ""
+        return f"unpack it and name the folder: {flag('dataset')}" if source.suffix in _ARCHIVES else ""
     inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     for path in inner[:_INNER_MAX]:
         known = next((name for name, reader in READERS.items() if reader.recognise(path)), "")

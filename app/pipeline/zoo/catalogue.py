@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from app.errors import SettingsError
+from app.settings import flag
 
 UPSTREAM = "https://download.tensorflow.org/models/object_detection/tf2"
 """The page's address, by https: upstream has no checksums, so the way is at least protected."""
@@ -61,7 +62,7 @@ def get(name: str) -> Model:
         near = nearest(name)
         raise SettingsError(
             f"the zoo has no model {name!r}" if name else "no model of the zoo is named",
-            remedy=f"did you mean {near}? (--model / DETBOX_MODEL)" if near else "detbox zoo list has the names",
+            remedy=f"did you mean {near}? ({flag('model')})" if near else "detbox zoo list has the names",
         )
     return model
 

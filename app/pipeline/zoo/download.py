@@ -15,6 +15,7 @@ import urllib3
 
 from app.errors import DetboxError, SettingsError
 from app.run.files import read_json, write_json
+from app.settings import flag
 
 ATTEMPTS = 5
 """Tries in a row that bring nothing, after which it is given up."""
@@ -25,7 +26,7 @@ TIMEOUT_SECONDS = (10.0, 60.0)
 PIECE = 1 << 20
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Answers that may be others in a moment (RFC 9110)."""
-MIRROR = "--zoo_mirror / DETBOX_ZOO_MIRROR"
+MIRROR = flag("zoo_mirror")
 
 Progress = Callable[[int, int], None]
 """Called with (bytes here, bytes in all); 0 in all where the server does not say."""
@@ -156,7 +157,7 @@ def _write(answer: requests.Response, part: Path, whole: _Part, url: str, progre
     free = shutil.disk_usage(part.parent).free
     if whole.total - whole.size > free:
         what = f"{whole.total - whole.size} bytes are to come, {free} are free"
-        raise DetboxError(what, where=str(part.parent), remedy="free space, or --zoo_dir / DETBOX_ZOO_DIR")
+        raise DetboxError(what, where=str(part.parent), remedy=f"free space, or {flag('zoo_dir')}")
     if not whole.size:
         part.unlink(missing_ok=True)
         write_json(_card(part), {"url": without_password(url), "total": whole.total, "validator": whole.validator})

@@ -22,6 +22,7 @@ from app.pipeline.zoo.catalogue import Model
 from app.pipeline.zoo.download import MIRROR, NotThere, Progress, download, without_password
 from app.pipeline.zoo.unpack import unpack
 from app.run.files import read_json, replacing, write_json
+from app.settings import flag
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def fetch(
             return stored(model, zoo_dir) or _bring(model, zoo_dir, mirror, progress, pause)
     except OSError as error:
         raise DetboxError(
-            f"can't be written: {error.strerror or error}", where=str(zoo_dir), remedy="--zoo_dir / DETBOX_ZOO_DIR"
+            f"can't be written: {error.strerror or error}", where=str(zoo_dir), remedy=flag("zoo_dir")
         ) from error
 
 

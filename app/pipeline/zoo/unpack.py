@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from app.errors import DetboxError
+from app.settings import flag
 
 MAX_BYTES = 8 << 30
 """Unpacked bytes at most; the zoo's largest models take about 2 GB."""
@@ -53,7 +54,7 @@ def unpack(
         raise DetboxError(
             "can't be unpacked: the disk is full",
             where=str(target.parent),
-            remedy="free space: --zoo_dir / DETBOX_ZOO_DIR",
+            remedy=f"free space: {flag('zoo_dir')}",
         ) from error
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -95,4 +96,4 @@ def _fault(member: tarfile.TarInfo) -> str:
 
 
 def _refusal(archive: Path, what: str) -> DetboxError:
-    return DetboxError(what, where=archive.name, remedy="fetch it from elsewhere: --zoo_mirror / DETBOX_ZOO_MIRROR")
+    return DetboxError(what, where=archive.name, remedy=f"fetch it from elsewhere: {flag('zoo_mirror')}")

@@ -167,7 +167,7 @@ def test_children_end_with_a_killed_supervisor(run):
         "from app.services.supervisor import Supervisor; run = Run(Path(sys.argv[1]));"
         "Supervisor([fake.service(run, n, fake.FOREVER, n) for n in ('a', 'b')]).run(lambda: None, print)"
     )
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parents[1]}"}
     parent = subprocess.Popen([sys.executable, "-c", program, str(run.root)], env=environ)
     files = [run.root / f"forever-{name}.pid" for name in ("a", "b")]
     wait_for(lambda: all(file.exists() and file.read_text() for file in files))
