@@ -247,6 +247,11 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def is_given(settings: Settings, name: str) -> bool:
+    """Whether the setting has another value than its default."""
+    return bool(getattr(settings, name) != FIELDS[name].default)
+
+
 def flag(name: str, value: str = "") -> str:
     """A setting as remedies name it: `--run=NAME / DETBOX_RUN`. Raises KeyError if there is no such setting."""
     return f"--{FIELDS[name].name}{value and '='}{value} / {variable(name)}"

@@ -19,9 +19,9 @@ from app.detection import batching, image_paths, results
 from app.detection.detections import Detections
 from app.detection.image_paths import ImageFile, Skipped
 from app.errors import DatasetError, SettingsError
-from app.jobs import resolve_detector, run_directory
+from app.jobs import resolve_detector
 from app.jobs.resolve_detector import ResolvedDetector
-from app.run.directory import Run
+from app.run.directory import Run, find_run
 from app.run.files import read_json, replacing, write_json, write_text
 from app.settings import Settings, flag
 
@@ -66,7 +66,7 @@ class Detected:
 
 def run(settings: Settings) -> Detected:
     """Detects on the images that `input` names and writes what was found to a folder, which appears as a whole."""
-    run = run_directory.find(settings)
+    run = find_run(settings.models_dir, settings.run_name)
     target = _target(settings, run)
     images, skipped = _images(settings.input, target)
     chosen = resolve_detector.resolve_detector(settings, run)

@@ -10,7 +10,6 @@ from typing import Any
 
 from app.errors import DatasetError, SettingsError
 from app.evaluation.matching import Errors, EvaluatedImage
-from app.jobs import run_directory
 from app.jobs.export import export_forms
 from app.jobs.promote import promote_best, shelf_of
 from app.jobs.report import report_at_end
@@ -20,7 +19,8 @@ from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_evaluations
 from app.run.files import append_line, read_json
 from app.run.heartbeat import first_line, write_heartbeat
-from app.settings import Settings, flag
+from app.run.preparation import prepared_run
+from app.settings import Settings, flag, is_given
 from app.training.stop import Interrupted, StopFlag
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def run(settings: Settings) -> None:
 
     stop = StopFlag()
     stop.listen()
-    run = run_directory.prepared(settings)
+    run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     if settings.promote_threshold is not None:
         shelf_of(run, settings)  # A wrong name is better told now than at the first checkpoint that passes.
@@ -252,9 +252,9 @@ def _rule(run: Run, settings: Settings, card: Any) -> Any:
 def _eval_override(settings: Settings) -> str:
     """Proto text for those evaluation settings that were given to the evaluator itself."""
     texts = []
-    if run_directory.is_given(settings, "eval_batch_size"):
+    if is_given(settings, "eval_batch_size"):
         texts.append(f"batch_size: {settings.eval_batch_size}")
-    if run_directory.is_given(settings, "eval_image_outputs"):
+    if is_given(settings, "eval_image_outputs"):
         texts.append(f"num_visualizations: {settings.eval_image_outputs}")
     return f"eval_config {{ {' '.join(texts)} }}" if texts else ""
 

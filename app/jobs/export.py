@@ -17,8 +17,7 @@ from app.errors import DetboxError, GateError, SettingsError
 from app.export import formats as known
 from app.export.parity_check import ParityCheck
 from app.export.probe_images import ProbeImages, no_images
-from app.jobs import run_directory
-from app.run.directory import Run
+from app.run.directory import Run, find_run
 from app.run.files import replacing, write_json
 from app.settings import Settings, flag
 
@@ -57,7 +56,7 @@ class Exported:
 
 def run(settings: Settings) -> Exported:
     """What `export` does."""
-    run = run_directory.find(settings)
+    run = find_run(settings.models_dir, settings.run_name)
     return export_forms(
         run,
         settings.export_forms,

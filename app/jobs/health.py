@@ -1,10 +1,10 @@
 """`health`: whether a service of the run makes progress."""
 
-from app.jobs import run_directory
 from app.run import health
+from app.run.directory import find_run
 from app.settings import Settings
 
 
 def run(settings: Settings) -> health.Health:
     """The health of the service that `service` names."""
-    return health.look(run_directory.find(settings), settings.service)
+    return health.look(find_run(settings.models_dir, settings.run_name), settings.service)

@@ -8,8 +8,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.inspection import summary
-from app.jobs import run_directory
-from app.run.directory import Run
+from app.run.directory import Run, find_run
 from app.run.files import replacing, write_json
 from app.settings import Settings, flag
 
@@ -27,7 +26,7 @@ def run(settings: Settings) -> summary.Inspected:
     from app import progress
     from app.inspection import contact_sheet, duplicates, statistics
 
-    run = run_directory.find(settings)
+    run = find_run(settings.models_dir, settings.run_name)
     folder = Path(settings.output).resolve() if settings.output else run.inspection
     _refuse_foreign(folder)
     model, config = _model(run, settings)

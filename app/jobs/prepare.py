@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
-from app.jobs import run_directory, zoo_fetch
+from app.jobs import zoo_fetch
 from app.jobs.run_preflight import preflight
-from app.run.directory import Run
+from app.run.directory import Run, find_run
 from app.run.files import write_text
-from app.settings import FIELDS, Settings, flag
+from app.run.preparation import finished_training, new_directory
+from app.settings import FIELDS, Settings, flag, is_given
 
 logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> "Prepared":
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
-    run = run_directory.find(settings)
-    with run_directory.claimed(run):
+    run = find_run(settings.models_dir, settings.run_name)
+    with new_directory(run):
         return _prepare(run, zoo_fetch.resolved(settings))
 
 
@@ -54,7 +55,7 @@ def _prepare(run: Run, settings: Settings) -> "Prepared":
         )
     write_text(run.label_map, text)
     pipeline = configure(run, settings, card)
-    if not run_directory.ended(run, pipeline.num_train_steps):
+    if not finished_training(run, pipeline.num_train_steps):
         # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
         run.done.unlink(missing_ok=True)
     return Prepared(
@@ -135,7 +136,7 @@ def reconfigured(run: Run, settings: Settings) -> Any:
 
     made = card.read(run.records)
     model = [name for name, field in FIELDS.items() if field.metadata["group"] == "model"]
-    if made is not None and any(run_directory.is_given(settings, name) for name in model):
+    if made is not None and any(is_given(settings, name) for name in model):
         configure(run, zoo_fetch.resolved(settings), made)
     return pipeline_config.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
 

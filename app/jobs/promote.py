@@ -15,11 +15,10 @@ from app.checkpoint import Checkpoint, copy_sidecar_files, resolve_checkpoint
 from app.errors import DetboxError, GateError, SettingsError, Stopped
 from app.evaluation.promotion import CARD, ModelVersions, decide
 from app.evaluation.selection import Rule, lower_is_better
-from app.jobs import run_directory
 from app.run import lock
-from app.run.directory import Run, is_run_name, serving_dir
+from app.run.directory import Run, find_run, is_run_name, serving_dir
 from app.run.files import read_json, replacing, write_json, write_text
-from app.settings import Settings, flag
+from app.settings import Settings, flag, is_given
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def run(settings: Settings) -> Promoted:
 
     Raises GateError if it does not pass, or does not give the same detections as a SavedModel.
     """
-    run = run_directory.find(settings)
+    run = find_run(settings.models_dir, settings.run_name)
     shelf = shelf_of(run, settings)
     if settings.rollback:
         return _roll_back(shelf)
@@ -165,7 +164,7 @@ def _named(checkpoint: Checkpoint) -> str:
 def _rule(run: Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
     """The metric of the settings; where none is given, the one that chose the run's best checkpoint."""
     best = read_json(run.best_card) or {}
-    if not run_directory.is_given(settings, "best_metric") and best.get("metric") in checkpoint.metrics:
+    if not is_given(settings, "best_metric") and best.get("metric") in checkpoint.metrics:
         return Rule(metric=best["metric"], direction=settings.best_metric_direction or best.get("direction") or "")
     return Rule(metric=settings.best_metric, direction=settings.best_metric_direction)
 

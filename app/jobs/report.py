@@ -8,11 +8,10 @@ from pathlib import Path
 
 from app.errors import SettingsError
 from app.humanize import in_bytes, short
-from app.jobs import run_directory
 from app.run.directory import Run, comparison_page, find_run, is_run_name
 from app.run.files import read_json, write_text
 from app.run.heartbeat import first_line
-from app.settings import Settings, flag
+from app.settings import Settings, flag, is_given
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ def report_at_end(run: Run, settings: Settings) -> str | None:
 def _chosen(settings: Settings) -> list[Run]:
     """The runs to report on, each once, in the order given. Raises SettingsError for one that is not there."""
     named = [name.strip().rstrip("/") for name in settings.compare.split(",") if name.strip()]
-    found = [_find(settings.models_dir, name) for name in named] or [run_directory.find(settings)]
+    found = [_find(settings.models_dir, name) for name in named] or [find_run(settings.models_dir, settings.run_name)]
     for run in found:
         if not _is_run(run):
             known = ", ".join(other.name for other in _all(run.root.parent)) or "none"
@@ -113,7 +112,7 @@ def _find(models_dir: Path, name: str) -> Run:
     folder = Path(name)
     if folder.name != name and folder.is_dir():
         return find_run(folder.resolve().parent, folder.resolve().name)
-    return find_run(models_dir.resolve(), name)
+    return find_run(models_dir, name)
 
 
 def _is_run(run: Run) -> bool:
@@ -136,7 +135,7 @@ def _read(run: Run, settings: Settings):
     known = cards.from_json(card)
     return run_report.read(
         run,
-        metric=settings.best_metric if run_directory.is_given(settings, "best_metric") else "",
+        metric=settings.best_metric if is_given(settings, "best_metric") else "",
         lower=settings.best_metric_direction == "lower" if settings.best_metric_direction else None,
         dataset=known.to_json() if known else card if isinstance(card, dict) else None,
         clock=time.time,

@@ -2,7 +2,7 @@
 
 import time
 
-from app.jobs import run_directory
+from app.run.directory import find_run
 from app.run.heartbeat import has_failed_for_good
 from app.services import run_state, tensorboard
 from app.settings import Settings
@@ -10,7 +10,7 @@ from app.settings import Settings
 
 def run(settings: Settings) -> None:
     """Serves the run's events until a signal ends it, or the run's end if that is asked for."""
-    run = run_directory.find(settings)
+    run = find_run(settings.models_dir, settings.run_name)
     if settings.tensorboard_until_done and not run_state.is_finished(run):
         tensorboard.end_when(lambda: run_state.is_finished(run) or has_failed_for_good(run, time.time()))
     tensorboard.serve(

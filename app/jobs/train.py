@@ -4,13 +4,13 @@ import logging
 from typing import Any
 
 from app.errors import SettingsError, Stopped
-from app.jobs import run_directory
 from app.jobs.prepare import reconfigured
 from app.jobs.run_preflight import preflight
 from app.run import lock
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
+from app.run.preparation import finished_training, prepared_run
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 
@@ -24,12 +24,12 @@ def run(settings: Settings) -> None:
 
     stop = StopFlag()
     stop.listen()
-    run = run_directory.prepared(settings)
+    run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     with lock.hold_service(run, "trainer"):
         config = reconfigured(run, settings)
         steps = config.train_config.num_steps
-        if done := run_directory.ended(run, steps):
+        if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
             return
         if run.checkpoint_steps() and not settings.resume:

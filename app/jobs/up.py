@@ -5,8 +5,9 @@ import logging
 import os
 import time
 
-from app.jobs import prepare, run_directory
+from app.jobs import prepare
 from app.jobs.report import report_at_end
+from app.run.directory import find_run
 from app.services import run_state, tensorboard, trio
 from app.settings import Settings, as_environment
 
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings) -> trio.Outcome:
     """Prepares, then runs trainer, evaluator and TensorBoard as local processes; returns how the run ended."""
-    run, started = run_directory.find(settings), time.time()
+    run, started = find_run(settings.models_dir, settings.run_name), time.time()
     metric, host = settings.best_metric, settings.tensorboard_host
     if run_state.is_finished(run, settings.num_train_steps):
         logger.info(

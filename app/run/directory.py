@@ -152,7 +152,7 @@ def is_run_name(name: str) -> bool:
 
 
 def find_run(models_dir: Path, name: str) -> Run:
-    """The run `name` under `models_dir`, whether it exists or not.
+    """The run `name` under `models_dir`, whether it exists or not. Its paths are absolute: pipeline.config holds them.
 
     Raises SettingsError if the name could leave `models_dir` or is taken by detbox itself.
     """
@@ -161,7 +161,7 @@ def find_run(models_dir: Path, name: str) -> Run:
             f"{name!r} is no name for a run",
             remedy=f"letters, digits, '.', '_' and '-', not 'serving' or 'zoo': {flag('run')}",
         )
-    return Run(models_dir / name)
+    return Run(models_dir.resolve() / name)
 
 
 def serving_dir(models_dir: Path, name: str) -> Path:

@@ -297,7 +297,7 @@ def test_a_bug_leaves_its_traceback_in_the_runs_log(monkeypatch, capsys, tmp_pat
     monkeypatch.setattr(jobs, "load", lambda command: lambda settings: raising(KeyError("loss")))
     assert entrypoint.run(["status", "--run=r"]) == 1
     log = Path("models/r/logs/status.log")
-    assert f"traceback in {log}" in capsys.readouterr().err
+    assert f"traceback in {log.resolve()}" in capsys.readouterr().err
     assert "KeyError: 'loss'" in log.read_text()
 
 
