@@ -7,7 +7,8 @@ from typing import Any
 
 from app.errors import DetboxError, SettingsError
 from app.run.directory import Run
-from app.run.files import read_json, read_lines
+from app.run.evaluations import read_details, read_evaluations
+from app.run.files import read_json
 from app.settings import flag
 
 REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
@@ -85,7 +86,7 @@ def _best(run: Run) -> Checkpoint:
 
 
 def _of_step(run: Run, step: int) -> Checkpoint:
-    row = next((row for row in read_lines(run.evaluations) if row.get("step") == step), {})
+    row = next((row for row in read_evaluations(run) if row["step"] == step), {})
     return Checkpoint(
         prefix=run.checkpoint(step),
         pipeline_config=run.pipeline_config,
@@ -93,7 +94,7 @@ def _of_step(run: Run, step: int) -> Checkpoint:
         step=step,
         run=run.name,
         metrics=row.get("metrics") or {},
-        details=row.get("details") or {},
+        details=dict(read_details(run, step)),
     )
 
 

@@ -16,8 +16,8 @@ from app.jobs.report import report_at_end
 from app.report.held_out_images import draw, side_by_side, thresholds
 from app.run import lock
 from app.run.directory import Run
-from app.run.evaluations import evaluated_steps, read_evaluations
-from app.run.files import append_line, read_json
+from app.run.evaluations import append_evaluation, evaluated_steps, read_evaluations
+from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
 from app.settings import Settings, flag, is_given
@@ -136,12 +136,10 @@ class Service:
             "expected": self._expected,
             "seconds": round(time.monotonic() - started, 2),
             "metrics": metrics,
-            "details": described,
-            # Last: `runs.read_evaluations` knows a whole line by it.
             "time": round(time.time(), 3),
         }
         is_best = selection.keep_best(self.run, prefix, step, metrics, described, self._rule)
-        append_line(self.run.evaluations, row)
+        append_evaluation(self.run, row, described)
         self._say(row, is_best)
         reason = early_stopping.why(read_evaluations(self.run), self._rule, self._patience)
         if reason and not self.run.done.exists():

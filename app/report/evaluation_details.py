@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.run.directory import Run
+from app.run.evaluations import read_details
 from app.run.lenient_json import count, listed, mapping, number
 
 
@@ -51,16 +53,16 @@ class Details:
     confusion: Confusion | None
 
 
-def find(
-    evaluations: Sequence[Mapping[str, Any]], best_card: Mapping[str, Any], best_step: int | None
-) -> Details | None:
-    """The details of the best checkpoint, else of the newest evaluation that has any."""
-    rows = [row for row in evaluations if mapping(row.get("details"))]
-    if mapping(best_card.get("details")) and number(best_card.get("step")) is not None:
-        rows.append(best_card)
-    wanted = [row for row in rows if row["step"] == best_step]
-    row = (wanted or rows or [None])[-1]
-    return None if row is None else _details(int(row["step"]), row["details"])
+def find(run: Run, steps: Sequence[int], best_card: Mapping[str, Any], best_step: int | None) -> Details | None:
+    """The details of the best checkpoint, else of the newest evaluation that has any; `steps`: those evaluated."""
+    kept = count(best_card.get("step"))
+    for step in (best_step, kept, *reversed(steps)):
+        if step is not None:
+            found = mapping(best_card.get("details")) if step == kept else {}
+            found = found or read_details(run, step)
+            if found:
+                return _details(step, found)
+    return None
 
 
 def _details(step: int, found: Mapping[str, Any]) -> Details:

@@ -13,6 +13,7 @@ from app.report.cost import Cost
 from app.report.curves import Points, superseded
 from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
+from app.run.evaluations import read_evaluations
 from app.run.files import read_json, read_lines
 from app.run.lenient_json import count, listed, mapping, number
 from app.settings import FIELDS
@@ -136,7 +137,7 @@ def read(
         learning_rate=_column(kept, "learning_rate"),
         speed=_column(kept, "steps_per_sec"),
         scores=scores,
-        details=evaluation_details.find(evaluations, card, best.step if best else None),
+        details=evaluation_details.find(run, [row["step"] for row in evaluations], card, best.step if best else None),
         images=_images(run),
         dataset=dataset,
         settings={
@@ -176,10 +177,8 @@ def _is_default(name: str, value: Any) -> bool:
 def _evaluations(run: Run) -> list[dict[str, Any]]:
     """A row a step, ascending; the newest where a step was evaluated twice."""
     found = {}
-    for row in read_lines(run.evaluations):
-        step = number(row.get("step"))
-        if step is not None:
-            found[int(step)] = row
+    for row in read_evaluations(run):
+        found[int(row["step"])] = row
     return [found[step] for step in sorted(found)]
 
 

@@ -67,6 +67,10 @@ class Run:
     def evaluations(self) -> Path:
         return self.root / "evaluations.jsonl"
 
+    def evaluation_details(self, step: int) -> Path:
+        """Figures by class, confusion matrix and images of the evaluation of `step`."""
+        return self.root / "evaluations" / f"{step}.json"
+
     @property
     def detections(self) -> Path:
         return self.root / "detections"

@@ -1,35 +1,32 @@
-"""The lines of `evaluations.jsonl`."""
+"""What the evaluator found: a line a checkpoint in `evaluations.jsonl`, the details of each in a file of its own."""
 
-import json
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from app.run.directory import Run
+from app.run.files import append_line, read_json, read_lines, write_json
+from app.run.lenient_json import mapping, number
 
-_EVALUATION = re.compile(r'(\{.*?), "details": .*, "time": ([0-9.]+)\}')
-"""A line as the evaluator writes it, which nothing that was cut short matches: only a whole one has its time."""
+
+def append_evaluation(run: Run, row: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    """Writes the details of the row's step, then its line: a step with a line has its details too."""
+    write_json(run.evaluation_details(row["step"]), details)
+    append_line(run.evaluations, dict(row))
 
 
 def read_evaluations(run: Run) -> list[dict[str, Any]]:
-    """The lines of `evaluations.jsonl` without their `details`, which are most of every line.
+    """The lines of `evaluations.jsonl` in order, without the details that those of older runs have in them."""
+    rows = [row for row in read_lines(run.evaluations) if number(row.get("step")) is not None]
+    return [{key: value for key, value in row.items() if key != "details"} for row in rows]
 
-    Services read the file every few seconds; this way it costs little with many classes too.
-    """
-    try:
-        text = run.evaluations.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    rows = []
-    for line in text.splitlines():
-        whole = _EVALUATION.fullmatch(line)
-        try:
-            row = json.loads(f'{whole[1]}, "time": {whole[2]}}}' if whole else line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            row.pop("details", None)
-            rows.append(row)
-    return rows
+
+def read_details(run: Run, step: int) -> Mapping[str, Any]:
+    """The details of the evaluation of `step`; empty if it has none. Older runs have them in their lines."""
+    found = mapping(read_json(run.evaluation_details(step)))
+    if found:
+        return found
+    rows = (row for row in reversed(read_lines(run.evaluations)) if row.get("step") == step)
+    return mapping(next(rows, {}).get("details"))
 
 
 def evaluated_steps(run: Run) -> set[int]:

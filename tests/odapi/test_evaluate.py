@@ -144,8 +144,9 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     classes = cards.read(run.records).classes
     for row in rows:
         assert {"DetectionBoxes_Precision/mAP", "Loss/total_loss"} <= set(row["metrics"])
-        assert [each["name"] for each in row["details"]["classes"]] == list(classes)
-        assert sum(map(sum, row["details"]["confusion"]["matrix"][:-1])) == cards.read(run.records).eval.boxes
+        details = read_json(run.evaluation_details(row["step"]))
+        assert [each["name"] for each in details["classes"]] == list(classes)
+        assert sum(map(sum, details["confusion"]["matrix"][:-1])) == cards.read(run.records).eval.boxes
     assert "Train/total_loss" in rows[-1]["metrics"]
     found = steps(run.eval_events)
     shown = ["DetectionBoxes_Precision/mAP", "eval_confusion_matrix", "eval_precision_recall", "eval_side_by_side_0"]
@@ -154,7 +155,7 @@ def test_each_checkpoint_is_evaluated_and_the_best_exported(trained, tmp_path):
     assert "eval_side_by_side_1" not in found
     assert len(list(run.eval_events.rglob("events.out.tfevents.*"))) == 1
     best = read_json(run.best_card)
-    assert best["details"] == next(row["details"] for row in rows if row["step"] == best["step"])
+    assert best["details"] == read_json(run.evaluation_details(best["step"]))
     drawn = read_json(run.detections_index)
     assert [row["kind"] for row in drawn] == ["worst"] * 3 + ["best"] * 3
     assert all((run.detections / row["file"]).is_file() for row in drawn)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.run import provenance
 from app.run.directory import Run
+from app.run.evaluations import append_evaluation
 from app.run.files import write_json, write_text
 from app.settings import Settings
 
@@ -35,13 +36,15 @@ def write(
     root.mkdir(parents=True)
     write_lines(run.metrics, [row(lot, step, steps) for step in range(10, steps + 1, 10)])
     evaluations = [evaluate(lot, step, classes) for step in range(50, steps + 1, 50)]
-    write_lines(run.evaluations, evaluations)
+    details = {evaluation["step"]: evaluation.pop("details") for evaluation in evaluations}
+    for evaluation in evaluations:
+        append_evaluation(run, evaluation, details[evaluation["step"]])
     best: dict[str, Any] = {}
     for evaluation in evaluations:
         step = evaluation["step"]
         if not best or evaluation["metrics"][MAP] > best["value"]:
             best = {"step": step, "metric": MAP, "direction": "higher", "value": evaluation["metrics"][MAP]}
-            best |= {"checkpoint": f"ckpt-{step}", "metrics": evaluation["metrics"], "details": evaluation["details"]}
+            best |= {"checkpoint": f"ckpt-{step}", "metrics": evaluation["metrics"], "details": details[step]}
     write_json(run.best_card, best)
     write_json(run.done, {"step": steps, "of": steps, "reason": "completed", "time": STARTED + steps})
     draw(run, lot, images, size)
@@ -75,7 +78,7 @@ def row(lot: random.Random, step: int, steps: int) -> dict[str, Any]:
 
 
 def evaluate(lot: random.Random, step: int, classes: Sequence[str]) -> dict[str, Any]:
-    """A line of evaluations.jsonl."""
+    """A line of evaluations.jsonl, with its details."""
     rows = [figures(lot, name) for name in classes]
     size = range(len(classes) + 1)
     # Some rows are full on the diagonal: the strongest ground that a figure may stand on.

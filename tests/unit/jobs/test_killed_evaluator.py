@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from app.run.directory import Run
+from app.run.evaluations import read_details
 from app.run.files import read_json, read_lines
 
 HERE = Path(__file__).parent
@@ -25,7 +26,7 @@ def test_killed_twenty_times_every_checkpoint_is_there_once(tmp_path):
     lines = run.evaluations.read_text(encoding="utf-8").splitlines()
     rows = read_lines(run.evaluations)
     assert [row["step"] for row in rows] == list(range(10, 301, 10))
-    assert all(row["images"] == 3 and len(row["details"]["classes"]) == 4 for row in rows)
+    assert all(row["images"] == 3 and len(read_details(run, row["step"])["classes"]) == 4 for row in rows)
     assert len(lines) >= len(rows)
     best = read_json(run.best_card)
     assert best["step"] == 150

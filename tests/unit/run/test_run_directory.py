@@ -9,7 +9,6 @@ import pytest
 
 from app.errors import SettingsError
 from app.run.directory import Run, find_run
-from app.run.evaluations import read_evaluations
 from app.run.files import append_line, read_json, read_lines, replacing, write_json, write_text
 from app.run.heartbeat import write_heartbeat
 
@@ -161,19 +160,3 @@ def test_heartbeat_keeps_since_while_the_state_lasts(tmp_path):
     assert beat("waiting", 0) == (110, 100, 100)
     assert beat("training", 1) == (120, 120, 120)
     assert beat("training", 2) == (130, 120, 130)
-
-
-def test_evaluations_are_read_without_their_details(tmp_path):
-    """Whatever the order of a line; one that was cut short anywhere does not count."""
-    run = Run(tmp_path)
-    whole = {"step": 2, "metrics": {"a": 2.0}, "details": {"classes": [{"name": ', "time": 1}'}]}, "time": 7.5}
-    for row in ({"step": 1, "metrics": {"a": 1.0}, "details": {}}, whole):
-        append_line(run.evaluations, row)
-    line = json.dumps({**whole, "step": 3})
-    with open(run.evaluations, "a", encoding="utf-8") as file:
-        file.writelines(line[:length] + "\n" for length in range(1, len(line)))
-    assert read_evaluations(run) == [
-        {"step": 1, "metrics": {"a": 1.0}},
-        {"step": 2, "metrics": {"a": 2.0}, "time": 7.5},
-    ]
-    assert read_evaluations(Run(tmp_path / "none")) == []
