@@ -4,18 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from app.evaluation import pinned_checkpoint
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.files import read_json
-from app.run.heartbeat import has_failed_for_good, write_heartbeat
+from app.run.heartbeat import Heartbeat, write_heartbeat
 
 log = logging.getLogger(__name__)
-
-STALE_SECONDS = 60.0
-"""A trainer whose heartbeat is older than this is not waited for silently."""
 
 
 def checkpoints(
@@ -29,56 +25,64 @@ def checkpoints(
 ) -> Iterator[Path]:
     """Yields a prefix for every checkpoint that is not in `evaluations.jsonl` yet, oldest first.
 
-    The files are the evaluator's own (`claim`), so that they stay whole until the next one is asked for; one that
+    The files are pinned (`pinned_checkpoint`), so that they stay whole until the next one is asked for; one that
     retention deletes before is left out. Ends when the trainer is done and its last checkpoint has been yielded, or,
-    if `once` or the trainer has failed for good, when nothing is left. `fault(prefix)` gives None for a whole
-    checkpoint; broken ones are passed over. While it waits, the heartbeat says for what and since when.
+    if `once` or the trainer has failed for good, when nothing is left. `fault(prefix)` gives None for a complete
+    checkpoint; damaged ones are skipped. While it waits, the heartbeat says for what and since when.
     """
     try:
-        yield from _each(run, once, wait_secs, fault, sleep, clock)
+        yield from _unevaluated(run, once, wait_secs, fault, sleep, clock)
     finally:
         pinned_checkpoint.unpin_checkpoint(run)
 
 
-def _each(run, once, wait_secs, fault, sleep, clock) -> Iterator[Path]:
-    broken: set[int] = set()
-    said = ""
+def _unevaluated(
+    run: Run,
+    once: bool,
+    wait_secs: float,
+    fault: Callable[[Path], str | None],
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Iterator[Path]:
+    damaged: set[int] = set()
+    logged = ""
     while True:
-        # Looked at before the list: what the trainer saved before it was done is then in the list.
+        # Read before the list: what the trainer saved before it was done is then in the list.
         done = read_json(run.done)
-        seen = evaluated_steps(run) | broken
+        seen = evaluated_steps(run) | damaged
         waiting = [step for step in run.checkpoint_steps() if step not in seen]
         if waiting:
             prefix = pinned_checkpoint.pin_checkpoint(run, waiting[0])
-            what = fault(prefix) if prefix else None
-            if what is not None:
-                log.warning("evaluate | %s is broken and passed over: %s", run.checkpoint(waiting[0]), what)
-                broken.add(waiting[0])
+            found = fault(prefix) if prefix else None
+            if found is not None:
+                log.warning("evaluate | %s is damaged and skipped: %s", run.checkpoint(waiting[0]), found)
+                damaged.add(waiting[0])
             elif prefix is not None:
-                said = ""
+                logged = ""
                 yield prefix
             continue
         if done or once:
             return
-        if has_failed_for_good(run, clock()):
-            log.warning("evaluate | the trainer has failed and does not come back: nothing left to wait for")
+        trainer, now = Heartbeat.read(run, "trainer"), clock()
+        if trainer.has_failed_for_good(now):
+            log.warning("evaluate | the trainer has failed and was not started again: nothing left to wait for")
             return
-        reason = why_waiting(read_json(run.status("trainer")), clock())
-        if reason != said:
+        reason = describe_wait(trainer, now)
+        if reason != logged:
             log.info("evaluate | waiting: %s", reason)
-            said = reason
+            logged = reason
         newest = max(seen, default=0)
         write_heartbeat(run, "evaluator", state="waiting", step=newest, of=0, reason=reason)
         sleep(wait_secs)
 
 
-def why_waiting(trainer: dict[str, Any] | None, now: float) -> str:
-    """What the evaluator waits for, in words."""
-    if trainer is None:
+def describe_wait(trainer: Heartbeat, now: float) -> str:
+    """What the evaluator waits for, given the trainer's heartbeat."""
+    if not trainer.has_started:
         return "no trainer has started in this run yet"
-    state, step, of = trainer.get("state"), trainer.get("step", 0), trainer.get("of", 0)
-    if state in ("failed", "stopped"):
-        return f"the trainer {state} at step {step} of {of}; it may come back"
-    if now - trainer.get("time", now) > STALE_SECONDS:
-        return f"the trainer was last heard of at step {step} of {of}"
-    return f"for the next checkpoint; the trainer is {state}"
+    where = f"at step {trainer.step} of {trainer.of}"
+    if trainer.state in ("failed", "stopped"):
+        return f"the trainer {trainer.state} {where}; it may be started again"
+    if trainer.is_silent(now):
+        return f"the trainer's last heartbeat was {where}"
+    return f"for the next checkpoint; the trainer is {trainer.state}"

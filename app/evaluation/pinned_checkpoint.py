@@ -1,4 +1,4 @@
-"""A checkpoint of our own to evaluate: retention may delete the trainer's meanwhile."""
+"""The evaluator's own links to a checkpoint, which retention may delete meanwhile."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from app.run.directory import Run
 
 
 def pin_checkpoint(run: Run, step: int) -> Path | None:
-    """The prefix of the checkpoint of `step` in a hidden folder of the run, or None if it is gone.
+    """Links the checkpoint of `step` into a hidden folder; its prefix there, or None if it was deleted.
 
     Its files are hard links, which take no time or space, or copies on a file system without them.
     """
@@ -17,7 +17,7 @@ def pin_checkpoint(run: Run, step: int) -> Path | None:
     run.claimed.mkdir(parents=True)
     prefix = run.checkpoint(step)
     data = sorted(run.root.glob(f"{prefix.name}.data-*"))
-    # Retention deletes the index first: data that was taken before it is whole.
+    # Retention deletes the index first: data that was linked before it is complete.
     for path in (*data, prefix.with_name(f"{prefix.name}.index")):
         try:
             _link(path, run.claimed / path.name)
@@ -28,7 +28,7 @@ def pin_checkpoint(run: Run, step: int) -> Path | None:
 
 
 def unpin_checkpoint(run: Run) -> None:
-    """Lets go of what was taken, by this process or by one that was killed."""
+    """Removes the links of this process, or of one that was killed."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(run.claimed)
 

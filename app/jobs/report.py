@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.errors import SettingsError
 from app.humanize import in_bytes, short
-from app.run.directory import Run, comparison_page, find_run, is_run_name
+from app.run.directory import Run, comparison_page, find_run, find_runs
 from app.run.files import read_json, write_text
 from app.run.heartbeat import first_line
 from app.settings import Settings, flag, is_given
@@ -98,8 +98,8 @@ def _chosen(settings: Settings) -> list[Run]:
     named = [name.strip().rstrip("/") for name in settings.compare.split(",") if name.strip()]
     found = [_find(settings.models_dir, name) for name in named] or [find_run(settings.models_dir, settings.run_name)]
     for run in found:
-        if not _is_run(run):
-            known = ", ".join(other.name for other in _all(run.root.parent)) or "none"
+        if not run.exists:
+            known = ", ".join(other.name for other in find_runs(run.root.parent)) or "none"
             raise SettingsError(
                 f"there is no run {run.name} in {run.root.parent}",
                 remedy=f"{flag('run', 'NAME')}, {flag('models_dir')}; there are: {known}",
@@ -113,17 +113,6 @@ def _find(models_dir: Path, name: str) -> Run:
     if folder.name != name and folder.is_dir():
         return find_run(folder.resolve().parent, folder.resolve().name)
     return find_run(models_dir, name)
-
-
-def _is_run(run: Run) -> bool:
-    return run.pipeline_config.exists() or run.status_dir.exists() or run.metrics.exists()
-
-
-def _all(models_dir: Path) -> list[Run]:
-    if not models_dir.is_dir():
-        return []
-    folders = [path for path in sorted(models_dir.iterdir()) if is_run_name(path.name)]
-    return [run for run in map(Run, folders) if _is_run(run)]
 
 
 def _read(run: Run, settings: Settings):

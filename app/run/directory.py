@@ -24,6 +24,11 @@ class Run:
         return self.root.name
 
     @property
+    def exists(self) -> bool:
+        """Whether anything was made of this run: a config, a heartbeat or a metric."""
+        return any(path.exists() for path in (self.pipeline_config, self.status_dir, self.metrics))
+
+    @property
     def pipeline_config(self) -> Path:
         return self.root / "pipeline.config"
 
@@ -166,6 +171,13 @@ def find_run(models_dir: Path, name: str) -> Run:
             remedy=f"letters, digits, '.', '_' and '-', not 'serving' or 'zoo': {flag('run')}",
         )
     return Run(models_dir.resolve() / name)
+
+
+def find_runs(models_dir: Path) -> list[Run]:
+    """The runs under `models_dir`, by name."""
+    if not models_dir.is_dir():
+        return []
+    return [run for run in map(Run, sorted(models_dir.iterdir())) if is_run_name(run.name) and run.exists]
 
 
 def serving_dir(models_dir: Path, name: str) -> Path:

@@ -25,8 +25,8 @@ def read_details(run: Run, step: int) -> Mapping[str, Any]:
     found = mapping(read_json(run.evaluation_details(step)))
     if found:
         return found
-    rows = (row for row in reversed(read_lines(run.evaluations)) if row.get("step") == step)
-    return mapping(next(rows, {}).get("details"))
+    rows = [row for row in read_lines(run.evaluations) if row.get("step") == step]
+    return mapping(rows[-1].get("details")) if rows else {}
 
 
 def evaluated_steps(run: Run) -> set[int]:

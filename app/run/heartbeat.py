@@ -1,11 +1,116 @@
-"""The heartbeat of a service: what it does, how far it is, since when."""
+"""The heartbeat of a service: what it does, how far it is, since when, and whether that is progress."""
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 
+from app.humanize import in_time
 from app.run.directory import Run
 from app.run.files import read_json, write_json
+from app.run.lenient_json import count, mapping, number
+
+HEALTHY_SECONDS: Mapping[str, float] = {
+    "starting": 1200.0,
+    "training": 300.0,
+    "saving": 300.0,
+    "evaluating": 3600.0,
+    "waiting": 120.0,
+}
+"""Seconds that a service may be in a state without a sign of progress.
+
+Loading TensorFlow and compiling the step takes minutes on a GPU that TensorFlow has no kernels for; a large
+evaluation set takes the better part of an hour, during which the evaluator writes no heartbeat.
+"""
+SILENT_SECONDS = 60.0
+"""A heartbeat older than this is no sign of life."""
+FAILED_FOR_GOOD_SECONDS = 300.0
+"""A service that failed and was not restarted for so long does not come back."""
+ENDED = ("done", "failed", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """The newest heartbeat of `service`.
+
+    States: starting, training, saving, evaluating, waiting, stopped, failed, done. `reason` says what it waits for, or
+    why it ended. Unix seconds, 0 where there is none: `time` of the heartbeat, `since` of the state's begin, `advanced`
+    of the step's last change.
+    """
+
+    service: str
+    state: str = "not started"
+    step: int = 0
+    of: int = 0
+    reason: str = ""
+    time: float = 0.0
+    since: float = 0.0
+    advanced: float = 0.0
+
+    @classmethod
+    def read(cls, run: Run, service: str) -> "Heartbeat":
+        """The heartbeat of `service`; one that is missing or damaged is that of a service that has not started."""
+        found = mapping(read_json(run.status(service)))
+        if not found:
+            return cls(service=service)
+        written = number(found.get("time")) or 0.0
+        return cls(
+            service=service,
+            state=str(found.get("state", "")),
+            step=count(found.get("step")) or 0,
+            of=count(found.get("of")) or 0,
+            reason=str(found.get("reason") or ""),
+            time=written,
+            since=number(found.get("since")) or written,
+            advanced=number(found.get("advanced")) or written,
+        )
+
+    @property
+    def has_started(self) -> bool:
+        return self.time > 0
+
+    @property
+    def _must_advance(self) -> bool:
+        """While it trains, a heartbeat is not enough: the step must move. A step that is still built can't."""
+        return self.state == "training" and not self.reason
+
+    def _quiet_seconds(self, now: float) -> float:
+        return max(now - (self.advanced if self._must_advance else self.time), 0.0)
+
+    def is_healthy(self, now: float) -> bool:
+        """Whether the service makes progress at Unix time `now`, or is done."""
+        building = self.state == "training" and self.reason
+        allowed = HEALTHY_SECONDS.get("starting" if building else self.state, -1.0)
+        return self.state == "done" or self._quiet_seconds(now) <= allowed
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the service has not written for long, ended or not."""
+        return self.has_started and now - self.time > SILENT_SECONDS
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the service has not ended, and should have written since."""
+        return self.state not in ENDED and self.is_silent(now)
+
+    def has_failed_for_good(self, now: float) -> bool:
+        """Whether the service ended with an error and was not started again."""
+        return self.state == "failed" and now - self.time > FAILED_FOR_GOOD_SECONDS
+
+    def describe(self, now: float) -> str:
+        """The state as a person reads it: `waiting: for the checkpoint of step 200 (12 s)`."""
+        if self.is_stalled(now):
+            return f"stalled: {self.state}, no heartbeat for {in_time(now - self.time)}"
+        text = f"{self.state}: {self.reason}" if self.reason else self.state
+        return f"{text} ({in_time(now - self.since)})" if self.state == "waiting" and self.since else text
+
+    def describe_progress(self, now: float) -> str:
+        """Where the service is and when it last made progress: `training at step 40, the step moved 3 s ago`."""
+        if not self.has_started:
+            return "has not started"
+        where = f"{self.state} at step {self.step}" + (f" ({self.reason})" if self.reason else "")
+        if self.state in ENDED:
+            return where
+        sign = "the step moved" if self._must_advance else "last heartbeat"
+        return f"{where}, {sign} {self._quiet_seconds(now):.0f} s ago"
 
 
 def write_heartbeat(
@@ -18,40 +123,21 @@ def write_heartbeat(
     reason: str = "",
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Writes the heartbeat of `service`: what it does (`state`), how far it is, since when, and why it waits.
-
-    States: starting, training, saving, evaluating, waiting, stopped, failed, done. `time` is Unix seconds.
-    """
-    now = clock()
-    previous = read_json(run.status(service)) or {}
-    same = previous.get("state") == state and previous.get("reason") == reason
-    advanced = previous.get("step") != step
-    write_json(
-        run.status(service),
-        {
-            "service": service,
-            "state": state,
-            "step": step,
-            "of": of,
-            "reason": reason,
-            "time": now,
-            "since": previous.get("since", now) if same else now,
-            "advanced": now if advanced else previous.get("advanced", now),
-            "pid": os.getpid(),
-        },
+    """Writes the heartbeat of `service`, which began its state and changed its step when the one before says so."""
+    now, previous = clock(), Heartbeat.read(run, service)
+    beat = Heartbeat(
+        service=service,
+        state=state,
+        step=step,
+        of=of,
+        reason=reason,
+        time=now,
+        since=previous.since if (previous.state, previous.reason) == (state, reason) else now,
+        advanced=previous.advanced if previous.has_started and previous.step == step else now,
     )
-
-
-FAILED_FOR_GOOD_SECONDS = 300.0
-"""A trainer that failed and was not restarted for so long does not come back."""
-
-
-def has_failed_for_good(run: Run, now: float) -> bool:
-    """Whether the trainer ended with an error and nobody has started it again."""
-    trainer = read_json(run.status("trainer")) or {}
-    return trainer.get("state") == "failed" and now - trainer.get("time", now) > FAILED_FOR_GOOD_SECONDS
+    write_json(run.status(service), {**asdict(beat), "pid": os.getpid()})
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's words, 300 characters at most: what a heartbeat has room for."""
+    """The first line of an error's message, 300 characters at most: what a heartbeat has room for."""
     return (str(error).splitlines() or [""])[0][:300]

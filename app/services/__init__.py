@@ -1,1 +1,1 @@
-"""The services of a run as processes, and where each stands."""
+"""The services of a run as processes, and their state."""

@@ -1,4 +1,4 @@
-"""Where a run stands, as read from its directory alone."""
+"""The state of a run, as read from its directory alone."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,32 +9,12 @@ from app.evaluation import selection
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_evaluations
 from app.run.files import read_json, read_lines
-
-STALLED_SECONDS = 60.0
-"""A heartbeat older than this is no sign of life."""
-ENDED = {"done", "failed", "stopped"}
-
-
-@dataclass(frozen=True)
-class ServiceState:
-    """The newest word of a service. `time` and `since` are Unix seconds."""
-
-    service: str
-    state: str = "not started"
-    step: int = 0
-    of: int = 0
-    reason: str = ""
-    time: float = 0.0
-    since: float = 0.0
-
-    def is_stalled(self, now: float) -> bool:
-        """Whether the service should have been heard of since."""
-        return bool(self.time) and self.state not in ENDED and now - self.time > STALLED_SECONDS
+from app.run.heartbeat import Heartbeat
 
 
 @dataclass(frozen=True)
 class Score:
-    """A checkpoint's value of the metric that chooses the best."""
+    """A checkpoint's value of the metric that selects the best."""
 
     step: int
     value: float
@@ -42,7 +22,10 @@ class Score:
 
 @dataclass(frozen=True)
 class RunState:
-    """One look at a run."""
+    """A run at one moment.
+
+    `row`: the newest line of metrics.jsonl; `done`: what DONE says; `time`: when it was read, Unix seconds.
+    """
 
     run: str
     step: int
@@ -51,8 +34,8 @@ class RunState:
     newest: Score | None
     best: Score | None
     metric: str
-    trainer: ServiceState
-    evaluator: ServiceState
+    trainer: Heartbeat
+    evaluator: Heartbeat
     checkpoints: list[int]
     event_bytes: int
     done: dict[str, Any] | None
@@ -66,8 +49,8 @@ class RunState:
 
 
 def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
-    """Where `run` stands; heartbeats and metrics from before `since` (Unix seconds) are passed over."""
-    trainer, evaluator = (_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
+    """The state of `run`; heartbeats and metrics from before `since` (Unix seconds) are ignored."""
+    trainer, evaluator = (_newest_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
     rows = read_lines(run.metrics, tail_bytes=16_384)
     row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
     scores = [Score(*found) for found in selection.values(read_evaluations(run), metric)]
@@ -78,25 +61,25 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
         of=trainer.of or (done or {}).get("step", 0),
         row=row,
         newest=scores[-1] if scores else None,
-        best=_kept(run, metric) or best(scores, metric),
+        best=_kept_best(run, metric) or best_score(scores, metric),
         metric=metric,
         trainer=trainer,
         evaluator=evaluator,
         checkpoints=run.checkpoint_steps(),
-        event_bytes=size(run.train_events) + size(run.eval_events),
+        event_bytes=bytes_under(run.train_events) + bytes_under(run.eval_events),
         done=done,
         time=time.time(),
     )
 
 
-def best(scores: list[Score], metric: str) -> Score | None:
+def best_score(scores: list[Score], metric: str) -> Score | None:
     """The best of `scores`, the earliest among equals; a loss is better when it is smaller."""
     sign = -1 if selection.lower_is_better(metric) else 1
     return max(scores, key=lambda score: sign * score.value, default=None)
 
 
-def _kept(run: Run, metric: str) -> Score | None:
-    """What the evaluator keeps in `best/`, if it goes by `metric`: it knows the direction and what is eligible."""
+def _kept_best(run: Run, metric: str) -> Score | None:
+    """What the evaluator keeps in `best/` by `metric`: it knows the direction and which steps are eligible."""
     card = read_json(run.best_card) or {}
     return Score(int(card["step"]), float(card["value"])) if card.get("metric") == metric else None
 
@@ -109,8 +92,8 @@ def is_finished(run: Run, num_train_steps: int = 0) -> bool:
     return max(evaluated_steps(run), default=-1) >= done.get("step", 0)
 
 
-def size(folder: Path) -> int:
-    """Bytes of the files under `folder`; files that go away meanwhile count as nothing."""
+def bytes_under(folder: Path) -> int:
+    """Bytes of the files under `folder`; files that are deleted meanwhile count as 0."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -120,9 +103,6 @@ def size(folder: Path) -> int:
     return total
 
 
-def _heartbeat(run: Run, service: str, since: float) -> ServiceState:
-    found = read_json(run.status(service)) or {}
-    if found.get("time", 0.0) < since:
-        return ServiceState(service, state="starting" if since else "not started")
-    known = {name: found[name] for name in ServiceState.__dataclass_fields__ if name in found}
-    return ServiceState(**{**known, "service": service})
+def _newest_heartbeat(run: Run, service: str, since: float) -> Heartbeat:
+    found = Heartbeat.read(run, service)
+    return found if found.time >= since else Heartbeat(service=service, state="starting")

@@ -1,4 +1,4 @@
-"""The table of runs: where each stands, whether its services live, what it takes on disk."""
+"""The table of runs: the state of each with its size on disk."""
 
 import io
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from pathlib import Path
 from app.errors import SettingsError
 from app.evaluation import promotion
 from app.humanize import in_bytes, in_time, short
-from app.run.directory import Run, find_run, is_run_name
-from app.services import live_view, run_state
+from app.run.directory import Run, find_run, find_runs
+from app.services import run_state
+from app.settings import flag
 
 
 @dataclass(frozen=True)
@@ -44,69 +45,60 @@ class Status:
     def __str__(self) -> str:
         if not self.runs:
             return f"no runs in {self.models_dir}"
-        return _detail(self.runs[0]) if len(self.runs) == 1 else _table(self.runs)
+        return _format_one(self.runs[0]) if len(self.runs) == 1 else _format_table(self.runs)
 
 
-def read(models_dir: Path, name: str, metric: str) -> Status:
+def read_table(models_dir: Path, name: str, metric: str) -> Status:
     """The status of the run `name`, or of all for an empty name.
 
     Raises SettingsError if there is no such run.
     """
     if name and not find_run(models_dir, name).root.is_dir():
-        known = ", ".join(run.name for run in _all(models_dir)) or "none"
-        raise SettingsError(f"there is no run {name} in {models_dir}", remedy=f"--run=NAME; there are: {known}")
-    chosen = [find_run(models_dir, name)] if name else _all(models_dir)
-    return Status(str(models_dir), [_read(run, metric) for run in chosen])
+        known = ", ".join(run.name for run in find_runs(models_dir)) or "none"
+        raise SettingsError(f"there is no run {name} in {models_dir}", remedy=f"one of {known}: {flag('run', 'NAME')}")
+    runs = [find_run(models_dir, name)] if name else find_runs(models_dir)
+    return Status(str(models_dir), [_read_status(run, metric) for run in runs])
 
 
-def _all(models_dir: Path) -> list[Run]:
-    """Every run under `models_dir`: a folder with a pipeline.config or a heartbeat."""
-    if not models_dir.is_dir():
-        return []
-    named = [path for path in sorted(models_dir.iterdir()) if is_run_name(path.name) and path.is_dir()]
-    candidates = [Run(path) for path in named]
-    return [run for run in candidates if run.pipeline_config.exists() or run.status_dir.exists()]
-
-
-def _read(run: Run, metric: str) -> RunStatus:
-    now = run_state.read_run_state(run, metric)
-    beats = (now.trainer, now.evaluator)
-    ages = [now.time - beat.time if beat.time else None for beat in beats]
+def _read_status(run: Run, metric: str) -> RunStatus:
+    state = run_state.read_run_state(run, metric)
+    now, beats = state.time, (state.trainer, state.evaluator)
+    ages = [now - beat.time if beat.has_started else None for beat in beats]
     return RunStatus(
         run=run.name,
-        step=now.step,
-        of=now.of,
-        done=(now.done or {}).get("reason"),
+        step=state.step,
+        of=state.of,
+        done=(state.done or {}).get("reason"),
         metric=metric,
-        newest=now.newest,
-        best=now.best,
-        trainer=live_view.describe(now.trainer, now.time),
-        evaluator=live_view.describe(now.evaluator, now.time),
+        newest=state.newest,
+        best=state.best,
+        trainer=state.trainer.describe(now),
+        evaluator=state.evaluator.describe(now),
         trainer_heartbeat_age=ages[0],
         evaluator_heartbeat_age=ages[1],
-        stalled=[beat.service for beat in beats if beat.is_stalled(now.time)],
-        checkpoints=now.checkpoints,
-        bytes=run_state.size(run.root),
-        event_bytes=now.event_bytes,
+        stalled=[beat.service for beat in beats if beat.is_stalled(now)],
+        checkpoints=state.checkpoints,
+        bytes=run_state.bytes_under(run.root),
+        event_bytes=state.event_bytes,
         serving=promotion.serving_of(run),
     )
 
 
-def _detail(status: RunStatus) -> str:
+def _format_one(status: RunStatus) -> str:
     rows = [
         ("run", status.run),
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
         ("trainer", _with_age(status.trainer, status.trainer_heartbeat_age)),
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
-        (short(status.metric), f"newest {_score(status.newest)}, best {_score(status.best)}"),
+        (short(status.metric), f"newest {_format_score(status.newest)}, best {_format_score(status.best)}"),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
-        *(("serves", words) for words in status.serving),
+        *(("serves", version) for version in status.serving),
         ("on disk", f"{in_bytes(status.bytes)}, events {in_bytes(status.event_bytes)}"),
     ]
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)
 
 
-def _table(statuses: Sequence[RunStatus]) -> str:
+def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -121,8 +113,8 @@ def _table(statuses: Sequence[RunStatus]) -> str:
             f"{status.step}/{status.of or '?'}",
             status.trainer,
             status.evaluator,
-            _score(status.newest),
-            _score(status.best),
+            _format_score(status.newest),
+            _format_score(status.best),
             str(len(status.checkpoints)),
             in_bytes(status.bytes),
         )
@@ -132,7 +124,7 @@ def _table(statuses: Sequence[RunStatus]) -> str:
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
 
 
-def _score(score: run_state.Score | None) -> str:
+def _format_score(score: run_state.Score | None) -> str:
     return f"{score.value:.3f} @{score.step}" if score else "-"
 
 

@@ -1,4 +1,4 @@
-"""The services of a run as child processes: started together, watched, and ended in good order."""
+"""The services of a run as child processes, from the start of all to the end of all."""
 
 import contextlib
 import ctypes
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.errors import ServiceError, Stopped
 
@@ -19,7 +20,7 @@ GRACE_SECONDS = 25.0
 """What the trainer has to save its step, as with a container's stop_grace_period."""
 LAST_LINES = 8
 LINE_WIDTH = 400
-"""Characters of a line that is told; the log has all of them."""
+"""Characters of a line that is printed; the log has all of them."""
 
 
 @dataclass
@@ -34,10 +35,10 @@ class Service:
     environ: Mapping[str, str]
     log: Path
     essential: bool = True
-    process: subprocess.Popen | None = field(default=None, repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     log_start: int = 0
     stopped: bool = False
-    """Whether it was sent a signal, so that its exit code is no surprise."""
+    """Whether it was sent a signal, so that a code other than 0 is expected."""
 
     def start(self) -> None:
         """Starts the process; its log is appended to."""
@@ -65,7 +66,7 @@ class Service:
 
     def send(self, number: int) -> None:
         """Sends a signal to the whole process group, if it is there."""
-        if self.is_running():
+        if self.process and self.is_running():
             self.stopped = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
@@ -78,12 +79,12 @@ class Service:
         return [textwrap.shorten(line, LINE_WIDTH) for line in lines if line.strip()][-count:]
 
     def failure(self) -> ServiceError:
-        """The error for a service that ended with a code: its own last word, and where the rest is."""
+        """The error for a service that ended with a code: its own last message, and the log that has the rest."""
         lines = self.last_lines()
-        told = [line for line in lines if line.startswith("detbox: ")]
-        word = told[-1].removeprefix("detbox: ").removeprefix("error: ") if told else " / ".join(lines[-1:])
+        errors = [line for line in lines if line.startswith("detbox: ")]
+        message = errors[-1].removeprefix("detbox: ").removeprefix("error: ") if errors else " / ".join(lines[-1:])
         return ServiceError(
-            f"the {self.name} ended with code {self.code}: {word or 'without a word'}",
+            f"the {self.name} ended with code {self.code}: {message or 'no message'}",
             remedy=f"its log is {self.log}",
             exit_code=self.code or 1,
         )
@@ -96,8 +97,8 @@ class Supervisor:
         self.services, self.grace = services, grace
         self._signals: list[int] = []
 
-    def run(self, watch: Callable[[], None], say: Callable[[str], None]) -> None:
-        """Calls `watch` every tick; nothing of the services is left when this returns or raises.
+    def run(self, refresh: Callable[[], None], report: Callable[[str], None]) -> None:
+        """Calls `refresh` every tick and `report` with each event; no service is left when this returns or raises.
 
         Raises ServiceError if an essential service fails, Stopped after SIGINT, SIGTERM or SIGHUP.
         """
@@ -105,100 +106,102 @@ class Supervisor:
         try:
             for service in self.services:
                 service.start()
-            failed = self._watch(watch, say)
+            failed = self._wait(refresh, report)
             if self._signals:
-                self._stop(watch, say, self._signals[0])
+                self._stop(refresh, report, self._signals[0])
                 raise Stopped(signal.Signals(self._signals[0]).name, signal_number=self._signals[0])
             if failed:
                 for line in failed.last_lines():
-                    say(f"{failed.name}: {line}")
-                self._stop(watch, say, signal.SIGTERM)
+                    report(f"{failed.name}: {line}")
+                self._stop(refresh, report, signal.SIGTERM)
                 raise failed.failure()
         finally:
             self._end_all()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _watch(self, watch: Callable[[], None], say: Callable[[str], None]) -> Service | None:
+    def _wait(self, refresh: Callable[[], None], report: Callable[[str], None]) -> Service | None:
+        """Until the end of the essential services, or a signal; the service that failed."""
         lost: set[str] = set()
         while not self._signals:
-            watch()
+            refresh()
             for service in self.services:
                 if service.essential and service.code:
                     return service
                 if not service.essential and not service.is_running() and service.name not in lost:
                     lost.add(service.name)
-                    say(f"{service.failure()}; training goes on")
+                    report(f"{service.failure()}; training goes on")
             if not any(service.is_running() for service in self.services if service.essential):
                 return None
             time.sleep(TICK_SECONDS)
         return None
 
-    def _stop(self, watch: Callable[[], None], say: Callable[[str], None], number: int) -> None:
+    def _stop(self, refresh: Callable[[], None], report: Callable[[str], None], number: int) -> None:
         """Passes the signal on and waits; a second signal or the end of the grace period kills."""
         for service in self.services:
             service.send(number if service.essential else signal.SIGTERM)
         running = [service for service in self.services if service.essential and service.is_running()]
         if running:
             names = " and ".join(f"the {service.name}" for service in running)
-            say(f"stopping {names}: up to {self.grace:.0f} s to save, Ctrl-C again kills")
+            report(f"stopping {names}: up to {self.grace:.0f} s to save, Ctrl-C again kills")
         signals, deadline = len(self._signals), time.monotonic() + self.grace
         while any(service.is_running() for service in running):
             if len(self._signals) > signals:
-                say("killed by a second signal")
+                report("killed by a second signal")
                 return
             if time.monotonic() > deadline:
                 late = [service.name for service in running if service.is_running()]
-                say(f"killed after {self.grace:.0f} s: {', '.join(late)}")
+                report(f"killed after {self.grace:.0f} s: {', '.join(late)}")
                 return
-            watch()
+            refresh()
             time.sleep(TICK_SECONDS)
         for service in running:
             if service.code not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + number):
-                say(str(service.failure()))
+                report(str(service.failure()))
 
     def _end_all(self) -> None:
-        """Ends what still runs, which by now is what only served the others or would not stop."""
+        """Ends what still runs: services that are not essential, or that did not stop."""
         running = [service for service in self.services if service.is_running()]
         for service in running:
             service.send(signal.SIGKILL if service.essential else signal.SIGTERM)
         for service in running:
+            assert service.process
             try:
                 service.process.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 service.send(signal.SIGKILL)
                 service.process.wait()
 
-    def _catch_signals(self) -> dict[int, object]:
-        before = {}
+    def _catch_signals(self) -> dict[int, Any]:
+        before: dict[int, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and that is meant
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP on purpose
                 before[number] = signal.signal(number, lambda caught, _: self._signals.append(caught))
         return before
 
 
 def command(name: str) -> list[str]:
     """The argument vector of a detbox command in this very Python; needs `import_path` in its environment."""
-    # Without -P a folder `app` in the user's directory would be taken for ours.
+    # Without -P a folder `app` in the user's directory would be imported instead of detbox's.
     return [sys.executable, "-P", "-m", "entrypoint", name]
 
 
 def import_path(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` with a PYTHONPATH by which `command` finds detbox, installed or not."""
-    places = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
-    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    folders = [str(Path(__file__).parents[2]), environ.get("PYTHONPATH", "")]
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """What a child runs before its program, to get SIGTERM when its parent dies by whatever. Linux only."""
+    """What a child runs before its program, to get SIGTERM when its parent dies, however it dies. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
     pr_set_pdeathsig = 1  # linux/prctl.h
 
-    def arrange() -> None:
+    def follow_parent() -> None:
         prctl(pr_set_pdeathsig, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before this was arranged
+        if os.getppid() != parent:  # it died before prctl was called
             os.kill(os.getpid(), signal.SIGTERM)
 
-    return arrange
+    return follow_parent

@@ -12,6 +12,7 @@ import time
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.errors import DetboxError, SettingsError
 from app.settings import flag
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 FREE_PORTS_TRIED = 100
 LINGER_SECONDS = 10.0
-"""For a page that is open to load the last values: TensorBoard reads the events anew every 5 s."""
+"""Lets an open page load the last values: TensorBoard reads the events again every 5 s."""
 
 
 def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> None:
@@ -34,38 +35,38 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
             where="TensorBoard",
             remedy=f"another {flag('tensorboard_port')}; 0 takes any free one",
         )
-    port = port or free_port(host, 0)
-    program = _program()
-    program.configure(argv=["tensorboard", *flags(logdir, host, port, samples_per_plugin)])
+    port = port or find_free_port(host, 0)
+    program = _tensorboard_program()
+    program.configure(argv=["tensorboard", *arguments(logdir, host, port, samples_per_plugin)])
     logger.info("tensorboard | %s | %s", url(host, port), logdir)
-    # At INFO the data server is told to be verbose, and writes two lines into the log every five seconds.
+    # At INFO the data server is verbose: two lines in the log every five seconds.
     logging.getLogger("tensorboard").setLevel(logging.WARNING)
-    words = io.StringIO()  # its greeting, and tips that are not ours to give
-    with contextlib.redirect_stdout(words), contextlib.redirect_stderr(words):
+    output = io.StringIO()  # TensorBoard's greeting and tips, which are not detbox's
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
             code = program.main()
         except SystemExit as ended:
             code = ended.code
     if code:
-        said = (words.getvalue().strip() or "without a word").splitlines()[-1]
-        raise DetboxError(f"ended with code {code}: {said}", where="TensorBoard")
+        message = (output.getvalue().strip() or "no message").splitlines()[-1]
+        raise DetboxError(f"ended with code {code}: {message}", where="TensorBoard")
 
 
 def end_when(is_over: Callable[[], bool], *, every: float = 2.0, linger: float = LINGER_SECONDS) -> None:
-    """Has this process end, with code 0, `linger` seconds after `is_over()` is first true."""
+    """Ends this process, with code 0, `linger` seconds after `is_over()` is first true."""
 
     def wait() -> None:
         while not is_over():
             time.sleep(every)
-        logger.info("tensorboard | the run has ended, and so does this; the same command shows it again")
+        logger.info("tensorboard | the run has ended, and TensorBoard ends; the same command shows it again")
         time.sleep(linger)
         os.kill(os.getpid(), signal.SIGTERM)  # TensorBoard's own handler: it ends its data server, then exits 0
 
     threading.Thread(target=wait, daemon=True).start()
 
 
-def flags(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:
-    """TensorBoard's own flags. `reload_interval`: seconds; its default of 5 is kept."""
+def arguments(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:
+    """TensorBoard's own command line. `reload_interval`: seconds; its default of 5 is kept."""
     return [
         f"--logdir={logdir}",
         f"--host={host}",
@@ -93,19 +94,19 @@ def is_free(host: str, port: int) -> bool:
         return False
 
 
-def free_port(host: str, port: int) -> int:
+def find_free_port(host: str, port: int) -> int:
     """`port`, or the next free one after it; any free one for 0."""
     if port == 0:
         with socket.socket(socket.getaddrinfo(host, 0)[0][0]) as probe:
             probe.bind((host, 0))
-            return probe.getsockname()[1]
+            return int(probe.getsockname()[1])
     for candidate in range(port, min(port + FREE_PORTS_TRIED, 65536)):
         if is_free(host, candidate):
             return candidate
     raise SettingsError(
         f"no port from {port} on is free on {host}",
         where="TensorBoard",
-        remedy=f"{flag('tensorboard_port', '0')}, or another --tensorboard_host",
+        remedy=f"{flag('tensorboard_port', '0')}, or another {flag('tensorboard_host')}",
     )
 
 
@@ -119,7 +120,7 @@ def is_listening(host: str, port: int) -> bool:
         return False
 
 
-def _program():
+def _tensorboard_program() -> Any:
     # TensorBoard takes its stub of TensorFlow where a module of this name exists (tensorboard/compat).
     # The real one would cost seconds at the start, half a gigabyte, and a GPU's memory.
     sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))

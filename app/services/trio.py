@@ -13,12 +13,12 @@ from app.run.directory import Run
 from app.services import live_view, run_state, tensorboard
 from app.services.supervisor import Service, Supervisor, command, import_path
 
-LOOK_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The state of a run when its services have ended."""
 
     run: str
     folder: str
@@ -49,7 +49,9 @@ class Outcome:
         return "\n".join(f"{name:<11} {text}" for name, text in rows)
 
 
-def services(run: Run, environ: Mapping[str, str], commands: Mapping[str, list[str]] | None = None) -> list[Service]:
+def make_services(
+    run: Run, environ: Mapping[str, str], commands: Mapping[str, list[str]] | None = None
+) -> list[Service]:
     """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU."""
     environ = import_path(environ)
     argv = commands or {name: command(name) for name in ("train", "evaluate", "tensorboard")}
@@ -60,25 +62,25 @@ def services(run: Run, environ: Mapping[str, str], commands: Mapping[str, list[s
     ]
 
 
-def train(run: Run, trio: list[Service], *, metric: str, host: str, port: int) -> None:
-    """Runs `trio` with a live view on stderr until training and the last evaluation have ended.
+def run_services(run: Run, services: list[Service], *, metric: str, host: str, port: int) -> None:
+    """Runs them with a live view on stderr until training and the last evaluation have ended.
 
     Raises ServiceError if one of these fails, Stopped (with the step that is saved) after a signal.
     """
-    view, started = live_view.view(sys.stderr), time.time()
-    looked, listening = 0.0, False
+    view, started = live_view.open_view(sys.stderr), time.time()
+    shown_at, listening = 0.0, False
 
-    def watch(every: float = LOOK_SECONDS) -> None:
-        nonlocal looked, listening
-        if time.monotonic() - looked < every:
+    def refresh(every: float = REFRESH_SECONDS) -> None:
+        nonlocal shown_at, listening
+        if time.monotonic() - shown_at < every:
             return
-        looked, listening = time.monotonic(), listening or tensorboard.is_listening(host, port)
-        now = run_state.read_run_state(run, metric, since=started)
+        shown_at, listening = time.monotonic(), listening or tensorboard.is_listening(host, port)
+        state = run_state.read_run_state(run, metric, since=started)
         site = tensorboard.url(host, port) if listening else "starting"
-        view.show(now, {service.name: _word(service, now, site) for service in trio})
+        view.show(state, {service.name: _describe_service(service, state, site) for service in services})
 
     try:
-        Supervisor(trio).run(watch, view.say)
+        Supervisor(services).run(refresh, view.print)
     except Stopped as stopped:
         saved = run.checkpoint_steps()
         where = f"step {saved[-1]} is saved" if saved else "no step is saved yet"
@@ -88,12 +90,12 @@ def train(run: Run, trio: list[Service], *, metric: str, host: str, port: int) -
             remedy="the same command goes on from there",
         ) from None
     finally:
-        watch(every=0)
+        refresh(every=0)
         view.close()
 
 
-def outcome(run: Run, *, metric: str, seconds: float | None = None, report: str | None = None) -> Outcome:
-    """What there is to say of `run` when its services have ended, after `seconds` of this call; `report`: its page."""
+def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report: str | None = None) -> Outcome:
+    """The outcome of `run` after `seconds` of this call; `report`: its page."""
     end = run_state.read_run_state(run, metric)
     images = len(list(run.detections.glob("*.jpg"))) if run.detections.is_dir() else 0
     return Outcome(
@@ -112,11 +114,12 @@ def outcome(run: Run, *, metric: str, seconds: float | None = None, report: str 
     )
 
 
-def _word(service: Service, now: run_state.RunState, site: str) -> str:
+def _describe_service(service: Service, state: run_state.RunState, site: str) -> str:
     if service.code is not None:
         if service.stopped:
             return "stopped"
         return "ended" if service.code == 0 else f"ended with code {service.code}"
     if service.name == "tensorboard":
         return site
-    return live_view.describe(getattr(now, service.name), now.time)
+    beat = state.trainer if service.name == "trainer" else state.evaluator
+    return beat.describe(state.time)

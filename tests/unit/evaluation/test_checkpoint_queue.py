@@ -5,6 +5,7 @@ import pytest
 from app.evaluation import checkpoint_queue
 from app.run.directory import Run
 from app.run.files import append_line, read_json, write_json
+from app.run.heartbeat import Heartbeat
 
 
 @pytest.fixture
@@ -93,17 +94,18 @@ def test_what_is_evaluated_can_not_be_deleted(run):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("state", "written", "reason"),
     [
-        (None, "no trainer has started"),
-        ({"state": "training", "step": 5, "of": 9, "time": 1000.0}, "the trainer is training"),
-        ({"state": "training", "step": 5, "of": 9, "time": 100.0}, "last heard of at step 5 of 9"),
-        ({"state": "failed", "step": 5, "of": 9, "time": 1000.0}, "failed at step 5 of 9"),
+        ("not started", 0.0, "no trainer has started in this run yet"),
+        ("training", 1000.0, "for the next checkpoint; the trainer is training"),
+        ("training", 100.0, "the trainer's last heartbeat was at step 5 of 9"),
+        ("failed", 1000.0, "the trainer failed at step 5 of 9; it may be started again"),
     ],
 )
-def test_it_says_why_it_waits(status, words):
+def test_it_says_why_it_waits(state, written, reason):
     """The reason names the trainer's state, or that it went silent."""
-    assert words in checkpoint_queue.why_waiting(status, now=1001.0)
+    trainer = Heartbeat(service="trainer", state=state, step=5, of=9, time=written)
+    assert checkpoint_queue.describe_wait(trainer, now=1001.0) == reason
 
 
 def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
@@ -111,7 +113,7 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     save(run, 10)
     write_json(run.status("trainer"), {"state": "failed", "step": 10, "of": 90, "time": 1000.0})
     waits = []
-    times = iter([1010.0, 1010.0, 2000.0])
+    times = iter([1010.0, 2000.0])
 
     def stream_of():
         for prefix in checkpoint_queue.checkpoints(
@@ -123,4 +125,4 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     with caplog.at_level("WARNING", logger="app"):
         assert len(list(stream_of())) == 1
     assert len(waits) == 1
-    assert "does not come back" in caplog.text
+    assert "was not started again" in caplog.text

@@ -96,7 +96,7 @@ def test_training_ends_when_the_score_has_stopped_rising(run):
     assert read_json(run.status("trainer"))["state"] == "done"
     assert read_json(run.best_card)["step"] == 20
     assert run_state.is_finished(run, 100)
-    assert "early-stopped" in str(trio.outcome(run, metric=METRIC))
+    assert "early-stopped" in str(trio.read_outcome(run, metric=METRIC))
 
 
 def test_without_patience_training_goes_on(run):

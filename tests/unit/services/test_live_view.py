@@ -30,7 +30,7 @@ def run(tmp_path):
 
 def test_a_line_of_progress(run):
     """Step, loss, rate, time left, newest score, bytes of events: in this order."""
-    assert live_view.line(run_state.read_run_state(run, METRIC)) == (
+    assert live_view.format_line(run_state.read_run_state(run, METRIC)) == (
         "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 | events 2.1 MB"
     )
 
@@ -60,16 +60,16 @@ def test_lines_come_at_intervals_and_only_when_something_advanced(run):
 def test_an_empty_run_can_be_shown(tmp_path):
     """Before the first file there is something to say."""
     empty = run_state.read_run_state(Run(tmp_path / "none"), METRIC, since=1.0)
-    assert live_view.line(empty) == "train | step 0/? | trainer starting | evaluator starting | events 0 B"
+    assert live_view.format_line(empty) == "train | step 0/? | trainer starting | evaluator starting | events 0 B"
     assert "none yet" in render(empty, {})
 
 
 def test_panel_shows_everything(run):
-    """Run, step, figures, best and newest score with steps, bytes, and each service in words."""
+    """Run, step, figures, best and newest score with steps, bytes, and the state of each service."""
     now = run_state.read_run_state(run, METRIC)
-    services = {"trainer": "training", "evaluator": live_view.describe(now.evaluator, now.time)}
+    services = {"trainer": "training", "evaluator": now.evaluator.describe(now.time)}
     text = render(now, {**services, "tensorboard": "http://localhost:6006/"})
-    for words in (
+    for shown in (
         "shapes",
         "step 120 of 900",
         "loss 0.812",
@@ -79,42 +79,33 @@ def test_panel_shows_everything(run):
         "waiting: for the checkpoint of step 200",
         "http://localhost:6006/",
     ):
-        assert words in text
+        assert shown in text
 
 
 def render(now, services):
     """The panel as a terminal of 120 columns shows it."""
     console = Console(file=io.StringIO(), width=120)
-    console.print(live_view.panel(now, services))
+    console.print(live_view.build_panel(now, services))
     return console.file.getvalue()
 
 
 def test_no_escape_codes_outside_a_terminal():
     """A pipe gets lines, a terminal the panel."""
-    assert isinstance(live_view.view(io.StringIO()), live_view.Lines)
+    assert isinstance(live_view.open_view(io.StringIO()), live_view.Lines)
 
 
-def test_words_of_an_earlier_start_are_passed_over(run):
-    """After a resume the view waits for the new trainer's own word; scores stay."""
+def test_heartbeats_of_an_earlier_start_are_ignored(run):
+    """After a resume the view waits for the new trainer's own heartbeat; scores stay."""
     now = run_state.read_run_state(run, METRIC, since=time.time() + 1)
     assert (now.trainer.state, now.row, now.eta_seconds) == ("starting", {}, None)
     assert now.best == run_state.Score(50, 0.4)
-
-
-def test_an_old_heartbeat_is_told_as_stalled():
-    """A service that says it trains, long ago, is not believed; one that is done is."""
-    beat = run_state.ServiceState("trainer", state="training", step=3, of=9, time=100.0, since=90.0)
-    assert live_view.describe(beat, 130.0) == "training"
-    assert live_view.describe(beat, 350.0) == "stalled: training, but not heard of for 4:10"
-    done = run_state.ServiceState("trainer", state="done", time=100.0)
-    assert live_view.describe(done, 9999.0) == "done"
 
 
 @pytest.mark.parametrize(("metric", "step"), [(METRIC, 20), ("Loss/total_loss", 10)])
 def test_best_is_the_highest_score_or_the_lowest_loss(metric, step):
     """The earliest wins among equals."""
     scores = [run_state.Score(10, 0.1), run_state.Score(20, 0.5), run_state.Score(30, 0.5)]
-    assert run_state.best(scores, metric).step == step
+    assert run_state.best_score(scores, metric).step == step
 
 
 def test_a_score_that_is_no_number_is_no_score(run):

@@ -31,25 +31,28 @@ def test_the_next_free_port_is_found(busy):
     """A busy port is passed over; 0 gives any free one."""
     assert not tensorboard.is_free(HOST, busy)
     assert tensorboard.is_listening(HOST, busy)
-    assert tensorboard.free_port(HOST, busy) > busy
-    assert tensorboard.is_free(HOST, tensorboard.free_port(HOST, 0))
+    assert tensorboard.find_free_port(HOST, busy) > busy
+    assert tensorboard.is_free(HOST, tensorboard.find_free_port(HOST, 0))
 
 
 def test_a_busy_port_is_an_error_for_the_service(busy, tmp_path):
     """A service that took another port than it was told could not be found."""
-    with pytest.raises(SettingsError, match=rf"{busy} can't be listened on.*--tensorboard_port"):
+    with pytest.raises(SettingsError) as caught:
         tensorboard.serve(tmp_path, host=HOST, port=busy, samples_per_plugin="images=1")
+    assert f"{HOST}:{busy}" in caught.value.what
+    assert "--tensorboard_port" in caught.value.remedy
 
 
 def test_an_address_of_another_machine_is_an_error(tmp_path):
     """A wrong host is told like a busy port."""
-    with pytest.raises(SettingsError, match=r"203\.0\.113\.1:6006 can't be listened on"):
+    with pytest.raises(SettingsError) as caught:
         tensorboard.serve(tmp_path, host="203.0.113.1", port=6006, samples_per_plugin="images=1")
+    assert "203.0.113.1:6006" in caught.value.what
 
 
 def test_it_serves_until_a_signal(tmp_path):
     """The page is there within seconds, without TensorFlow, and SIGTERM is the service's normal end."""
-    port = tensorboard.free_port(HOST, 0)
+    port = tensorboard.find_free_port(HOST, 0)
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "entrypoint", "tensorboard", "--run=r", f"--tensorboard_port={port}"]
     with open(tmp_path / "log", "w") as log:
@@ -80,7 +83,7 @@ def test_url_can_be_clicked(host, shown):
 
 def test_it_can_end_with_the_run(tmp_path):
     """Asked to, it serves while the run goes on, then ends with code 0, its data server too."""
-    over, port = tmp_path / "over", tensorboard.free_port(HOST, 0)
+    over, port = tmp_path / "over", tensorboard.find_free_port(HOST, 0)
     program = (
         "import sys, pathlib; from app.services import tensorboard\n"
         "tensorboard.end_when(pathlib.Path(sys.argv[1]).exists, every=0.1, linger=0.1)\n"
