@@ -22,7 +22,7 @@ from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
 from app.humanize import listing
 from app.progress import Progress
-from app.run.files import replacing, write_json
+from app.run.files import refuse_foreign, replacing, write_json
 from app.settings import flag
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,13 @@ def _prepare(
         counts = present.train.images, present.eval.images
         log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
         return present
-    _refuse_foreign(target)
+    # The folder of records is replaced as a whole.
+    refuse_foreign(
+        target,
+        lambda path: path.name == cards.FILE_NAME or path.suffix == ".tfrecord",
+        remedy="choose an empty or a new folder",
+        error=DatasetError,
+    )
     log.info("prepare: format %s, because of %s", reader.NAME, reason)
 
     tally = IssueCounter()
@@ -125,18 +131,6 @@ def _prepare(
 
 def _complete(card: Card, target: Path) -> bool:
     return all(len(list(target.glob(split.records))) == split.shards for split in card.splits.values())
-
-
-def _refuse_foreign(target: Path) -> None:
-    """The folder of records is replaced as a whole: it must not hold anything else."""
-    names = [path.name for path in target.iterdir()] if target.is_dir() else []
-    foreign = [name for name in names if name != cards.FILE_NAME and not name.endswith(".tfrecord")]
-    if foreign or target.is_file():
-        raise DatasetError(
-            f"holds {foreign[0] if foreign else 'a file'}, and records would replace it",
-            where=str(target),
-            remedy="choose an empty or a new folder",
-        )
 
 
 def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side: int) -> Iterator[Shard]:

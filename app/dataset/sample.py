@@ -12,7 +12,7 @@ from app import progress as bars
 from app.dataset.formats import coco
 from app.errors import DatasetError
 from app.progress import Progress
-from app.run.files import replacing
+from app.run.files import refuse_foreign, replacing
 from app.settings import flag
 
 CLASSES = ("circle", "square", "triangle", "star")
@@ -58,13 +58,7 @@ def write(
         )
     held_out = min(max(1, round(images * eval_fraction)), images - 1)
     parts = {"train": range(images - held_out), "val": range(images - held_out, images)}
-    foreign = sorted({path.name for path in folder.iterdir()} - set(parts)) if folder.is_dir() else []
-    if foreign:
-        raise DatasetError(
-            f"holds {foreign[0]}, and the sample would replace it",
-            where=str(folder),
-            remedy="choose a new folder",
-        )
+    refuse_foreign(folder, lambda path: path.name in parts, remedy="choose a new folder", error=DatasetError)
     with replacing(folder) as target, bars.shown("sample", progress) as report:
         for name, numbers in parts.items():
             (target / name).mkdir(parents=True)

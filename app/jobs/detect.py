@@ -22,7 +22,8 @@ from app.errors import DatasetError, SettingsError
 from app.jobs import resolve_detector
 from app.jobs.resolve_detector import ResolvedDetector
 from app.run.directory import Run, find_run
-from app.run.files import read_json, replacing, write_json, write_text
+from app.run.files import read_json, refuse_foreign, replacing, write_json, write_text
+from app.run.lenient_json import mapping
 from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
@@ -187,14 +188,8 @@ def _target(settings: Settings, run: Run) -> Path:
         return run.detected
     else:
         target = Path("detected").absolute()
-    taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
-    made = read_json(target / JSON) if taken and target.is_dir() else None
-    if taken and (not isinstance(made, dict) or (made.get("info") or {}).get("description") != DESCRIPTION):
-        raise SettingsError(
-            "is there already and does not hold results of detect, so that it is not replaced",
-            where=str(target),
-            remedy=f"a folder of its own: {flag('output')}",
-        )
+    made = mapping(mapping(read_json(target / JSON)).get("info")).get("description") == DESCRIPTION
+    refuse_foreign(target, lambda path: made, remedy=f"a folder of its own: {flag('output')}")
     return target
 
 

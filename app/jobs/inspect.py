@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import SettingsError
 from app.inspection import summary
 from app.run.directory import Run, find_run
-from app.run.files import replacing, write_json
+from app.run.files import refuse_foreign, replacing, write_json
 from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ def run(settings: Settings) -> summary.Inspected:
 
     run = find_run(settings.models_dir, settings.run_name)
     folder = Path(settings.output).resolve() if settings.output else run.inspection
-    _refuse_foreign(folder)
+    own = (PAGE, FIGURES, SHEET)
+    refuse_foreign(folder, lambda path: path.name in own, remedy=f"choose an empty or a new folder: {flag('output')}")
     model, config = _model(run, settings)
     subject = _subject(run, settings)
     logger.info("inspect | format %s, because of %s", subject.format, subject.reason)
@@ -60,18 +61,6 @@ def _write(folder: Path, result: summary.Inspected, cells: list[Any]) -> None:
         (target / PAGE).write_text(page.render(result, cells), encoding="utf-8")
         contact_sheet.compose([(name, image) for name, image, _ in cells]).save(target / SHEET, quality=88)
         write_json(target / FIGURES, dataclasses.asdict(result))
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """The folder is replaced as a whole: it must not hold anything else."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    foreign = [name for name in names if name not in (PAGE, FIGURES, SHEET)]
-    if foreign or folder.is_file():
-        raise SettingsError(
-            f"holds {foreign[0] if foreign else 'a file'}, and the inspection would replace it",
-            where=str(folder),
-            remedy=f"choose an empty or a new folder: {flag('output')}",
-        )
 
 
 def _subject(run: Run, settings: Settings) -> Any:

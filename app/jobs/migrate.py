@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
-from app.run.files import write_text
+from app.run.files import refuse_foreign, write_text
 from app.settings import Settings, flag, load, variable
 
 CONFIG, PAGE, ENVIRONMENT = "pipeline.config", "MIGRATION.md", "settings.env"
@@ -104,8 +104,8 @@ def _read(path: Path) -> str:
 
 def _check_folder(folder: Path, source: Path) -> None:
     """Refuses to write over the source, or over a config that `migrate` did not write."""
-    config = folder / CONFIG
-    if folder.exists() and not folder.is_dir():
-        raise SettingsError("is a file", where=str(folder), remedy=f"a folder: {flag('output')}")
-    if config.exists() and (config.samefile(source) or not (folder / PAGE).is_file()):
-        raise SettingsError("is there already", where=str(config), remedy=f"another folder: {flag('output')}")
+    refuse_foreign(
+        folder,
+        lambda path: path.name != CONFIG or ((folder / PAGE).is_file() and not path.samefile(source)),
+        remedy=f"another folder: {flag('output')}",
+    )

@@ -114,6 +114,10 @@ class Run:
         """`service` is `trainer` or `evaluator`."""
         return self.status_dir / f"{service}.json"
 
+    def service_lock(self, service: str) -> Path:
+        """Held by the process that is the run's only `service`."""
+        return self.status_dir / f"{service}.lock"
+
     @property
     def done(self) -> Path:
         return self.root / "DONE"

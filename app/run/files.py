@@ -1,33 +1,35 @@
 """Files that other processes read: written whole or not at all, read tolerantly."""
 
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from app.errors import DetboxError, SettingsError
+from app.run.lock import try_lock
+
 LEFT_FOR_SECONDS = 60.0
-"""Age from which a staging folder that no process holds is a killed one's."""
+"""Age from which a staging folder that no process holds was left by one that was killed."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name if the block ends well and goes away if not.
+    """A temporary path beside `path` that is renamed to it if the block ends well and removed if not.
 
-    Works for a file and for a folder; a folder replaces only a missing or an existing folder. What a process that was
-    killed has left here goes away too.
+    Works for a file and for a folder; a folder replaces only a missing or an existing folder. Removes as well what
+    processes that were killed have left here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(path)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     target = staging / path.name
     try:
-        with _held(staging):
+        with try_lock(staging):
             yield target
             if target.is_dir() and path.is_dir():
                 path.rename(staging / "old")
@@ -36,30 +38,27 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Whether the lock of the folder is ours while the block runs; the kernel takes it from a process that ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = True
-    except OSError:  # Another's; or a file system without locks.
-        free = False
-    try:
-        yield free
-    finally:
-        os.close(handle)
-
-
 def _clear_leftovers(path: Path) -> None:
     for folder in path.parent.iterdir():
         if folder.name.startswith(f".{path.name}.") and folder.is_dir() and not folder.is_symlink():
             with suppress(OSError):  # Another process clears it too.
                 # Young ones may be a moment from being locked.
                 if time.time() - folder.stat().st_mtime > LEFT_FOR_SECONDS:
-                    with _held(folder) as free:
-                        if free:
+                    with try_lock(folder) as is_free:
+                        if is_free:
                             shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_foreign(
+    folder: Path, is_own: Callable[[Path], bool], *, remedy: str, error: type[DetboxError] = SettingsError
+) -> None:
+    """Raises `error` if `folder`, whose files are to be replaced, is a file or holds one that is not `is_own(path)`."""
+    if folder.is_dir():
+        foreign = next((path.name for path in sorted(folder.iterdir()) if not is_own(path)), None)
+        if foreign is not None:
+            raise error(f"holds {foreign}, which would be replaced", where=str(folder), remedy=remedy)
+    elif folder.exists():
+        raise error("already exists, and is a file", where=str(folder), remedy=remedy)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,7 +81,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """What `path` holds, or None if it is not there (or, half-copied by another tool, does not parse)."""
+    """What `path` holds, or None if it is missing (or, half-copied by another tool, does not parse)."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -90,7 +89,7 @@ def read_json(path: Path) -> Any | None:
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
-    """Appends one JSON line in one write, after mending a last line that a killed writer left unfinished."""
+    """Appends one JSON line in one write; a last line that a killed writer left unfinished is ended first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(value, ensure_ascii=False, default=str) + "\n"
     with open(path, "a+b") as file:
@@ -105,7 +104,7 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
-    """The JSON objects of a `.jsonl` file in order; lines that do not parse (cut short) are passed over.
+    """The JSON objects of a `.jsonl` file in order; lines that do not parse (cut short) are skipped.
 
     `tail_bytes`: only what the last so many bytes hold, which costs the same however long the file is.
     """

@@ -6,12 +6,11 @@ team may put one there before the first fetch.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from app.pipeline.zoo.catalogue import Model
 from app.pipeline.zoo.download import MIRROR, NotThere, Progress, download, without_password
 from app.pipeline.zoo.unpack import unpack
 from app.run.files import read_json, replacing, write_json
+from app.run.lock import hold_lock
 from app.settings import flag
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def fetch(
         return there
     try:
         (zoo_dir / WORK).mkdir(parents=True, exist_ok=True)
-        with _alone(zoo_dir / WORK / f"{model.name}.lock"):
+        with hold_lock(zoo_dir / WORK / f"{model.name}.lock", None, wait_for=f"another process to fetch {model.name}"):
             return stored(model, zoo_dir) or _bring(model, zoo_dir, mirror, progress, pause)
     except OSError as error:
         raise DetboxError(
@@ -194,18 +194,6 @@ def _sums(path: Path) -> dict[str, str]:
         return {}
     rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
     return {row[1].lstrip("*"): row[0].lower() for row in rows if len(row) == 2}
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Waits until no other process fetches the same model; the kernel ends the lock with the process."""
-    with open(lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("zoo | another process fetches %s: waiting for it", lock.stem)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _now() -> str:

@@ -127,8 +127,9 @@ def test_results_replace_results_and_nothing_else(detect, red_image, tmp_path):
         "detections.csv",
         "detections.json",
     ]
-    with pytest.raises(SettingsError, match="does not hold results of detect"):
+    with pytest.raises(SettingsError) as caught:
         detect("other", output="pics")
+    assert "1.jpg" in caught.value.what and "--output" in caught.value.remedy
     with pytest.raises(SettingsError, match="lies in the folder that the results replace"):
         detect("out/2.jpg", output="out")
     assert (tmp_path / "pics/1.jpg").exists() and (tmp_path / "out/2.jpg").exists()

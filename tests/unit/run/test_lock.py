@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -29,3 +30,22 @@ def test_a_second_trainer_is_refused_until_the_first_ends(tmp_path):
         first.wait()
         with lock.hold_service(run, "trainer"):
             pass
+
+
+def test_a_lock_that_is_held_is_waited_for(tmp_path, caplog):
+    """Without a refusal for as long as it takes, which is logged once."""
+    path = tmp_path / "status" / "trainer.lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        threading.Timer(0.5, first.kill).start()
+        with caplog.at_level("INFO", logger="app"), lock.hold_lock(path, None, wait_for="the other one"):
+            assert first.wait(timeout=5)
+    assert caplog.messages == ["waiting for the other one"]
+
+
+def test_a_folder_is_locked_by_one(tmp_path):
+    """Who does not get its lock is told so, and does not wait."""
+    with lock.try_lock(tmp_path) as first, lock.try_lock(tmp_path) as second:
+        assert (first, second) == (True, False)
+    with lock.try_lock(tmp_path) as third:
+        assert third

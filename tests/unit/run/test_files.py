@@ -1,4 +1,4 @@
-"""The run directory: names, atomic writing, tolerant reading."""
+"""Atomic writing, tolerant reading."""
 
 import json
 import os
@@ -7,37 +7,8 @@ import time
 
 import pytest
 
-from app.errors import SettingsError
-from app.run.directory import Run, find_run
-from app.run.files import append_line, read_json, read_lines, replacing, write_json, write_text
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "serving", "-x", "a b", "x" * 101])
-def test_a_name_that_leaves_models_dir_is_refused(tmp_path, name):
-    """No name reaches another folder or detbox's own."""
-    with pytest.raises(SettingsError) as caught:
-        find_run(tmp_path, name)
-    assert "--run" in caught.value.remedy
-
-
-def test_finding_a_run_writes_nothing(tmp_path):
-    """A reader may look for a run that is not there."""
-    run = find_run(tmp_path, "2024")
-    assert (run.name, run.root, list(tmp_path.iterdir())) == ("2024", tmp_path / "2024", [])
-    assert run.checkpoint_steps() == []
-
-
-def test_checkpoint_steps_are_whole_checkpoints_in_order(tmp_path):
-    """Data without an index (a write cut short) and names of another kind don't count."""
-    for name in (
-        "ckpt-20.index",
-        "ckpt-3.index",
-        "ckpt-100.data-00000-of-00001",
-        "ckpt-x.index",
-        "ckpt-7.tmp",
-    ):
-        (tmp_path / name).touch()
-    assert Run(tmp_path).checkpoint_steps() == [3, 20]
+from app.errors import DatasetError
+from app.run.files import append_line, read_json, read_lines, refuse_foreign, replacing, write_json, write_text
 
 
 def test_a_reader_never_sees_a_file_half_written(tmp_path):
@@ -144,3 +115,29 @@ def test_tail_reads_the_last_rows_only(tmp_path):
     steps = [row["step"] for row in read_lines(path, tail_bytes=100)]
     assert steps == list(range(100 - len(steps), 100))
     assert 3 < len(steps) < 10
+
+
+def test_a_folder_with_anything_else_is_refused(tmp_path):
+    """With the first entry that is not the writer's own; a folder that is empty or missing is not."""
+    folder = tmp_path / "records"
+
+    def refused():
+        refuse_foreign(folder, lambda path: path.suffix == ".tfrecord", remedy="another", error=DatasetError)
+
+    refused()
+    folder.mkdir()
+    (folder / "train.tfrecord").touch()
+    refused()
+    (folder / "notes.txt").touch()
+    with pytest.raises(DatasetError) as caught:
+        refused()
+    assert "notes.txt" in caught.value.what
+    assert (caught.value.where, caught.value.remedy) == (str(folder), "another")
+
+
+def test_a_file_where_a_folder_goes_is_refused(tmp_path):
+    """It is not replaced."""
+    (tmp_path / "records").touch()
+    with pytest.raises(DatasetError) as caught:
+        refuse_foreign(tmp_path / "records", lambda path: True, remedy="another", error=DatasetError)
+    assert caught.value.where == str(tmp_path / "records")
