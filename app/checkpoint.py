@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DetboxError, SettingsError
-from app.run.directory import Run
+from app.run.directory import PIPELINE_CONFIG, Run, checkpoint_step
 from app.run.evaluations import read_details, read_evaluations
 from app.run.files import read_json
 from app.settings import flag
@@ -54,8 +54,9 @@ def resolve_checkpoint(run: Run, wanted: str) -> Checkpoint:
     prefix = _prefix(Path(wanted).expanduser())
     if _same(prefix.parent, run.best) and run.best_card.is_file():
         return _best(run)
-    if _same(prefix.parent, run.root) and prefix.name.removeprefix("ckpt-").isdecimal():
-        return _of_step(run, int(prefix.name.removeprefix("ckpt-")))
+    step = checkpoint_step(prefix.name)
+    if _same(prefix.parent, run.root) and step is not None:
+        return _of_step(run, step)
     return alone(prefix)
 
 
@@ -101,7 +102,7 @@ def _of_step(run: Run, step: int) -> Checkpoint:
 def alone(prefix: Path) -> Checkpoint:
     """A checkpoint of no run that is known here, with what lies beside it or, as in the model zoo's layout, above."""
     folders = (prefix.parent, prefix.parent.parent)
-    config = next((folder / "pipeline.config" for folder in folders if (folder / "pipeline.config").is_file()), None)
+    config = next((folder / PIPELINE_CONFIG for folder in folders if (folder / PIPELINE_CONFIG).is_file()), None)
     if config is None:
         raise SettingsError(
             "there is no pipeline.config beside this checkpoint or above it",

@@ -8,10 +8,8 @@ from typing import Any
 from google.protobuf import text_encoding
 
 from app.dataset.faults import FaultCount
-from app.run.directory import Run
+from app.run.directory import DATASET_CARD
 from app.run.files import read_json
-
-FILE_NAME = Run(Path()).dataset_card.name
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def from_json(value: Any) -> Card | None:
 
 def read(records: Path) -> Card | None:
     """The card in a folder of records, or None."""
-    return from_json(read_json(records / FILE_NAME))
+    return from_json(read_json(records / DATASET_CARD))
 
 
 def label_map_text(card: Card) -> str:

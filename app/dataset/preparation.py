@@ -22,6 +22,7 @@ from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
 from app.humanize import listing
 from app.progress import Progress
+from app.run.directory import DATASET_CARD
 from app.run.files import refuse_foreign, replacing, write_json
 from app.settings import flag
 
@@ -95,7 +96,7 @@ def _prepare(
     # The folder of records is replaced as a whole.
     refuse_foreign(
         target,
-        lambda path: path.name == cards.FILE_NAME or path.suffix == ".tfrecord",
+        lambda path: path.name == DATASET_CARD or path.suffix == ".tfrecord",
         remedy="choose an empty or a new folder",
         error=DatasetError,
     )
@@ -124,7 +125,7 @@ def _prepare(
             masks=found.masked,
             keypoints=found.keypoints,
         )
-        write_json(folder / cards.FILE_NAME, made.to_json())
+        write_json(folder / DATASET_CARD, made.to_json())
     _tell(made, time.monotonic() - started)
     return made
 

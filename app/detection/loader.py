@@ -8,10 +8,10 @@ import numpy as np
 
 from app.detection.detections import Detections
 from app.errors import SettingsError
+from app.run.directory import CARD
 from app.run.files import read_json
 from app.settings import flag
 
-CARD = "card.json"
 LOADABLE = "an export's folder, a SavedModel's folder, a frozen graph (.pb, .pbtxt), a .tflite or an .onnx"
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from app.protos.label_map import parse_shown_names
+from app.run.directory import BEST_CARD, CARD, LABEL_MAP
 from app.run.files import read_json
 
-LABEL_MAPS = ("label_map.pbtxt", "*label*map*.pbtxt")
-CARDS = ("card.json", "best.json")
+LABEL_MAPS = (LABEL_MAP, "*label*map*.pbtxt")
+CARDS = (CARD, BEST_CARD)
 
 
 def label_map(model: Path) -> Path | None:

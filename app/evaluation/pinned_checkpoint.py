@@ -14,23 +14,23 @@ def pin_checkpoint(run: Run, step: int) -> Path | None:
     Its files are hard links, which take no time or space, or copies on a file system without them.
     """
     unpin_checkpoint(run)
-    run.claimed.mkdir(parents=True)
+    run.pinned_checkpoint.mkdir(parents=True)
     prefix = run.checkpoint(step)
     data = sorted(run.root.glob(f"{prefix.name}.data-*"))
     # Retention deletes the index first: data that was linked before it is complete.
     for path in (*data, prefix.with_name(f"{prefix.name}.index")):
         try:
-            _link(path, run.claimed / path.name)
+            _link(path, run.pinned_checkpoint / path.name)
         except FileNotFoundError:
             unpin_checkpoint(run)
             return None
-    return run.claimed / prefix.name
+    return run.pinned_checkpoint / prefix.name
 
 
 def unpin_checkpoint(run: Run) -> None:
     """Removes the links of this process, or of one that was killed."""
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(run.claimed)
+        shutil.rmtree(run.pinned_checkpoint)
 
 
 def _link(path: Path, target: Path) -> None:

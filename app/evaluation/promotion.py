@@ -9,11 +9,9 @@ from typing import Any
 
 from app.errors import GateError
 from app.evaluation.selection import Rule, lower_is_better
-from app.run.directory import Run, serving_dir
+from app.run.directory import CARD, Run, serving_dir
 from app.run.files import append_line, read_json, read_lines
 
-CARD = "card.json"
-"""A version's card, in its folder beside saved_model.pb; TensorFlow looks at no file of that name."""
 WITHDRAWN, HISTORY = ".withdrawn", ".history.jsonl"
 """TensorFlow Serving takes a name for a version if it is an integer, and passes over all others."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.run.directory import Run
+from app.run.directory import CHECKPOINT_STATE, Run
 from app.run.files import read_json, read_lines, replacing, write_json, write_text
 
 TRAINING_LOSS = "Train/total_loss"
@@ -70,7 +70,7 @@ def keep_best(
         for path in (run.pipeline_config, run.label_map):
             shutil.copy2(path, folder / path.name)
         # Upstream's exporter finds a checkpoint by this file.
-        write_text(folder / "checkpoint", f'model_checkpoint_path: "{prefix.name}"\n')
+        write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{prefix.name}"\n')
         # Last: a folder with a card is whole.
         write_json(
             folder / run.best_card.name,

@@ -13,13 +13,13 @@ import numpy as np
 
 from app import progress as bars
 from app.dataset import boxes, collection, faults, image_file, records, shards, splits
-from app.dataset import card as cards
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.card import Card
 from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter
 from app.dataset.formats import registry
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
+from app.run.directory import DATASET_CARD
 from app.settings import flag
 
 FAULTS_MAX = 1_000_000
@@ -154,7 +154,7 @@ def of_records(folder: Path, card: Card) -> DatasetView:
     """The records that `prepare` made in `folder`."""
     tally = IssueCounter(FAULTS_MAX)
     return DatasetView(
-        source=str(folder), format="records", reason=f"{cards.FILE_NAME} of {card.source}", classes=card.classes,
+        source=str(folder), format="records", reason=f"{DATASET_CARD} of {card.source}", classes=card.classes,
         roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.images + card.eval.images, tally=tally,
         looks=lambda done: _looks_of_records(folder, card, tally, done),
         pixels=lambda names: _pixels_of_records(folder, card, set(names)), earlier=card.faults,

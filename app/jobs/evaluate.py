@@ -15,7 +15,7 @@ from app.jobs.promote import promote_best, shelf_of
 from app.jobs.report import report_at_end
 from app.report.held_out_images import draw, side_by_side, thresholds
 from app.run import lock
-from app.run.directory import Run
+from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, read_evaluations
 from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
@@ -113,7 +113,7 @@ class Service:
         """
         from app.evaluation import details, early_stopping, selection
 
-        step = int(prefix.name.rpartition("-")[2])
+        step = int(prefix.name.removeprefix(CHECKPOINT_PREFIX))
         write_heartbeat(self.run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
         started = time.monotonic()
         seen = self._built().evaluate(prefix)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from app.checkpoint import Checkpoint, copy_sidecar_files, resolve_checkpoint
-from app.detection.loader import CARD
 from app.errors import DetboxError, GateError, SettingsError
 from app.export import formats as known
 from app.export.parity_check import ParityCheck
 from app.export.probe_images import ProbeImages, no_images
-from app.run.directory import Run, find_run
+from app.run.directory import CARD, Run, find_run
 from app.run.files import replacing, write_json
 from app.settings import Settings, flag
 

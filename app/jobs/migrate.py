@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
+from app.run.directory import PIPELINE_CONFIG
 from app.run.files import refuse_foreign, write_text
 from app.settings import Settings, flag, load, variable
 
-CONFIG, PAGE, ENVIRONMENT = "pipeline.config", "MIGRATION.md", "settings.env"
+PAGE, ENVIRONMENT = "MIGRATION.md", "settings.env"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def run(settings: Settings) -> Migrated:
     made = convert.convert(_read(source), words, where=str(source))
     # Each value is checked as a flag would be, before anything is written.
     load(made.settings, {}, None)
-    config = folder / CONFIG
+    config = folder / PIPELINE_CONFIG
     write_text(config, made.text)
     lines = [f"{variable(name)}={value}\n" for name, value in {"model": config.resolve(), **made.settings}.items()]
     write_text(folder / ENVIRONMENT, "".join(lines))
@@ -84,7 +85,7 @@ def _source(words: str) -> tuple[Path, list[str]]:
         raise SettingsError("no pipeline.config is named", remedy="detbox migrate pipeline.config [key=value ...]")
     path = Path(first)
     if path.is_dir():
-        path = path / CONFIG
+        path = path / PIPELINE_CONFIG
     if not path.is_file():
         raise SettingsError("there is no such file", where=str(path), remedy="the TF1 pipeline.config comes first")
     return path, [word for word in rest if word]
@@ -106,6 +107,6 @@ def _check_folder(folder: Path, source: Path) -> None:
     """Refuses to write over the source, or over a config that `migrate` did not write."""
     refuse_foreign(
         folder,
-        lambda path: path.name != CONFIG or ((folder / PAGE).is_file() and not path.samefile(source)),
+        lambda path: path.name != PIPELINE_CONFIG or ((folder / PAGE).is_file() and not path.samefile(source)),
         remedy=f"another folder: {flag('output')}",
     )

@@ -13,10 +13,10 @@ from typing import Any
 from app import humanize
 from app.checkpoint import Checkpoint, copy_sidecar_files, resolve_checkpoint
 from app.errors import DetboxError, GateError, SettingsError, Stopped
-from app.evaluation.promotion import CARD, ModelVersions, decide
+from app.evaluation.promotion import ModelVersions, decide
 from app.evaluation.selection import Rule, lower_is_better
 from app.run import lock
-from app.run.directory import Run, find_run, is_run_name, serving_dir
+from app.run.directory import CARD, CHECKPOINT_STATE, Run, find_run, is_run_name, serving_dir
 from app.run.files import read_json, replacing, write_json, write_text
 from app.settings import Settings, flag, is_given
 
@@ -208,7 +208,7 @@ def _copy(run: Run, checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     for path in sorted(checkpoint.prefix.parent.glob(f"{name}.*")):
         shutil.copy2(path, folder / path.name)
     copy_sidecar_files(checkpoint, folder, run)
-    write_text(folder / "checkpoint", f'model_checkpoint_path: "{name}"\n')
+    write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{name}"\n')
     return dataclasses.replace(checkpoint, prefix=folder / name)
 
 

@@ -12,6 +12,7 @@ from object_detection.builders import model_builder
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from app.pipeline.fine_tune_checks import OBJECT_GRAPH
+from app.run.directory import CHECKPOINT_PREFIX, checkpoint_step
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +103,7 @@ def delete(folder: Path, steps: Iterable[int]) -> None:
     gone = set(steps)
     state = tf.train.get_checkpoint_state(str(folder))
     listed = [Path(path).name for path in (state.all_model_checkpoint_paths if state else ())]
-    train_seam.write_checkpoint_state(str(folder), [name for name in listed if _step(name) not in gone])
+    train_seam.write_checkpoint_state(str(folder), [name for name in listed if checkpoint_step(name) not in gone])
     for step in gone:
-        for path in sorted(folder.glob(f"ckpt-{step}.*"), reverse=True):
+        for path in sorted(folder.glob(f"{CHECKPOINT_PREFIX}{step}.*"), reverse=True):
             path.unlink(missing_ok=True)
-
-
-def _step(path: str) -> int | None:
-    number = path.rpartition("ckpt-")[2]
-    return int(number) if number.isdigit() else None

@@ -8,6 +8,7 @@ from app.errors import SettingsError
 from app.pipeline import augmentations, batch_norm, fine_tune, fine_tune_checks, image_size, readers, schedule
 from app.pipeline.origin import find_origin
 from app.protos import architecture, pipeline_config
+from app.run.directory import PIPELINE_CONFIG
 from app.settings import flag
 
 CHECKPOINTS_PER_RUN = 10
@@ -174,5 +175,5 @@ def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
 
 
 def _diff(before: str, after: str, origin: str) -> str:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), origin, "pipeline.config", n=2, lineterm="")
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), origin, PIPELINE_CONFIG, n=2, lineterm="")
     return "".join(f"{line}\n" for line in lines)

@@ -10,10 +10,10 @@ from typing import Any
 from app.errors import SettingsError
 from app.pipeline.zoo import catalogue
 from app.protos import pipeline_config
+from app.run.directory import PIPELINE_CONFIG
 from app.settings import flag
 
 DEFAULT_PRESET = "tiny"
-CONFIG_NAME = "pipeline.config"
 RANDOM_WEIGHTS = "none"
 """The `fine_tune_checkpoint` that stands for no checkpoint, whatever the model has."""
 NUMBERED = re.compile(r"(?P<prefix>.*-(?P<number>\d+))\.index")
@@ -48,7 +48,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
         path = config_beside(fine_tune_checkpoint)
         if path is None:
             raise SettingsError(
-                f"no {CONFIG_NAME} lies beside this checkpoint, so its model is unknown",
+                f"no {PIPELINE_CONFIG} lies beside this checkpoint, so its model is unknown",
                 where=fine_tune_checkpoint,
                 remedy=f"name the model: {flag('model')}",
             )
@@ -58,7 +58,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
         return Origin(f"preset {name}", pipeline_config.parse_pipeline(preset_text(name), where=f"preset {name}"))
     path = Path(name)
     if path.is_dir():
-        path = path / CONFIG_NAME
+        path = path / PIPELINE_CONFIG
     if not path.is_file():
         near = [*difflib.get_close_matches(name, presets(), n=1), *filter(None, [catalogue.nearest(name)])]
         hint = f"did you mean {' or '.join(near)}?" if near else f"presets: {', '.join(presets())}; or detbox zoo list"
@@ -97,9 +97,9 @@ def checkpoint_prefix(path: str) -> str:
 def config_beside(checkpoint: str) -> Path | None:
     """The pipeline.config in the checkpoint's folder, or one above it (the zoo's layout)."""
     folder = Path(checkpoint_prefix(checkpoint)).parent
-    candidates = [folder / CONFIG_NAME]
+    candidates = [folder / PIPELINE_CONFIG]
     if folder.name == "checkpoint":
-        candidates.append(folder.parent / CONFIG_NAME)
+        candidates.append(folder.parent / PIPELINE_CONFIG)
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.run.directory import Run
+from app.run.directory import CHECKPOINT_PREFIX, SAMPLE_PREFIX, Run
 from app.run.lenient_json import number
 
 
@@ -123,8 +123,8 @@ def _kind(run: Run, relative: str) -> str:
         run.promoted("", 0).parent.name: "promoted checkpoints",
         run.logs.name: "logs",
     }
-    if top.startswith("ckpt-"):
+    if top.startswith(CHECKPOINT_PREFIX):
         return "checkpoints"
-    if top.startswith("sample-"):
+    if top.startswith(SAMPLE_PREFIX):
         return "built-in sample"
     return named.get(top, "the rest")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.evaluation.promotion import CARD, ModelVersions
+from app.evaluation.promotion import ModelVersions
 from app.humanize import short
 from app.report import cost, evaluation_details
 from app.report.cost import Cost
@@ -237,7 +237,7 @@ def _images(run: Run) -> list[DrawnImage]:
 
 
 def _exports(run: Run) -> list[Shipped]:
-    cards = {path.parent.name: mapping(read_json(path)) for path in sorted(run.exports.glob(f"*/{CARD}"))}
+    cards = {path.parent.name: mapping(read_json(path)) for path in run.export_cards()}
     return [
         Shipped(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
     ]

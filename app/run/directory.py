@@ -7,9 +7,17 @@ from pathlib import Path
 from app.errors import SettingsError
 from app.settings import flag
 
+PIPELINE_CONFIG = "pipeline.config"
+LABEL_MAP = "label_map.pbtxt"
+BEST_CARD = "best.json"
+DATASET_CARD = "dataset.json"
+CARD = "card.json"
+"""The card of an export or of a version in serving, in its folder."""
+CHECKPOINT_STATE = "checkpoint"
+"""The file by which TensorFlow finds the checkpoints of a folder."""
+CHECKPOINT_PREFIX = "ckpt-"
+SAMPLE_PREFIX = "sample-"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
 RESERVED = {"serving", "zoo"}
 
 
@@ -30,7 +38,7 @@ class Run:
 
     @property
     def pipeline_config(self) -> Path:
-        return self.root / "pipeline.config"
+        return self.root / PIPELINE_CONFIG
 
     @property
     def pipeline_diff(self) -> Path:
@@ -38,7 +46,7 @@ class Run:
 
     @property
     def label_map(self) -> Path:
-        return self.root / "label_map.pbtxt"
+        return self.root / LABEL_MAP
 
     @property
     def provenance(self) -> Path:
@@ -46,7 +54,7 @@ class Run:
 
     def sample(self, images: int, seed: int) -> Path:
         """The built-in data set, where a run has no other."""
-        return self.root / f"sample-{images}-{seed}"
+        return self.root / f"{SAMPLE_PREFIX}{images}-{seed}"
 
     @property
     def records(self) -> Path:
@@ -54,7 +62,7 @@ class Run:
 
     @property
     def dataset_card(self) -> Path:
-        return self.records / "dataset.json"
+        return self.records / DATASET_CARD
 
     @property
     def train_events(self) -> Path:
@@ -94,7 +102,7 @@ class Run:
         return self.root / "promoted" / name / str(version)
 
     @property
-    def claimed(self) -> Path:
+    def pinned_checkpoint(self) -> Path:
         """The evaluator's own links to the checkpoint that it is at."""
         return self.root / ".evaluating"
 
@@ -104,7 +112,7 @@ class Run:
 
     @property
     def best_card(self) -> Path:
-        return self.best / "best.json"
+        return self.best / BEST_CARD
 
     @property
     def status_dir(self) -> Path:
@@ -130,6 +138,10 @@ class Run:
     def exports(self) -> Path:
         return self.root / "exports"
 
+    def export_cards(self) -> list[Path]:
+        """The cards of the exports that are complete: one that is being written has a hidden name."""
+        return sorted(self.exports.glob(f"[!.]*/{CARD}"))
+
     @property
     def report(self) -> Path:
         return self.root / "report.html"
@@ -147,16 +159,18 @@ class Run:
 
     def checkpoint(self, step: int) -> Path:
         """The prefix of the checkpoint of `step`: files `ckpt-<step>.index` and `ckpt-<step>.data-*`."""
-        return self.root / f"ckpt-{step}"
+        return self.root / f"{CHECKPOINT_PREFIX}{step}"
 
     def checkpoint_steps(self) -> list[int]:
         """Steps whose checkpoint has an index file, ascending. It is written last, so these are whole."""
-        steps = []
-        for index in self.root.glob("ckpt-*.index"):
-            number = index.name[len("ckpt-") : -len(".index")]
-            if number.isdigit():
-                steps.append(int(number))
-        return sorted(steps)
+        steps = (checkpoint_step(index.stem) for index in self.root.glob(f"{CHECKPOINT_PREFIX}*.index"))
+        return sorted(step for step in steps if step is not None)
+
+
+def checkpoint_step(prefix: str) -> int | None:
+    """The step in a checkpoint's name or path; None where it has none."""
+    number = prefix.rpartition(CHECKPOINT_PREFIX)[2]
+    return int(number) if number.isdecimal() and CHECKPOINT_PREFIX in prefix else None
 
 
 def is_run_name(name: str) -> bool:

@@ -107,7 +107,7 @@ def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report:
         best=end.best,
         detections=str(run.detections) if images else None,
         report=report,
-        exports=sorted(card.parent.name for card in run.exports.glob(f"[!.]*/{promotion.CARD}")),
+        exports=[card.parent.name for card in run.export_cards()],
         serving=promotion.serving_of(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,

@@ -15,7 +15,7 @@ from app.errors import GateError, SettingsError
 from app.export import formats, tflite_metadata
 from app.export.probe_images import ProbeImages
 from app.jobs import export
-from app.run.directory import Run
+from app.run.directory import CARD, Run
 from app.run.files import write_json
 
 pytestmark = pytest.mark.odapi
@@ -78,7 +78,7 @@ def test_every_form_is_made_and_finds_what_the_checkpoint_finds(run, exported):
     classes = list(cards.read(run.records).classes)
     assert [form.form for form in exported.forms] == list(formats.FORMS)
     for form in formats.FORMS:
-        card = json.loads((run.exports / form / loader.CARD).read_text())
+        card = json.loads((run.exports / form / CARD).read_text())
         assert (card["form"], card["step"], card["metrics"]) == (form, 7, {"m": 0.5})
         assert list(card["classes"].values()) == classes
         assert card["parity"]["compared"] >= 8 * 10
@@ -91,7 +91,7 @@ def test_every_form_is_made_and_finds_what_the_checkpoint_finds(run, exported):
 def test_float_forms_are_as_near_as_they_must_be(run, exported):
     """Scores within 0.001, boxes within a pixel, the same classes."""
     for form in set(formats.FORMS) - {"tflite_dynamic", "tflite_float16", "tflite_int8"}:
-        found = json.loads((run.exports / form / loader.CARD).read_text())["parity"]
+        found = json.loads((run.exports / form / CARD).read_text())["parity"]
         assert found["score"] <= 1e-3, form
         assert found["pixels"] <= 1, form
         assert found["unmatched"] == 0, form
@@ -99,7 +99,7 @@ def test_float_forms_are_as_near_as_they_must_be(run, exported):
 
 def test_eight_bits_are_held_to_the_map(run, exported):
     """Measured on the held-out images of the records, by the checkpoint and by the export."""
-    found = json.loads((run.exports / "tflite_int8" / loader.CARD).read_text())["parity"]["mAP"]
+    found = json.loads((run.exports / "tflite_int8" / CARD).read_text())["parity"]["mAP"]
     assert found["images"] == 6
     assert found["export"] >= found["checkpoint"] - 0.02
 
@@ -148,7 +148,7 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
         assert [detail["name"].rpartition("_")[2] for detail in details] == ["boxes", "classes", "scores", "detections"]
         with zipfile.ZipFile(path) as archive:
             assert archive.read(tflite_metadata.LABELS).decode().split() == list(cards.read(run.records).classes)
-    card = json.loads((run.exports / "tflite_int8" / loader.CARD).read_text())
+    card = json.loads((run.exports / "tflite_int8" / CARD).read_text())
     assert [tensor["dtype"] for tensor in card["inputs"].values()] == ["uint8"]
     sizes = {form: (run.exports / form / "model.tflite").stat().st_size for form in formats.TFLITE}
     assert sizes["tflite_int8"] < sizes["tflite_float16"] < sizes["tflite"]
@@ -160,7 +160,7 @@ def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, images)
     shutil.copytree(run.best, alone.best)
     card = export.saved_model_for_serving(alone, "best", tmp_path / "1", signature_key="detect")
     assert (tmp_path / "1" / "saved_model.pb").is_file()
-    assert json.loads((tmp_path / "1" / loader.CARD).read_text()) == card
+    assert json.loads((tmp_path / "1" / CARD).read_text()) == card
     assert card["parity"]["source"] == "drawn shapes"
     assert list(tf.saved_model.load(str(tmp_path / "1")).signatures) == ["detect"]
     assert loader.load(tmp_path / "1").detect(images)[0].scores.size
@@ -176,11 +176,11 @@ def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypa
         return [type(d)(d.boxes + 0.01, d.scores, d.classes) for d in real(self, seen)]
 
     monkeypatch.setattr(checkpoint_detector.CheckpointDetector, "detect", off)
-    before = (run.exports / "frozen_graph" / loader.CARD).read_text()
+    before = (run.exports / "frozen_graph" / CARD).read_text()
     with pytest.raises(GateError, match="does not find") as caught:
         export.export_forms(run, "frozen_graph")
     assert caught.value.exit_code == 8
-    assert (run.exports / "frozen_graph" / loader.CARD).read_text() == before
+    assert (run.exports / "frozen_graph" / CARD).read_text() == before
     assert [path.name for path in run.exports.iterdir() if path.name.startswith(".")] == []
 
 

@@ -16,6 +16,7 @@ from app.dataset.label_resolver import LabelResolver
 from app.dataset.splits import SPLIT_NAME, named_in
 from app.errors import DatasetError
 from app.protos import label_map
+from app.run.directory import DATASET_CARD, LABEL_MAP
 
 NAME = "tfrecord"
 FILE_NAME = re.compile(r".*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?", re.IGNORECASE)
@@ -65,7 +66,7 @@ def _files(source: Path) -> dict[str, list[Path]]:
     if source.is_file():
         return {"": [source]} if FILE_NAME.fullmatch(source.name) else {}
     files = [path for path in walk(source) if FILE_NAME.fullmatch(path.name)]
-    files = [path for path in files if path.parent == source or not (path.parent / cards.FILE_NAME).is_file()]
+    files = [path for path in files if path.parent == source or not (path.parent / DATASET_CARD).is_file()]
     found: dict[str, list[Path]] = {}
     for path in files:
         folders = path.relative_to(source).parts[:-1]
@@ -84,7 +85,7 @@ def _has_images(path: Path) -> bool:
 def _label_maps(source: Path) -> list[Path]:
     """Label maps in the set's folder, else the one beside it, where a run keeps its own."""
     root = source if source.is_dir() else source.parent
-    return walk(root, {".pbtxt"}) or sorted(root.parent.glob("label_map.pbtxt"))
+    return walk(root, {".pbtxt"}) or sorted(root.parent.glob(LABEL_MAP))
 
 
 def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:

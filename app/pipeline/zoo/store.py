@@ -20,6 +20,7 @@ from app.pipeline.zoo import catalogue
 from app.pipeline.zoo.catalogue import Model
 from app.pipeline.zoo.download import MIRROR, NotThere, Progress, download, without_password
 from app.pipeline.zoo.unpack import unpack
+from app.run.directory import PIPELINE_CONFIG
 from app.run.files import read_json, replacing, write_json
 from app.run.lock import hold_lock
 from app.settings import flag
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 RECORD = "zoo.json"
 SUMS = "SHA256SUMS"
 WORK = ".downloads"
-CONFIG = "pipeline.config"
 
 
 @dataclass(frozen=True)
@@ -159,15 +159,15 @@ def _record(model: Model, target: Path, fresh: Path, url: str, size: int, digest
 
 def _find_model(whole: Path, archive: Path) -> Path:
     """The folder of the model in what was unpacked: not every archive's is named like the archive."""
-    found = sorted((path.parent for path in whole.rglob(CONFIG)), key=lambda path: len(path.parts))
+    found = sorted((path.parent for path in whole.rglob(PIPELINE_CONFIG)), key=lambda path: len(path.parts))
     if not found or not _is_model(found[0]):
-        what = "checkpoint" if found else CONFIG
+        what = "checkpoint" if found else PIPELINE_CONFIG
         raise DetboxError(f"holds no {what}", where=archive.name, remedy=f"fetch it from elsewhere: {MIRROR}")
     return found[0]
 
 
 def _is_model(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and any(folder.glob("checkpoint/*.index"))
+    return (folder / PIPELINE_CONFIG).is_file() and any(folder.glob("checkpoint/*.index"))
 
 
 def _compare(sums: Path, archive: str, digest: str) -> None:

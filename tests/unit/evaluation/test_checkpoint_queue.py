@@ -90,7 +90,7 @@ def test_what_is_evaluated_can_not_be_deleted(run):
         run.checkpoint(10).with_name("ckpt-10.index").unlink()
         assert prefix.with_name("ckpt-10.index").exists()
         evaluated(run, prefix)
-    assert not run.claimed.exists()
+    assert not run.pinned_checkpoint.exists()
 
 
 @pytest.mark.parametrize(

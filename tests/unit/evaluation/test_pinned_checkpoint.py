@@ -17,7 +17,7 @@ def run(tmp_path):
 
 
 def names(run):
-    return sorted(path.name for path in run.claimed.iterdir())
+    return sorted(path.name for path in run.pinned_checkpoint.iterdir())
 
 
 def test_what_was_taken_outlives_the_trainers(run):
@@ -28,7 +28,7 @@ def test_what_was_taken_outlives_the_trainers(run):
     assert (prefix.parent / "ckpt-10.index").read_text() == "index"
     assert names(run) == ["ckpt-10.data-00000-of-00001", "ckpt-10.index"]
     pinned_checkpoint.unpin_checkpoint(run)
-    assert not run.claimed.exists()
+    assert not run.pinned_checkpoint.exists()
 
 
 def test_files_are_copied_where_there_are_no_links(run, monkeypatch):
@@ -45,7 +45,7 @@ def test_a_checkpoint_that_goes_meanwhile_is_none(run):
     """The index goes first: data alone is not taken for a checkpoint."""
     (run.root / "ckpt-10.index").unlink()
     assert pinned_checkpoint.pin_checkpoint(run, 10) is None
-    assert not run.claimed.exists()
+    assert not run.pinned_checkpoint.exists()
 
 
 def test_leftovers_of_a_killed_evaluator_go(run):

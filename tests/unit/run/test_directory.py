@@ -1,9 +1,13 @@
 """The names of a run's files."""
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from app.errors import SettingsError
-from app.run.directory import Run, find_run, find_runs
+from app.run.directory import CARD, CHECKPOINT_PREFIX, PIPELINE_CONFIG, Run, checkpoint_step, find_run, find_runs
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "serving", "-x", "a b", "x" * 101])
@@ -41,3 +45,60 @@ def test_runs_are_found_by_their_files(tmp_path):
         (tmp_path / path).touch()
     assert [run.name for run in find_runs(tmp_path)] == ["a", "b", "c"]
     assert find_runs(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "step"),
+    [("ckpt-120", 120), ("/models/r/ckpt-0", 0), ("ckpt-x", None), ("120", None), ("model.ckpt-12", 12), ("", None)],
+)
+def test_a_checkpoint_has_its_step_in_its_name(prefix, step):
+    """Or none, if it is not one of the OD API's."""
+    assert checkpoint_step(prefix) == step
+
+
+ROOT = Path(__file__).parents[3]
+RUN = Run(Path("/models/r"))
+PROPERTIES = [name for name, made in vars(Run).items() if isinstance(made, property)]
+PATHS = [path for path in (getattr(RUN, name) for name in PROPERTIES) if isinstance(path, Path)]
+NAMES = {path.name for path in PATHS} | {CARD}
+FILES = {name for name in NAMES if "." in name or name.isupper()} | {CHECKPOINT_PREFIX}
+"""Names that can be told from an ordinary word; of all others only `folder / "train"` is a name for certain."""
+ELSEWHERE = {
+    ("app/pipeline/migration/initial_weights.py", r"(^|/)ckpt-\d+$"): "recognizes anybody's TF2 checkpoint",
+    ("app/protos/architecture.py", PIPELINE_CONFIG): "where an error is, if no file is known; protos imports no run",
+}
+"""What may be spelled outside of the module, with the reason. A text with blanks is prose, and is no name."""
+
+
+def spelled(source: str) -> Iterator[str]:
+    """The literals of a module that are names of a run's files."""
+    for node in ast.walk(ast.parse(source)):
+        is_joined = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        value = getattr(node.right if is_joined else node, "value", None)
+        if not isinstance(value, str) or any(blank in value for blank in " \n"):
+            continue
+        if value in NAMES - FILES if is_joined else any(name in value for name in FILES):
+            yield value
+
+
+def test_only_one_module_spells_the_names():
+    """A file that is renamed is renamed in one place."""
+    paths = [path for room in ("app", "entrypoint") for path in (ROOT / room).rglob("*.py")]
+    sources = {path.relative_to(ROOT).as_posix(): path for path in paths if path.name != "directory.py"}
+    found = {(name, literal) for name, path in sources.items() for literal in spelled(path.read_text("utf-8"))}
+    assert found == set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("folder / 'pipeline.config'", ["pipeline.config"]),
+        ("glob(f'ckpt-{step}.*')", ["ckpt-"]),
+        ("run.root / 'train'", ["train"]),
+        ("split = 'train'", []),
+        ("log('there is no pipeline.config here')", []),
+    ],
+)
+def test_a_name_that_is_spelled_is_found(source, names):
+    """The check itself can fail."""
+    assert list(spelled(source)) == names
