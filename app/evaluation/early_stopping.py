@@ -1,4 +1,4 @@
-"""When training has stopped getting better, and the request that ends it."""
+"""When training no longer improves, and the request that ends it."""
 
 import time
 from collections.abc import Sequence
@@ -21,30 +21,28 @@ class Patience:
     min_delta: float = 0.0
 
 
-def why(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) -> str | None:
-    """Why to stop after the evaluations `rows` (lines of `evaluations.jsonl`), or None.
+def stop_reason(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) -> str | None:
+    """The reason to stop after the evaluations `rows` (lines of `evaluations.jsonl`), or None.
 
     Decided from the rows alone, so that a restarted evaluator decides the same. Those before `rule.first_step`
     don't count; a value that is missing or not finite is no improvement.
     """
-    best: float | None = None
-    best_step = waited = 0
+    best, best_step, waited = None, 0, 0
     for row in sorted(rows, key=lambda row: row["step"]):
         if row["step"] < rule.first_step:
             continue
         value = (row.get("metrics") or {}).get(rule.metric)
-        improved = rule.is_better(value, best) and (best is None or abs(value - best) >= patience.min_delta)
-        if improved:
+        if rule.is_better(value, best) and (best is None or abs(value - best) >= patience.min_delta):
             best, best_step, waited = value, row["step"], 0
         else:
             waited += 1
     if not patience.evaluations or waited < patience.evaluations:
         return None
     least = f" by {patience.min_delta:g}" if patience.min_delta else ""
-    since = f"{best:.4f} of step {best_step} was not bettered{least}" if best is not None else "has had no value"
+    since = f"{best:.4f} of step {best_step} was not improved{least}" if best is not None else "has had no value"
     return f"{REASON}: {rule.metric} {since} in {waited} evaluations"
 
 
-def ask(run: Run, step: int, reason: str) -> None:
+def request_stop(run: Run, step: int, reason: str) -> None:
     """Asks the trainer, wherever it runs, to save and end."""
     write_json(run.stop_request, {"reason": reason, "step": step, "time": time.time()})

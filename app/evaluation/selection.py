@@ -1,4 +1,4 @@
-"""Which evaluated checkpoint is the best, and a copy of it that outlives retention."""
+"""The best evaluated checkpoint, kept as a copy that outlives retention."""
 
 import math
 import shutil
@@ -25,7 +25,7 @@ class Rule:
     first_step: int = 0
 
     def is_better(self, value: float | None, than: float | None) -> bool:
-        """Whether `value` beats `than`; None and what is not finite never do, and any number beats None."""
+        """Whether `value` beats `than`; None and what is not finite never does, and any number beats None."""
         if value is None or not math.isfinite(value):
             return False
         if than is None or not math.isfinite(than):
@@ -38,7 +38,7 @@ def lower_is_better(metric: str, direction: str = "") -> bool:
     return direction == "lower" if direction else "loss" in metric.lower()
 
 
-def first_step(epochs: float, *, batch_size: int, images: int) -> int:
+def first_eligible_step(epochs: float, *, batch_size: int, images: int) -> int:
     """The first step at which `epochs` of training have passed: epochs = step * batch_size / images."""
     return math.ceil(epochs * images / batch_size - 1e-9)
 
@@ -56,12 +56,12 @@ def keep_best(
 ) -> bool:
     """Copies the checkpoint `prefix` of `step` to `best/` if it beats the best there is by `rule`.
 
-    The folder is replaced as a whole. To do it again for the same step changes nothing.
+    The folder is replaced as a whole. A second call for the same step changes nothing.
     """
     value = metrics.get(rule.metric)
     before: dict[str, Any] = read_json(run.best_card) or {}
-    bar = before.get("value") if before.get("metric") == rule.metric else None
-    if step < rule.first_step or not rule.is_better(value, bar):
+    best_value = before.get("value") if before.get("metric") == rule.metric else None
+    if step < rule.first_step or not rule.is_better(value, best_value):
         return False
     with replacing(run.best) as folder:
         folder.mkdir()
@@ -71,7 +71,7 @@ def keep_best(
             shutil.copy2(path, folder / path.name)
         # Upstream's exporter finds a checkpoint by this file.
         write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{prefix.name}"\n')
-        # Last: a folder with a card is whole.
+        # Last: a folder with a card is complete.
         write_json(
             folder / run.best_card.name,
             {
@@ -88,7 +88,7 @@ def keep_best(
 
 
 def restore_best(run: Run) -> None:
-    """Puts `best/` back if its writer was killed between the two renames that replace it, and clears what it left."""
+    """Puts `best/` back if its writer was killed between the two renames that replace it, and removes what it left."""
     for staging in run.root.glob(f".{run.best.name}.*"):
         for left in (staging / run.best.name, staging / "old"):
             if not run.best.exists() and (left / run.best_card.name).is_file():
@@ -96,7 +96,7 @@ def restore_best(run: Run) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def values(rows: Sequence[dict[str, Any]], metric: str) -> list[tuple[int, float]]:
+def metric_values(rows: Sequence[dict[str, Any]], metric: str) -> list[tuple[int, float]]:
     """`(step, value)` of the lines of `evaluations.jsonl` that have a finite value of `metric`, in their order."""
     found = []
     for row in rows:

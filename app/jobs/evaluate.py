@@ -1,14 +1,17 @@
 """`evaluate`: the evaluator service."""
 
+import functools
 import logging
 import math
 import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.dataset import card as cards
 from app.errors import DatasetError, SettingsError
+from app.evaluation import checkpoint_queue, details, early_stopping, selection
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.jobs.export import export_forms
 from app.jobs.promote import promote_best, shelf_of
@@ -23,116 +26,124 @@ from app.run.preparation import prepared_run
 from app.settings import Settings, flag, is_given
 from app.training.stop import Interrupted, StopFlag
 
+if TYPE_CHECKING:
+    from app.odapi.eval_events import EvalEvents
+    from app.odapi.evaluator import Evaluated, Evaluator
+
 logger = logging.getLogger(__name__)
+
+EVALUATOR_NICENESS = 5
+"""The evaluator shares the CPU with the trainer's input pipeline, and can wait."""
 
 
 def run(settings: Settings) -> None:
     """The evaluator service: evaluates every checkpoint of the run on the CPU until training has ended."""
     from app.machine import odapi_build
 
-    stop = StopFlag()
-    stop.listen()
+    StopFlag().listen()
     run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     if settings.promote_threshold is not None:
-        shelf_of(run, settings)  # A wrong name is better told now than at the first checkpoint that passes.
+        shelf_of(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
     with lock.hold_service(run, "evaluator"):
-        write_heartbeat(run, "evaluator", state="starting", step=last_step(run), of=0, reason="loading TensorFlow")
+        _write_state(run, "starting", "loading TensorFlow")
         try:
-            _evaluate(run, settings)
+            _evaluate_run(run, settings)
         except BaseException as error:
-            _record_exit(run, "stopped" if isinstance(error, Interrupted) else "failed", error)
+            _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
             raise
 
 
-def _record_exit(run: Run, state: str, error: BaseException) -> None:
-    write_heartbeat(run, "evaluator", state=state, step=last_step(run), of=0, reason=first_line(error))
+def _write_state(run: Run, state: str, reason: str) -> None:
+    """The heartbeat between two checkpoints: at the newest evaluated step."""
+    last = max(evaluated_steps(run), default=0)
+    write_heartbeat(run, "evaluator", state=state, step=last, of=last if state == "done" else 0, reason=reason)
 
 
-def last_step(run: Run) -> int:
-    """The newest evaluated step, 0 if there is none."""
-    return max(evaluated_steps(run), default=0)
-
-
-EVALUATOR_NICENESS = 5
-"""The evaluator shares the CPU with the trainer's input pipeline, and can wait."""
-
-
-def _evaluate(run: Run, settings: Settings) -> None:
-    from app.evaluation import checkpoint_queue, selection
+def _evaluate_run(run: Run, settings: Settings) -> None:
     from app.odapi import checkpoint_files, runtime
 
     runtime.start(use_gpu=False, seed=settings.seed)
     selection.restore_best(run)
-    service = Service(run, settings)
+    service = EvaluatorService(run, settings)
     for prefix in checkpoint_queue.checkpoints(
         run, once=settings.once, wait_secs=settings.eval_wait_secs, fault=checkpoint_files.fault
     ):
         service.evaluate(prefix)
     # Once more: an evaluator that was killed after it had found the best had no time to promote it.
     _promote(run, settings)
-    done = read_json(run.done)
-    if done:
-        _prune(run, settings)
-    if settings.detection_outputs and read_json(run.best_card):
-        write_heartbeat(
-            run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="drawing held-out images"
-        )
-        draw(run, settings.detection_outputs)
-    if settings.export_when_done and read_json(run.best_card):
-        write_heartbeat(
-            run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="exporting the best checkpoint"
-        )
-        export_forms(run, settings.export_forms)
+    has_ended = bool(read_json(run.done))
+    if has_ended:
+        _delete_backlog(run, settings)
+    if read_json(run.best_card):
+        _write_outputs(run, settings)
     # Here as well as at the end of `up`: as containers, the evaluator is the last that works on a run.
     report_at_end(run, settings)
-    last = last_step(run)
-    write_heartbeat(run, "evaluator", state="done", step=last, of=last, reason="training has ended" if done else "once")
+    _write_state(run, "done", "training has ended" if has_ended else "once")
 
 
-class Service:
+def _write_outputs(run: Run, settings: Settings) -> None:
+    """Images and exports of the best checkpoint, as far as they are asked for."""
+    if settings.detection_outputs:
+        _write_state(run, "evaluating", "drawing held-out images")
+        draw(run, settings.detection_outputs)
+    if settings.export_when_done:
+        _write_state(run, "evaluating", "exporting the best checkpoint")
+        export_forms(run, settings.export_forms)
+
+
+class EvaluatorService:
     """Evaluates one checkpoint after the other, with the model and the images of the first."""
 
     def __init__(self, run: Run, settings: Settings):
-        from app.dataset import card
-        from app.evaluation.early_stopping import Patience
-
         self.run, self.settings = run, settings
-        self._card = card.read(run.records)
+        self._card = cards.read(run.records)
         self._expected = -(-self._card.eval.images // settings.sample_1_of_n_eval_examples) if self._card else None
-        self._rule = _rule(run, settings, self._card)
-        self._patience = Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
-        self._evaluator: Any = None
-        self._events: Any = None
+        self._rule = _best_rule(run, settings, self._card)
+        self._patience = early_stopping.Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
+
+    @functools.cached_property
+    def _evaluator(self) -> "Evaluator":
+        from app.odapi.evaluator import Evaluator
+
+        return Evaluator(
+            self.run.pipeline_config,
+            sample_1_of_n_eval_examples=self.settings.sample_1_of_n_eval_examples,
+            config_override=_eval_override(self.settings),
+        )
+
+    @functools.cached_property
+    def _events(self) -> "EvalEvents":
+        from app.odapi.eval_events import EvalEvents
+
+        return EvalEvents(self.run.eval_events)
 
     def evaluate(self, prefix: Path) -> None:
         """Evaluates the checkpoint `prefix`: events first, then `best/`, then its line, which says that all is done.
 
         Killed in between, the next evaluator does it again from the start, to the same end.
         """
-        from app.evaluation import details, early_stopping, selection
-
         step = int(prefix.name.removeprefix(CHECKPOINT_PREFIX))
         write_heartbeat(self.run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
         started = time.monotonic()
-        seen = self._built().evaluate(prefix)
-        self._check(seen)
+        found = self._evaluator.evaluate(prefix)
+        self._check_images(found)
         described, errors = details.describe(
-            seen.images,
+            found.images,
             self._evaluator.classes,
-            seen.classes,
+            found.classes,
             iou=self.settings.confusion_iou,
             score=self.settings.confusion_score,
         )
         loss = selection.training_loss(self.run, step)
-        metrics = seen.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
+        metrics = found.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
         self._check_metric(metrics)
-        self._show(step, seen, described, errors)
+        self._write_events(step, found, described, errors)
         row = {
             "step": step,
             "checkpoint": prefix.name,
-            "images": len(seen.images),
+            "images": len(found.images),
             "expected": self._expected,
             "seconds": round(time.monotonic() - started, 2),
             "metrics": metrics,
@@ -140,71 +151,59 @@ class Service:
         }
         is_best = selection.keep_best(self.run, prefix, step, metrics, described, self._rule)
         append_evaluation(self.run, row, described)
-        self._say(row, is_best)
-        reason = early_stopping.why(read_evaluations(self.run), self._rule, self._patience)
-        if reason and not self.run.done.exists():
-            logger.info("evaluate | %s", reason)
-            early_stopping.ask(self.run, step, reason)
+        self._log(row, is_best)
+        self._request_stop(step)
         if is_best:
             _promote(self.run, self.settings)
 
-    def _built(self) -> Any:
-        """The evaluator, built when there is something to evaluate."""
-        if self._evaluator is None:
-            from app.odapi import eval_events, evaluator
+    def _request_stop(self, step: int) -> None:
+        reason = early_stopping.stop_reason(read_evaluations(self.run), self._rule, self._patience)
+        if reason and not self.run.done.exists():
+            logger.info("evaluate | %s", reason)
+            early_stopping.request_stop(self.run, step, reason)
 
-            self._evaluator = evaluator.Evaluator(
-                self.run.pipeline_config,
-                sample_1_of_n_eval_examples=self.settings.sample_1_of_n_eval_examples,
-                config_override=_eval_override(self.settings),
-            )
-            self._events = eval_events.EvalEvents(self.run.eval_events)
-        return self._evaluator
-
-    def _check(self, seen: Any) -> None:
-        if self._expected is not None and len(seen.images) != self._expected:
+    def _check_images(self, found: "Evaluated") -> None:
+        if self._expected is not None and len(found.images) != self._expected:
             raise DatasetError(
-                f"evaluated {len(seen.images)} of {self._expected} images at step {seen.step}",
+                f"evaluated {len(found.images)} of {self._expected} images at step {found.step}",
                 where=str(self.run.records),
                 remedy="make the records again: detbox prepare",
             )
 
     def _check_metric(self, metrics: Mapping[str, float]) -> None:
-        from app.evaluation.selection import TRAINING_LOSS
-
         metric = self.settings.best_metric
-        if metric not in metrics and metric != TRAINING_LOSS:
+        if metric not in metrics and metric != selection.TRAINING_LOSS:
             raise SettingsError(
-                f"best_metric {metric} is not among {', '.join(sorted({*metrics, TRAINING_LOSS}))}",
+                f"best_metric {metric} is not among {', '.join(sorted({*metrics, selection.TRAINING_LOSS}))}",
                 remedy=flag("best_metric"),
             )
 
-    def _show(self, step: int, seen: Any, described: Mapping[str, Any], errors: Sequence[Errors]) -> None:
+    def _write_events(
+        self, step: int, found: "Evaluated", described: Mapping[str, Any], errors: Sequence[Errors]
+    ) -> None:
         """Scalars, matrix, curves and, every `eval_image_every_n` evaluations, images side by side."""
         from app.evaluation import figures
 
         confusion, iou = described["confusion"], described["iou"]
-        count = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
-        title = f"step {step}: IoU {iou:g}, from {count} on"
+        threshold = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
+        title = f"step {step}: IoU {iou:g}, from {threshold} on"
         images = {
             "eval_confusion_matrix": figures.confusion(confusion["labels"], confusion["matrix"], title),
             "eval_precision_recall": figures.curves(described["classes"], iou),
         }
         if len(evaluated_steps(self.run)) % self.settings.eval_image_every_n == 0 and self._card:
-            chosen = self._chosen(seen.images, errors)
-            drawn = side_by_side(self.run, self._card, chosen, thresholds(described))
+            selected = self._select_images(found.images, errors)
+            drawn = side_by_side(self.run, self._card, selected, thresholds(described))
             images |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
-        self._events.write(step, seen.metrics, images)
+        self._events.write(step, found.metrics, images)
 
-    def _chosen(
+    def _select_images(
         self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
     ) -> list[tuple[EvaluatedImage, Errors]]:
-        from app.evaluation import details
-
         order = details.worst(images, errors) if self.settings.eval_image_order == "worst" else list(range(len(images)))
         return [(images[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
 
-    def _say(self, row: Mapping[str, Any], is_best: bool) -> None:
+    def _log(self, row: Mapping[str, Any], is_best: bool) -> None:
         logger.info(
             "evaluate | step %d | %s %.4f%s | %d images in %.1f s",
             row["step"],
@@ -217,18 +216,14 @@ class Service:
 
 
 def _promote(run: Run, settings: Settings) -> None:
-    """The best checkpoint goes to serving if it passes the gate."""
-    if settings.promote_threshold is None:
-        return
-    write_heartbeat(
-        run, "evaluator", state="evaluating", step=last_step(run), of=0, reason="promoting the best checkpoint"
-    )
-    promote_best(run, settings)
+    """Promotes the best checkpoint to serving if it passes the gate."""
+    if settings.promote_threshold is not None:
+        _write_state(run, "evaluating", "promoting the best checkpoint")
+        promote_best(run, settings)
 
 
-def _rule(run: Run, settings: Settings, card: Any) -> Any:
+def _best_rule(run: Run, settings: Settings, card: cards.Card | None) -> selection.Rule:
     """What the best checkpoint is. SettingsError if the whole run is too short for one to be eligible."""
-    from app.evaluation.selection import Rule, first_step
     from app.protos import pipeline_config
 
     first = 0
@@ -236,7 +231,9 @@ def _rule(run: Run, settings: Settings, card: Any) -> Any:
         train = pipeline_config.parse_pipeline(
             run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config)
         ).train_config
-        first = first_step(settings.checkpoint_after_epochs, batch_size=train.batch_size, images=card.train.images)
+        first = selection.first_eligible_step(
+            settings.checkpoint_after_epochs, batch_size=train.batch_size, images=card.train.images
+        )
         if first > train.num_steps:
             epochs = train.num_steps * train.batch_size / card.train.images
             raise SettingsError(
@@ -244,7 +241,7 @@ def _rule(run: Run, settings: Settings, card: Any) -> Any:
                 f"{settings.checkpoint_after_epochs:g}",
                 remedy=flag("checkpoint_after_epochs"),
             )
-    return Rule(metric=settings.best_metric, direction=settings.best_metric_direction, first_step=first)
+    return selection.Rule(metric=settings.best_metric, direction=settings.best_metric_direction, first_step=first)
 
 
 def _eval_override(settings: Settings) -> str:
@@ -257,15 +254,15 @@ def _eval_override(settings: Settings) -> str:
     return f"eval_config {{ {' '.join(texts)} }}" if texts else ""
 
 
-def _prune(run: Run, settings: Settings) -> None:
-    """What the trainer kept for the evaluator goes, once both are done."""
+def _delete_backlog(run: Run, settings: Settings) -> None:
+    """Deletes the checkpoints that the trainer kept for the evaluator only, once both are done."""
     from app.odapi import checkpoint_files
     from app.training import retention
 
-    verdict = retention.plan_retention(
+    plan = retention.plan_retention(
         run.checkpoint_steps(),
         evaluated_steps(run),
         max_to_keep=settings.checkpoint_max_to_keep,
         backlog_max=0,
     )
-    checkpoint_files.delete(run.root, verdict.delete)
+    checkpoint_files.delete(run.root, plan.delete)

@@ -53,7 +53,7 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
     trainer, evaluator = (_newest_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
     rows = read_lines(run.metrics, tail_bytes=16_384)
     row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
-    scores = [Score(*found) for found in selection.values(read_evaluations(run), metric)]
+    scores = [Score(*found) for found in selection.metric_values(read_evaluations(run), metric)]
     done = read_json(run.done)
     return RunState(
         run=run.name,

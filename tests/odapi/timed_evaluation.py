@@ -39,7 +39,7 @@ def by_upstream(root: Path, tree: str):
 
 def by_detbox(root: Path):
     """The evaluator service on each checkpoint: figures, images, events, `best/` and line."""
-    from app.jobs.evaluate import Service
+    from app.jobs.evaluate import EvaluatorService
     from app.odapi import runtime
     from app.run.directory import Run
     from app.run.evaluations import read_evaluations
@@ -47,7 +47,7 @@ def by_detbox(root: Path):
 
     runtime.start(use_gpu=False)
     run = Run(root)
-    service = Service(run, Settings())
+    service = EvaluatorService(run, Settings())
 
     def evaluate(prefix: str) -> dict:
         service.evaluate(Path(prefix))

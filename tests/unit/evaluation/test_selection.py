@@ -71,7 +71,7 @@ def test_the_direction_can_be_given(run):
 
 def test_no_checkpoint_is_the_best_before_its_time(run):
     """One epoch of 20 images at a batch of 8 has passed at step 3, not at step 2."""
-    first = selection.first_step(1.0, batch_size=8, images=20)
+    first = selection.first_eligible_step(1.0, batch_size=8, images=20)
     rule = Rule(metric=MAP, first_step=first)
     for step in (2, 3):
         save(run, step)
@@ -85,7 +85,7 @@ def test_no_checkpoint_is_the_best_before_its_time(run):
 )
 def test_epochs_as_steps(epochs, batch_size, images, step):
     """Epochs are step times batch size over images."""
-    assert selection.first_step(epochs, batch_size=batch_size, images=images) == step
+    assert selection.first_eligible_step(epochs, batch_size=batch_size, images=images) == step
 
 
 def test_the_training_loss_is_that_of_the_step(run):

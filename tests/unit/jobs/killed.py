@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from scenes import CLASSES, scene
 
 from app.evaluation import checkpoint_queue, coco, details, figures, selection
-from app.jobs.evaluate import Service
+from app.jobs.evaluate import EvaluatorService
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.files import write_json, write_text
@@ -42,7 +42,7 @@ class Model:
 
 def evaluate(run):
     selection.restore_best(run)
-    service = Service(run, Settings())
+    service = EvaluatorService(run, Settings())
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
     for prefix in checkpoint_queue.checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
         service.evaluate(prefix)

@@ -7,7 +7,7 @@ import pytest
 
 from app.evaluation import checkpoint_queue
 from app.evaluation.coco import ClassFigures
-from app.jobs.evaluate import Service
+from app.jobs.evaluate import EvaluatorService
 from app.run.directory import Run
 from app.run.files import read_json
 from app.services import run_state, trio
@@ -76,7 +76,7 @@ def run(tmp_path):
 
 
 def trained(run, **settings):
-    service = Service(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
+    service = EvaluatorService(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
     names = (field.name for field in dataclasses.fields(trainer.Policy))
     policy = trainer.Policy(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
