@@ -7,8 +7,7 @@ from typing import Any
 
 from app.errors import DetboxError, SettingsError
 from app.run.directory import PIPELINE_CONFIG, Run, checkpoint_step
-from app.run.evaluations import read_details, read_evaluations
-from app.run.files import read_json
+from app.run.evaluations import read_best, read_details, read_evaluations
 from app.settings import flag
 
 REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
@@ -44,7 +43,7 @@ def resolve_checkpoint(run: Run, wanted: str) -> Checkpoint:
             raise DetboxError("this run has no checkpoint yet", where=str(run.root), remedy="detbox train")
         return _of_step(run, steps[-1])
     if wanted.isdecimal():
-        best = read_json(run.best_card) or {}
+        best = read_best(run)
         if int(wanted) not in steps and best.get("step") == int(wanted):
             return _best(run)
         if int(wanted) not in steps:
@@ -68,8 +67,8 @@ def copy_sidecar_files(checkpoint: Checkpoint, folder: Path, run: Run) -> None:
 
 
 def _best(run: Run) -> Checkpoint:
-    best = read_json(run.best_card)
-    if best is None:
+    best = read_best(run)
+    if not best:
         raise DetboxError(
             "no checkpoint was evaluated",
             where=str(run.root),

@@ -10,6 +10,7 @@ from google.protobuf import text_encoding
 from app.dataset.faults import FaultCount
 from app.run.directory import DATASET_CARD
 from app.run.files import read_json
+from app.run.lenient_json import with_current_keys
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,17 @@ def from_json(value: Any) -> Card | None:
             **{
                 **value,
                 "classes": tuple(value["classes"]),
-                "splits": {name: SplitCard(**split) for name, split in value["splits"].items()},
+                "splits": {name: _split_card(split) for name, split in value["splits"].items()},
                 "faults": tuple(FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]),
             }
         )
     except (TypeError, KeyError, AttributeError):
         return None
+
+
+def _split_card(split: dict[str, Any]) -> SplitCard:
+    by_class = {"boxes_per_class": split["boxes_per_class"]}  # its keys are names of classes
+    return SplitCard(**with_current_keys(split) | by_class)
 
 
 def read(records: Path) -> Card | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from app.run.directory import CHECKPOINT_STATE, Run
-from app.run.files import read_json, read_lines, replacing, write_json, write_text
+from app.run.evaluations import read_best
+from app.run.files import read_lines, replacing, write_json, write_text
 
 TRAINING_LOSS = "Train/total_loss"
 
@@ -59,7 +60,7 @@ def keep_best(
     The folder is replaced as a whole. A second call for the same step changes nothing.
     """
     value = metrics.get(rule.metric)
-    before: dict[str, Any] = read_json(run.best_card) or {}
+    before = read_best(run)
     best_value = before.get("value") if before.get("metric") == rule.metric else None
     if step < rule.first_step or not rule.is_better(value, best_value):
         return False

@@ -19,7 +19,7 @@ from app.jobs.report import report_at_end
 from app.report.held_out_images import draw, side_by_side, thresholds
 from app.run import lock
 from app.run.directory import CHECKPOINT_PREFIX, Run
-from app.run.evaluations import append_evaluation, evaluated_steps, read_evaluations
+from app.run.evaluations import append_evaluation, evaluated_steps, read_best, read_evaluations
 from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
@@ -76,7 +76,7 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
     has_ended = bool(read_json(run.done))
     if has_ended:
         _delete_backlog(run, settings)
-    if read_json(run.best_card):
+    if read_best(run):
         _write_outputs(run, settings)
     # Here as well as at the end of `up`: as containers, the evaluator is the last that works on a run.
     report_at_end(run, settings)

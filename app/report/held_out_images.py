@@ -17,7 +17,8 @@ from app.evaluation import figures
 from app.evaluation.details import UNDECIDED_SCORE
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.run.directory import Run
-from app.run.files import read_json, replacing, write_json
+from app.run.evaluations import read_best
+from app.run.files import replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def draw(run: Run, count: int) -> None:
     """
     from app.odapi import checkpoint_detector
 
-    best, card = read_json(run.best_card), cards.read(run.records)
-    if best is None or card is None:
+    best, card = read_best(run), cards.read(run.records)
+    if not best or card is None:
         raise DetboxError("no checkpoint was evaluated", where=str(run.root), remedy="detbox evaluate --once")
     detector = checkpoint_detector.CheckpointDetector(
         run.best / run.pipeline_config.name, run.best / best["checkpoint"]

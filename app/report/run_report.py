@@ -13,9 +13,9 @@ from app.report.cost import Cost
 from app.report.curves import Points, superseded
 from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
-from app.run.evaluations import read_evaluations
+from app.run.evaluations import read_best, read_evaluations
 from app.run.files import read_json, read_lines
-from app.run.lenient_json import count, listed, mapping, number
+from app.run.lenient_json import count, listed, mapping, number, with_current_keys
 from app.settings import FIELDS
 
 NOT_TOLD = {"models_dir", "run", "once", "input"} | {
@@ -112,7 +112,7 @@ def read(
     rows = [row for row in read_lines(run.metrics) if number(row.get("step")) is not None]
     kept = superseded(rows)
     evaluations = _evaluations(run)
-    card = mapping(read_json(run.best_card))
+    card = read_best(run)
     metric = metric or str(card.get("metric") or FIELDS["best_metric"].default)
     scores = _scores(evaluations)
     if lower is None:
@@ -121,7 +121,11 @@ def read(
         lower = known == "lower" if known else "loss" in metric.lower()
     best = _best(scores, card, metric, lower)
     provenance = mapping(read_json(run.provenance))
-    all_settings = {name: value for name, value in mapping(provenance.get("settings")).items() if name not in NOT_TOLD}
+    all_settings = {
+        name: value
+        for name, value in with_current_keys(mapping(provenance.get("settings"))).items()
+        if name not in NOT_TOLD
+    }
     done, trainer = mapping(read_json(run.done)), mapping(read_json(run.status("trainer")))
     newest = [row.get("step") for row in kept[-1:]] + [trainer.get("step"), done.get("step")]
     return Report(
@@ -227,7 +231,7 @@ def _images(run: Run) -> list[DrawnImage]:
         return [DrawnImage(path, path.stem, "first") for path in sorted(run.detections.glob("*.jpg"))]
     # A name that is not in the folder itself is none that detbox wrote.
     there, found = {path.name: path for path in run.detections.iterdir()}, []
-    for entry in map(mapping, listed(index)):
+    for entry in map(mapping, listed(with_current_keys(index))):
         path = there.get(str(entry.get("file")))
         if path:
             missed, invented = count(entry.get("missed")), count(entry.get("invented"))

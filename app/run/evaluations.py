@@ -5,7 +5,7 @@ from typing import Any
 
 from app.run.directory import Run
 from app.run.files import append_line, read_json, read_lines, write_json
-from app.run.lenient_json import mapping, number
+from app.run.lenient_json import mapping, number, with_current_keys
 
 
 def append_evaluation(run: Run, row: Mapping[str, Any], details: Mapping[str, Any]) -> None:
@@ -17,7 +17,7 @@ def append_evaluation(run: Run, row: Mapping[str, Any], details: Mapping[str, An
 def read_evaluations(run: Run) -> list[dict[str, Any]]:
     """The lines of `evaluations.jsonl` in order, without the details that those of older runs have in them."""
     rows = [row for row in read_lines(run.evaluations) if number(row.get("step")) is not None]
-    return [{key: value for key, value in row.items() if key != "details"} for row in rows]
+    return [with_current_keys({key: value for key, value in row.items() if key != "details"}) for row in rows]
 
 
 def read_details(run: Run, step: int) -> Mapping[str, Any]:
@@ -26,7 +26,12 @@ def read_details(run: Run, step: int) -> Mapping[str, Any]:
     if found:
         return found
     rows = [row for row in read_lines(run.evaluations) if row.get("step") == step]
-    return mapping(rows[-1].get("details")) if rows else {}
+    return mapping(with_current_keys(rows[-1].get("details"))) if rows else {}
+
+
+def read_best(run: Run) -> Mapping[str, Any]:
+    """The card of the best checkpoint, with the details of its evaluation; empty if there is none."""
+    return mapping(with_current_keys(read_json(run.best_card)))
 
 
 def evaluated_steps(run: Run) -> set[int]:

@@ -4,6 +4,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+CURRENT_KEYS = {
+    "picture": "image",
+    "pictures": "images",
+    "pictures_without_boxes": "images_without_boxes",
+    "sample_pictures": "sample_images",
+}
+"""Keys of files that older versions wrote, and what they are called now."""
+
+
+def with_current_keys(value: Any) -> Any:
+    """`value` with the keys of today in every object. Not for objects whose keys are names of classes."""
+    if isinstance(value, dict):
+        return {CURRENT_KEYS.get(key, key): with_current_keys(held) for key, held in value.items()}
+    return [with_current_keys(held) for held in value] if isinstance(value, list) else value
+
 
 def number(value: Any) -> float | None:
     """A finite number, or None for anything else."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.evaluation import selection
 from app.run.directory import Run
-from app.run.evaluations import evaluated_steps, read_evaluations
+from app.run.evaluations import evaluated_steps, read_best, read_evaluations
 from app.run.files import read_json, read_lines
 from app.run.heartbeat import Heartbeat
 
@@ -80,7 +80,7 @@ def best_score(scores: list[Score], metric: str) -> Score | None:
 
 def _kept_best(run: Run, metric: str) -> Score | None:
     """What the evaluator keeps in `best/` by `metric`: it knows the direction and which steps are eligible."""
-    card = read_json(run.best_card) or {}
+    card = read_best(run)
     return Score(int(card["step"]), float(card["value"])) if card.get("metric") == metric else None
 
 
