@@ -103,7 +103,7 @@ class Run:
 
     @property
     def pinned_checkpoint(self) -> Path:
-        """The evaluator's own links to the checkpoint that it is at."""
+        """The evaluator's own links to the checkpoint that it evaluates."""
         return self.root / ".evaluating"
 
     @property
@@ -162,7 +162,7 @@ class Run:
         return self.root / f"{CHECKPOINT_PREFIX}{step}"
 
     def checkpoint_steps(self) -> list[int]:
-        """Steps whose checkpoint has an index file, ascending. It is written last, so these are whole."""
+        """Steps whose checkpoint has an index file, ascending. It is written last, so these are complete."""
         steps = (checkpoint_step(index.stem) for index in self.root.glob(f"{CHECKPOINT_PREFIX}*.index"))
         return sorted(step for step in steps if step is not None)
 

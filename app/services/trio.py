@@ -44,7 +44,7 @@ class Outcome:
             ("report", self.report or "none written"),
             *[("exports", ", ".join(self.exports))] * bool(self.exports),
             *(("serves", version) for version in self.serving),
-            ("look again", self.tensorboard),
+            ("TensorBoard", self.tensorboard),
         ]
         return "\n".join(f"{name:<11} {text}" for name, text in rows)
 
