@@ -15,6 +15,25 @@ A message is one line: what, where, and the remedy (by flag and variable where t
 Only `entrypoint/__main__.py` turns these into exit codes.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The one of `known` that `name` is likely meant for: a whole name, else a part of one; empty without any."""
+    names = list(known)
+    if near := difflib.get_close_matches(name, names, n=1):
+        return near[0]
+    parts = {part: whole for whole in reversed(names) for part in whole.strip("-").split("_")}
+    near = difflib.get_close_matches(name.strip("-"), parts, n=1, cutoff=0.75)
+    return parts[near[0]] if near else ""
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The question for the nearest known name, for a remedy; empty without any."""
+    near = nearest(name, known)
+    return f"did you mean {prefix}{near}?" if near else ""
+
 
 class DetboxError(Exception):
     """Base of everything that detbox reports to its user."""

@@ -1,33 +1,60 @@
-"""How far a long task is, on a terminal."""
+"""How far a long task is: a bar on a terminal, a log line an interval elsewhere."""
 
+import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from app.humanize import in_bytes, in_time
+
 Progress = Callable[[int, int], None]
-"""Called with (done, of)."""
+"""Called with (done, of); `of` is 0 where the whole is not known."""
+
+LINE_SECONDS = 15.0
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def shown(title: str, progress: Progress | None) -> Iterator[Progress]:
-    """The caller's own `progress`, else a bar with the time left if stderr is a terminal, else silence."""
+def shown(title: str, progress: Progress | None = None, *, in_units_of_bytes: bool = False) -> Iterator[Progress]:
+    """The caller's own `progress`, else a bar with the time left if stderr is a terminal, else log lines."""
     if progress is not None:
         yield progress
     elif not sys.stderr.isatty():
-        yield lambda done, of: None
+        yield Lines(title, in_units_of_bytes=in_units_of_bytes)
     else:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import (
-            Progress as Bar,
-        )
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(title)
-            yield lambda done, of: bar.update(task, completed=done, total=of)
+        figures = (
+            (rich.DownloadColumn(), rich.TransferSpeedColumn()) if in_units_of_bytes else (rich.MofNCompleteColumn(),)
+        )
+        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *figures, rich.TimeRemainingColumn())
+        with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, visible=False)
+            yield lambda done, of: bar.update(task, completed=done, total=of or None, visible=True)
+
+
+class Lines:
+    """Progress for logs: a line every `LINE_SECONDS` with the time left, at the rate since the first call."""
+
+    def __init__(
+        self, title: str, *, in_units_of_bytes: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._title, self._clock = title, clock
+        self._format: Callable[[float], str] = in_bytes if in_units_of_bytes else "{:.0f}".format
+        self._started_at = self._logged_at = clock()
+        self._started_with: int | None = None
+
+    def __call__(self, done: int, of: int) -> None:
+        now = self._clock()
+        if self._started_with is None:
+            self._started_with = 0 if self._format is not in_bytes else done
+        if now - self._logged_at < LINE_SECONDS:
+            return
+        self._logged_at = now
+        rate = (done - self._started_with) / (now - self._started_at)
+        whole = f" of {self._format(of)}" if of else ""
+        speed = f" | {in_bytes(rate)}/s" if self._format is in_bytes else ""
+        left = f" | {in_time((of - done) / rate)} left" if of and rate else ""
+        logger.info("%s | %s%s%s%s", self._title, self._format(done), whole, speed, left)

@@ -7,16 +7,11 @@ generated from this file.
 """
 
 import dataclasses
-import difflib
-import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-
-from app.errors import SettingsError
 
 # ruff: noqa: RUF009 (`setting` gives a dataclass field)
 PREFIX = "DETBOX_"
@@ -28,7 +23,7 @@ Positive = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 
 
-def setting(default, doc: str, *, group: str):
+def setting(default: Any, doc: str, *, group: str) -> Any:
     """A field with its one line of documentation and the group that it is listed under."""
     return dataclasses.field(default=default, metadata={"doc": doc, "group": group})
 
@@ -226,6 +221,9 @@ class Settings:
     json: bool = setting(False, "results as JSON on stdout", group="services")
     debug: bool = setting(False, "tracebacks and debug lines", group="services")
 
+    given: frozenset[str] = dataclasses.field(default=frozenset(), compare=False, repr=False)
+    """No setting: the names of those that were given, by flag, environment or `.env`."""
+
     @property
     def run_name(self) -> str:
         """The run's name: as given, else the data set's."""
@@ -234,12 +232,12 @@ class Settings:
         return Path(self.dataset).resolve().name if self.dataset else "sample"
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+FIELDS = {field.name: field for field in dataclasses.fields(Settings) if "doc" in field.metadata}
 
 
 def document(name: str) -> str:
     """The documentation line of a setting."""
-    return FIELDS[name].metadata["doc"]
+    return str(FIELDS[name].metadata["doc"])
 
 
 def variable(name: str) -> str:
@@ -248,89 +246,17 @@ def variable(name: str) -> str:
 
 
 def is_given(settings: Settings, name: str) -> bool:
-    """Whether the setting has another value than its default."""
-    return bool(getattr(settings, name) != FIELDS[name].default)
+    """Whether the setting was given, or has another value than its default."""
+    return name in settings.given or bool(getattr(settings, name) != FIELDS[name].default)
+
+
+def as_text(value: Any) -> str:
+    """A setting's value as it is given in the environment; empty for one that is not given."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def flag(name: str, value: str = "") -> str:
     """A setting as remedies name it: `--run=NAME / DETBOX_RUN`. Raises KeyError if there is no such setting."""
     return f"--{FIELDS[name].name}{value and '='}{value} / {variable(name)}"
-
-
-def as_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the variables that give another process exactly these settings, `.env` or not."""
-    kept = {key: value for key, value in environ.items() if not key.startswith(PREFIX) or key in NOT_SETTINGS}
-    for name in FIELDS:
-        value = getattr(settings, name)
-        if value is not None and value != "":
-            kept[variable(name)] = str(value).lower() if isinstance(value, bool) else str(value)
-    return kept
-
-
-def unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
-    """The error for a name that is no setting, with the nearest that is."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return SettingsError(
-        f"{kind} {name} is unknown", remedy=f"did you mean {near[0]}?" if near else "see detbox --help"
-    )
-
-
-def load(
-    flags: Mapping[str, str | None] | None = None,
-    environ: Mapping[str, str] | None = None,
-    dotenv: Path | None = Path(".env"),
-) -> Settings:
-    """Settings from flags over environment over `.env` over defaults.
-
-    Raises SettingsError with one line that names the source of the first wrong value, or an unknown variable.
-    """
-    environ = os.environ if environ is None else environ
-    known = {variable(name): name for name in FIELDS}
-    values: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    for kind, mapping in ((str(dotenv), _read_dotenv(dotenv)), ("environment", environ)):
-        for key, value in mapping.items():
-            if not key.startswith(PREFIX) or key in NOT_SETTINGS:
-                continue
-            if key not in known:
-                raise unknown(key, known, f"{kind}: variable")
-            if value:
-                values[known[key]], sources[known[key]] = value, f"{kind}: {key}"
-    for name, value in (flags or {}).items():
-        if name not in FIELDS:
-            raise unknown(f"--{name}", [f"--{n}" for n in FIELDS], "flag")
-        if value is not None and value != "":
-            values[name], sources[name] = value, f"--{name}"
-    settings = _validate(values, sources)
-    if settings.checkpoint_every_n and settings.checkpoint_every_secs:
-        raise SettingsError(
-            "checkpoint_every_n and checkpoint_every_secs are both given",
-            where=f"{sources['checkpoint_every_n']}, {sources['checkpoint_every_secs']}",
-            remedy="give one of --checkpoint_every_n / DETBOX_CHECKPOINT_EVERY_N "
-            "and --checkpoint_every_secs / DETBOX_CHECKPOINT_EVERY_SECS",
-        )
-    return settings
-
-
-def _read_dotenv(path: Path | None) -> Mapping[str, str | None]:
-    if path is None or not path.is_file():
-        return {}
-    from dotenv import dotenv_values
-
-    return dotenv_values(path)
-
-
-def _validate(values: Mapping[str, str], sources: Mapping[str, str]) -> Settings:
-    # Imported here because pydantic takes longer to import than `--help` may take.
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(Settings).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise SettingsError(
-            f"{first['input']!r} is not valid: {first['msg']}",
-            where=sources[name],
-            remedy=f"{document(name)} (--{name} / {variable(name)})",
-        ) from None

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.environment import load
 from app.jobs import Job
-from app.settings import FIELDS, document, load
+from app.settings import FIELDS, document
 
 
 def _group(*groups: str) -> tuple[str, ...]:

@@ -3,11 +3,10 @@
 Fire would run the command first, follow a stray word into the result's attributes, then print a page.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from app.errors import UsageError
+from app.errors import UsageError, did_you_mean
 from app.settings import FIELDS, variable
 from entrypoint.commands import COMMANDS, Command
 
@@ -23,7 +22,7 @@ def find(arguments: Sequence[str]) -> tuple[Command, list[str]]:
             raise UsageError(f"{name} needs one of {', '.join(group)}", remedy=f"detbox {name} {group[0]}")
         name = f"{name} {words.pop(0)}"
     if name not in COMMANDS:
-        raise UsageError(f"command {name} is unknown", remedy=_nearest(name, COMMANDS, "detbox --help"))
+        raise UsageError(f"command {name} is unknown", remedy=did_you_mean(name, COMMANDS) or "see detbox --help")
     return COMMANDS[name], words
 
 
@@ -68,7 +67,7 @@ def _check_flag(command: Command, key: str, word: str) -> None:
             f"flag {shown} is not used by {command.name}",
             remedy=f"leave it out, or set {variable(key)}, which other commands read; {_help(command)}",
         )
-    near = _nearest(key, command.settings, "", prefix="--")
+    near = did_you_mean(key, command.settings, "--")
     raise UsageError(
         f"flag {shown} is unknown", where=command.name, remedy="; ".join(filter(None, (near, _help(command))))
     )
@@ -81,16 +80,6 @@ def _is_flag(word: str) -> bool:
 def _is_switch(key: str) -> bool:
     positive = key.removeprefix("no")
     return any(name in FIELDS and FIELDS[name].type is bool for name in (key, positive))
-
-
-def _nearest(name: str, known: Iterable[str], otherwise: str, prefix: str = "") -> str:
-    """Asks for the nearest known name: a whole name first, then a part of one (`--port`, `--stepz`)."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    if not near:
-        parts = {part: whole for whole in reversed(names) for part in whole.split("_")}
-        near = [parts[part] for part in difflib.get_close_matches(name, parts, n=1, cutoff=0.75)]
-    return f"did you mean {prefix}{near[0]}?" if near else (f"see {otherwise}" if otherwise else "")
 
 
 def _help(command: Command) -> str:

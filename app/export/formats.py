@@ -1,10 +1,9 @@
 """The forms that a checkpoint can be exported in, with the models that some of them are not for."""
 
-import difflib
 from collections.abc import Iterable
-from typing import Any
 
-from app.errors import SettingsError
+from app.errors import SettingsError, did_you_mean
+from app.protos.pipeline_config import DetectionModel
 from app.settings import flag
 
 SAVED_MODELS = ("image_tensor", "float_image_tensor", "encoded_image_string_tensor", "tf_example")
@@ -31,15 +30,14 @@ def parse(text: str) -> tuple[str, ...]:
     asked = {part.strip() for part in text.split(",")} - {""}
     unknown = sorted(asked - {*FORMS, ALL})
     if unknown or not asked:
-        near = difflib.get_close_matches(unknown[0], FORMS, n=1) if unknown else []
         raise SettingsError(
             f"export form {unknown[0]} is unknown" if unknown else "no form to export is given",
-            remedy=f"did you mean {near[0]}?" if near else REMEDY,
+            remedy=(did_you_mean(unknown[0], FORMS) if unknown else "") or REMEDY,
         )
     return FORMS if ALL in asked else tuple(form for form in FORMS if form in asked)
 
 
-def refusals(forms: Iterable[str], model: Any) -> dict[str, SettingsError]:
+def refusals(forms: Iterable[str], model: DetectionModel) -> dict[str, SettingsError]:
     """Why those of `forms` can't be made that the architecture rules out; empty if all can.
 
     `model`: the DetectionModel message of a pipeline.config. Nothing is built for it.
@@ -50,7 +48,7 @@ def refusals(forms: Iterable[str], model: Any) -> dict[str, SettingsError]:
     return {form: SettingsError(f"{form}: {reason}", remedy=OTHER) for form in forms if form in TFLITE}
 
 
-def _against_tflite(model: Any) -> str:
+def _against_tflite(model: DetectionModel) -> str:
     """Why TensorFlow Lite can't run the model as trained; empty if it can.
 
     The rules are those of upstream's export_tflite_graph_lib_tf2.SSDModule and of the operator
@@ -78,7 +76,7 @@ def _against_tflite(model: Any) -> str:
     return ""
 
 
-def fixed_size(model: Any) -> tuple[int, int] | None:
+def fixed_size(model: DetectionModel) -> tuple[int, int] | None:
     """Height and width that an SSD's network sees, if they are the same for all images; else None.
 
     Upstream's own converter takes only `fixed_shape_resizer`; padded to a square, EfficientDet's is as good.

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.pipeline import anchors
 from app.protos import architecture, pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 
 WORTH = 0.01
 """Share of the boxes that must match in addition before a change is worth a word."""
@@ -35,13 +36,13 @@ class Remedy:
 class _Change:
     """A changed config; `inner` is proto text for the anchor generator, `size` an image size, or neither."""
 
-    config: Any
+    config: PipelineConfig
     what: str
     inner: str = ""
     size: str = ""
 
 
-def remedies(config: Any, images: np.ndarray, boxes: np.ndarray) -> list[Remedy]:
+def remedies(config: PipelineConfig, images: np.ndarray, boxes: np.ndarray) -> list[Remedy]:
     """Changes that let more boxes match, the best first; each was tried on the boxes. Arguments as of `anchors.seen`.
 
     Empty where nothing tried is worth it, or the model has no anchors.
@@ -76,29 +77,29 @@ def remedies(config: Any, images: np.ndarray, boxes: np.ndarray) -> list[Remedy]
     return [Remedy(_flag(config, change), change.what, round(value, 4)) for value, change in found]
 
 
-def _flag(config: Any, change: _Change) -> str:
+def _flag(config: PipelineConfig, change: _Change) -> str:
     return f"--image_size={change.size}" if change.size else f"--config_override='{_text(config, change.inner)}'"
 
 
-def _text(config: Any, inner: str) -> str:
+def _text(config: PipelineConfig, inner: str) -> str:
     kind = config.model.WhichOneof("model")
     message = anchors.generator(config).WhichOneof("anchor_generator_oneof")
     return f"model {{ {kind} {{ {anchors.FIELDS[kind]} {{ {message} {{ {inner} }} }} }} }}"
 
 
-def _overridden(config: Any, inner: str, what: str) -> _Change:
+def _overridden(config: PipelineConfig, inner: str, what: str) -> _Change:
     changed = _copy(config)
     pipeline_config.merge_pipeline(_text(config, inner), changed, where="config_override")
     return _Change(changed, what, inner=inner)
 
 
-def _copy(config: Any) -> Any:
+def _copy(config: PipelineConfig) -> Any:
     changed = type(config)()
     changed.CopyFrom(config)
     return changed
 
 
-def _scales(config: Any) -> Iterator[_Change]:
+def _scales(config: PipelineConfig) -> Iterator[_Change]:
     """Smaller and larger anchors."""
     kind = anchors.generator(config).WhichOneof("anchor_generator_oneof")
     message = getattr(anchors.generator(config), kind)
@@ -118,7 +119,7 @@ def _scales(config: Any) -> Iterator[_Change]:
                 yield _overridden(config, f"min_scale: {scale:g}", f"anchors from {scale:.0%} of the image on")
 
 
-def _ratios(config: Any, boxes: np.ndarray) -> Iterator[_Change]:
+def _ratios(config: PipelineConfig, boxes: np.ndarray) -> Iterator[_Change]:
     """Anchors flatter or narrower than there are, as the outermost boxes are."""
     if anchors.generator(config).WhichOneof("anchor_generator_oneof") == "flexible_grid_anchor_generator":
         return
@@ -136,7 +137,7 @@ def _joined(ratios: Iterable[float]) -> str:
     return " and ".join(f"{ratio:.2g}" for ratio in ratios)
 
 
-def _sizes(config: Any) -> Iterator[_Change]:
+def _sizes(config: PipelineConfig) -> Iterator[_Change]:
     """Larger images, where the resizer has one size for all."""
     sides = architecture.body(config).image_resizer.fixed_shape_resizer
     if not architecture.body(config).image_resizer.HasField("fixed_shape_resizer"):

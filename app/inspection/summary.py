@@ -7,6 +7,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.humanize import listing
+from app.protos.pipeline_config import PipelineConfig
 
 UNMATCHED_MANY = 0.1
 """Share of boxes without a matching anchor from which something should be changed."""
@@ -97,7 +98,7 @@ class Inspected:
 
 
 def summarize(
-    subject: Any, counts: Any, twins: list[Any], model: str, config: Any, files: Mapping[str, str]
+    subject: Any, counts: Any, twins: list[Any], model: str, config: PipelineConfig, files: Mapping[str, str]
 ) -> Inspected:
     """The figures of a `subject.Subject` after its `census.Census`, against the model's pipeline `config`."""
     from app.inspection import statistics
@@ -127,7 +128,7 @@ def summarize(
     return dataclasses.replace(result, findings=[*subject.notes, *_findings(result)])
 
 
-def _boxes(counts: Any, config: Any) -> tuple[BoxCount | None, AnchorFit | None]:
+def _boxes(counts: Any, config: PipelineConfig) -> tuple[BoxCount | None, AnchorFit | None]:
     import numpy as np
 
     from app.inspection import anchor_fit, statistics

@@ -4,17 +4,16 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from app import drawing, humanize
+from app import drawing
 from app.detection import batching, image_paths, results
 from app.detection.detections import Detections
 from app.detection.image_paths import ImageFile, Skipped
@@ -32,7 +31,6 @@ JSON, CSV = "detections.json", "detections.csv"
 DESCRIPTION = "detections by detbox"
 """Tells a folder that `detect` wrote, and may replace, from any other."""
 SKIPPED_SHOWN = 10
-WORD_EVERY_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Work:
 
         drawn = image_paths.drawn_names(image.name for image in images)
         looked: dict[int, results.ImageDetections] = {}
-        with bars.shown("images", None if sys.stderr.isatty() else said_now_and_then()) as report:
+        with bars.shown("detect") as report:
             for numbers, batch in batching.batches(self._readable(images), batch_size):
                 for number, pixels, found in zip(numbers, batch, self._chosen.detector.detect(batch), strict=True):
                     looked[number] = self._look(images[number].name, drawn[number], pixels, found)
@@ -163,21 +161,6 @@ def _whole(target: Path) -> Iterator[Path]:
             new.rename(target / new.name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def said_now_and_then(clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
-    """A progress that is told as a log line every quarter of a minute, with the time that is left."""
-    started = last = clock()
-
-    def report(done: int, of: int) -> None:
-        nonlocal last
-        now = clock()
-        if now - last >= WORD_EVERY_SECONDS and done:
-            last = now
-            left = humanize.in_time((now - started) / done * (of - done))
-            logger.info("detect | %d of %d images | %s left", done, of, left)
-
-    return report
 
 
 def _target(settings: Settings, run: Run) -> Path:

@@ -100,14 +100,13 @@ def _model(run: Run, settings: Settings) -> tuple[str, Any]:
 
 def _fetched(settings: Settings, model: str) -> str:
     """The model, or the folder of a model of the zoo that is here: nothing is downloaded to look at a data set."""
-    from app.jobs import zoo_fetch
     from app.pipeline import origin
-    from app.pipeline.zoo import catalogue, store
+    from app.pipeline.zoo import catalogue, local, store
 
     known = None if not model or model in origin.presets() or Path(model).exists() else catalogue.find(model)
     if known is None:
         return model
-    stored = store.stored(known, zoo_fetch.zoo_dir(settings))
+    stored = store.stored(known, local.zoo_folder(settings.models_dir, settings.zoo_dir))
     if stored is None:
         raise SettingsError(
             f"{known.name} of the zoo is not here, so its anchors are unknown",

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.environment import load
 from app.errors import SettingsError
 from app.run.directory import PIPELINE_CONFIG
 from app.run.files import refuse_foreign, write_text
-from app.settings import Settings, flag, load, variable
+from app.settings import Settings, flag, variable
 
 PAGE, ENVIRONMENT = "MIGRATION.md", "settings.env"
 

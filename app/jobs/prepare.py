@@ -1,75 +1,38 @@
 """`prepare`: a data set and settings become a run's records, label map and pipeline.config."""
 
+import contextlib
 import glob
 import logging
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from app.dataset import card as cards
+from app.dataset import preparation, sample
+from app.dataset.card import Card
+from app.environment import with_recorded
 from app.errors import SettingsError
-from app.jobs import zoo_fetch
-from app.jobs.run_preflight import preflight
+from app.machine import memory
+from app.pipeline import build, fine_tune_checks, image_size, origin
+from app.pipeline import preflight as checks
+from app.pipeline.resources import Resources
+from app.pipeline.zoo import local
+from app.protos import architecture, label_map
+from app.protos.pipeline_config import PipelineConfig
+from app.run import provenance
 from app.run.directory import Run, find_run
 from app.run.files import write_text
 from app.run.preparation import finished_training, new_directory
-from app.settings import FIELDS, Settings, flag, is_given
+from app.settings import FIELDS, Settings, as_text, flag, is_given
+from app.write_schedule import WriteSchedule, write_schedule
 
 logger = logging.getLogger(__name__)
 
-
-def run(settings: Settings) -> "Prepared":
-    """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
-    run = find_run(settings.models_dir, settings.run_name)
-    with new_directory(run):
-        return _prepare(run, zoo_fetch.resolved(settings))
-
-
-def _prepare(run: Run, settings: Settings) -> "Prepared":
-    from app.dataset import preparation as records
-    from app.dataset.card import label_map_text
-
-    card = records.prepare(
-        Path(settings.dataset) if settings.dataset else builtin_sample(run, settings),
-        run.records,
-        format=settings.format,
-        train_split=settings.train_split,
-        eval_split=settings.eval_split,
-        eval_fraction=settings.eval_fraction,
-        num_shards=settings.num_shards,
-        seed=settings.seed,
-        max_side=_max_side(settings),
-        masked=_reads_masks(settings) if settings.masks is None else settings.masks,
-    )
-    if not card.masks and _reads_masks(settings):
-        raise SettingsError(
-            "the model learns instance masks, and no box of the data set has one",
-            where=settings.dataset or "the built-in sample",
-            remedy=f"choose a model of boxes: {flag('model')}; or see {flag('masks')}",
-        )
-    text = label_map_text(card)
-    if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
-        raise SettingsError(
-            "the classes differ from those that this run was trained on",
-            where=str(run.root),
-            remedy=f"start another run: {flag('run', 'NAME')}",
-        )
-    write_text(run.label_map, text)
-    pipeline = configure(run, settings, card)
-    if not finished_training(run, pipeline.num_train_steps):
-        # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
-        run.done.unlink(missing_ok=True)
-    return Prepared(
-        run=run.name,
-        folder=str(run.root),
-        classes=list(card.classes),
-        train_images=card.train.images,
-        eval_images=card.eval.images,
-        boxes=card.train.boxes + card.eval.boxes,
-        origin=pipeline.origin,
-        num_train_steps=pipeline.num_train_steps,
-        batch_size=pipeline.batch_size,
-        notes=list(pipeline.notes),
-    )
+STORED_PER_SEEN = 2
+"""A stored image has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
+RECORDED_GROUPS = {"data", "model", "training", "evaluation"}
+"""Settings that hold for the trainer and the evaluator of a run once they are given to `prepare`."""
+NOT_RECORDED = {"dataset", "once"}
 
 
 @dataclass(frozen=True)
@@ -95,60 +58,132 @@ class Prepared:
         )
 
 
-STORED_PER_SEEN = 2
-"""A stored image has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
+def run(settings: Settings) -> Prepared:
+    """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
+    run = find_run(settings.models_dir, settings.run_name)
+    with new_directory(run):
+        prepared = _prepare(run, with_zoo_folders(settings))
+        provenance.write_given(run, given_settings(settings))
+    return prepared
 
 
-def _max_side(settings: Settings) -> int:
+def _prepare(run: Run, settings: Settings) -> Prepared:
+    found = origin.find_origin(settings.model, settings.fine_tune_checkpoint)
+    reads_masks = found.config.train_input_reader.load_instance_masks
+    card = preparation.prepare(
+        Path(settings.dataset) if settings.dataset else builtin_sample(run, settings),
+        run.records,
+        format=settings.format,
+        train_split=settings.train_split,
+        eval_split=settings.eval_split,
+        eval_fraction=settings.eval_fraction,
+        num_shards=settings.num_shards,
+        seed=settings.seed,
+        max_side=_max_side(settings, found.config),
+        masked=reads_masks if settings.masks is None else settings.masks,
+    )
+    if not card.masks and reads_masks:
+        raise SettingsError(
+            "the model learns instance masks, and no box of the data set has one",
+            where=settings.dataset or "the built-in sample",
+            remedy=f"choose a model of boxes: {flag('model')}; or see {flag('masks')}",
+        )
+    text = cards.label_map_text(card)
+    if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
+        raise SettingsError(
+            "the classes differ from those that this run was trained on",
+            where=str(run.root),
+            remedy=f"start another run: {flag('run', 'NAME')}",
+        )
+    write_text(run.label_map, text)
+    pipeline = build_pipeline(run, settings, card, found)
+    check_before_training(run, pipeline.config, write_schedule(settings, pipeline.num_train_steps))
+    write_pipeline(run, pipeline)
+    if not finished_training(run, pipeline.num_train_steps):
+        # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
+        run.done.unlink(missing_ok=True)
+    return Prepared(
+        run=run.name,
+        folder=str(run.root),
+        classes=list(card.classes),
+        train_images=card.train.images,
+        eval_images=card.eval.images,
+        boxes=card.train.boxes + card.eval.boxes,
+        origin=pipeline.origin,
+        num_train_steps=pipeline.num_train_steps,
+        batch_size=pipeline.batch_size,
+        notes=list(pipeline.notes),
+    )
+
+
+def _max_side(settings: Settings, config: PipelineConfig) -> int:
     """The longest side of stored images in pixels, 0 for no limit: as given, else by what the model sees."""
-    from app.pipeline import image_size, origin
-    from app.protos import architecture
-
     if settings.max_side is not None:
         return settings.max_side
-    config = origin.find_origin(settings.model, settings.fine_tune_checkpoint).config
     seen = image_size.parse(settings.image_size) or architecture.image_size(config)
     return STORED_PER_SEEN * max(seen) if seen else 0
 
 
-def _reads_masks(settings: Settings) -> bool:
-    """Whether the model's input has instance masks, as Mask R-CNN's has."""
-    from app.pipeline import origin
-
-    config = origin.find_origin(settings.model, settings.fine_tune_checkpoint).config
-    return config.train_input_reader.load_instance_masks
-
-
 def builtin_sample(run: Run, settings: Settings) -> Path:
     """The folder of the built-in data set, written if it is not there."""
-    from app.dataset import sample
-
     folder = run.sample(settings.sample_images, settings.seed)
     if not folder.is_dir():
         sample.write(folder, images=settings.sample_images, seed=settings.seed)
     return folder
 
 
-def reconfigured(run: Run, settings: Settings) -> Any:
-    """The run's pipeline, made anew if settings of the model were given to `train` itself."""
-    from app.dataset import card
-    from app.protos import pipeline_config
-
-    made = card.read(run.records)
-    model = [name for name, field in FIELDS.items() if field.metadata["group"] == "model"]
-    if made is not None and any(is_given(settings, name) for name in model):
-        configure(run, zoo_fetch.resolved(settings), made)
-    return pipeline_config.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
+def with_zoo_folders(settings: Settings) -> Settings:
+    """`settings` with every name of the zoo's models replaced by the model's folder, fetched if it is not there."""
+    folder = local.zoo_folder(settings.models_dir, settings.zoo_dir)
+    model, checkpoint = local.resolve_names(settings.model, settings.fine_tune_checkpoint, folder, settings.zoo_mirror)
+    return replace(settings, model=model, fine_tune_checkpoint=checkpoint)
 
 
-def configure(run: Run, settings: Settings, card: Any) -> Any:
-    """Writes the run's pipeline.config and its diff. Returns the `build.Pipeline`."""
-    from app.pipeline import build
+def given_settings(settings: Settings) -> dict[str, str]:
+    """What was given of the settings that hold for the run's trainer and evaluator too, as text by name."""
+    names = [name for name, field in FIELDS.items() if field.metadata["group"] in RECORDED_GROUPS]
+    given = [name for name in names if name not in NOT_RECORDED and is_given(settings, name)]
+    return {name: _from_anywhere(name, as_text(getattr(settings, name))) for name in given}
 
-    same = {name for name in build.Request.__dataclass_fields__ if name in FIELDS}
+
+def _from_anywhere(name: str, text: str) -> str:
+    """The path of a model or checkpoint made absolute, for a trainer with another working directory."""
+    if name not in ("model", "fine_tune_checkpoint") or text in origin.presets():
+        return text
+    path = Path(text)
+    is_prefix = path.name != text and path.parent.is_dir()
+    return str(path.resolve()) if path.exists() or is_prefix else text
+
+
+def settings_of_run(run: Run, settings: Settings) -> Settings:
+    """`settings` with what was given to `prepare` for all that is not given to this command itself."""
+    return with_recorded(settings, provenance.read_given(run) or {}, where=str(run.provenance))
+
+
+def changed_pipeline(run: Run, settings: Settings) -> build.Pipeline | None:
+    """The run's pipeline made anew, not written yet, if settings of the model were given that it was not made with.
+
+    `settings`: as `settings_of_run` gives them.
+    """
+    card, made_with = cards.read(run.records), provenance.read_given(run) or {}
+    given = {
+        name: text
+        for name, text in given_settings(settings).items()
+        if FIELDS[name].metadata["group"] == "model" and made_with.get(name) != text
+    }
+    if card is None or not given:
+        return None
+    settings = with_zoo_folders(settings)
+    return build_pipeline(run, settings, card, origin.find_origin(settings.model, settings.fine_tune_checkpoint))
+
+
+def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origin) -> build.Pipeline:
+    """The pipeline.config of the run for the data set of `card`, made of `found`. Nothing is written."""
     pipeline = build.build(
         build.Request(
-            **{name: getattr(settings, name) for name in same},
+            model=settings.model,
+            fine_tune_checkpoint=settings.fine_tune_checkpoint,
+            fine_tune_checkpoint_type=settings.fine_tune_checkpoint_type,
             num_classes=len(card.classes),
             label_map_path=str(run.label_map),
             # Globs, to TensorFlow as to us; a folder's name may have their characters.
@@ -156,11 +191,74 @@ def configure(run: Run, settings: Settings, card: Any) -> Any:
             eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
             num_train_images=card.train.images,
             max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
-        )
+            batch_size=settings.batch_size,
+            num_train_steps=settings.num_train_steps,
+            learning_rate=settings.learning_rate,
+            learning_rate_schedule=settings.learning_rate_schedule,
+            warmup_steps=settings.warmup_steps,
+            batch_norm_decay=settings.batch_norm_decay,
+            image_size=settings.image_size,
+            augmentations=settings.augmentations,
+            eval_batch_size=settings.eval_batch_size,
+            eval_image_outputs=settings.eval_image_outputs,
+            sample_1_of_n_eval_examples=settings.sample_1_of_n_eval_examples,
+            config_override=settings.config_override,
+        ),
+        found,
     )
     for note in pipeline.notes:
         logger.info("pipeline | %s", note)
-    preflight(run, settings, pipeline.config)
+    return pipeline
+
+
+def write_pipeline(run: Run, pipeline: build.Pipeline) -> None:
+    """Writes the run's pipeline.config, and what differs from its origin."""
     write_text(run.pipeline_diff, pipeline.diff)
     write_text(run.pipeline_config, pipeline.text)
-    return pipeline
+
+
+def check_before_training(
+    run: Run,
+    config: PipelineConfig,
+    schedule: WriteSchedule,
+    *,
+    replicas: int = 1,
+    verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
+) -> None:
+    """Checks pipeline, label map, records, checkpoint and machine against each other. Raises SettingsError.
+
+    `replicas`, `verify_checkpoint`: what only the trainer knows, see `pipeline.preflight.check`.
+    """
+    card = cards.read(run.records)
+    boxes = None
+    if card is not None:
+        boxes = {number: card.train.boxes_per_class.get(name, 0) for number, name in enumerate(card.classes, start=1)}
+    there = memory.of_training()
+    sizes = [_bytes_of(run, step) for step in run.checkpoint_steps()]
+    findings = checks.check(
+        config,
+        label_map=label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map)),
+        boxes_per_class=boxes,
+        classes=card.classes if card is not None else None,
+        resuming=bool(sizes),
+        resources=Resources(
+            schedule=schedule,
+            free_bytes=shutil.disk_usage(run.root).free,
+            checkpoint_bytes=max(sizes, default=0),
+            present_bytes=sum(sizes),
+            memory_bytes=there.size,
+            memory_of=there.of,
+        ),
+        replicas=replicas,
+        verify_checkpoint=verify_checkpoint,
+    )
+    checks.raise_if_any(findings)
+
+
+def _bytes_of(run: Run, step: int) -> int:
+    """Bytes of the files of a checkpoint."""
+    prefix, total = run.checkpoint(step), 0
+    for path in prefix.parent.glob(f"{prefix.name}.*"):
+        with contextlib.suppress(FileNotFoundError):  # A trainer at work deletes old ones.
+            total += path.stat().st_size
+    return total

@@ -1,18 +1,20 @@
 """`train`: the trainer service."""
 
 import logging
-from typing import Any
 
 from app.errors import SettingsError, Stopped
-from app.jobs.prepare import reconfigured
-from app.jobs.run_preflight import preflight
-from app.run import lock
+from app.jobs import prepare
+from app.pipeline import build
+from app.protos import pipeline_config
+from app.protos.pipeline_config import PipelineConfig
+from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import finished_training, prepared_run
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
+from app.write_schedule import write_schedule
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +22,15 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """The trainer service: trains the run to its end, or until it is told to stop."""
     from app.machine import odapi_build
-    from app.training.trainer import diverged
 
     stop = StopFlag()
     stop.listen()
     run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     with lock.hold_service(run, "trainer"):
-        config = reconfigured(run, settings)
+        settings = prepare.settings_of_run(run, settings)
+        changed = prepare.changed_pipeline(run, settings)
+        config = changed.config if changed else _config_of(run)
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
@@ -42,13 +45,14 @@ def run(settings: Settings) -> None:
         run.stop_request.unlink(missing_ok=True)
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
         try:
-            _train(run, settings, config, stop)
+            _train(run, settings, config, changed, stop)
         except BaseException as error:
             _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
-            if type(error).__name__ == "NonFiniteError":
-                saved = {step: str(run.checkpoint(step)) for step in run.checkpoint_steps()}
-                raise diverged(str(error), saved) from error
             raise
+
+
+def _config_of(run: Run) -> PipelineConfig:
+    return pipeline_config.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
 
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:
@@ -56,11 +60,12 @@ def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None
     write_heartbeat(run, "trainer", state=state, step=saved, of=steps, reason=first_line(error))
 
 
-def _train(run: Run, settings: Settings, config: Any, stop: StopFlag) -> None:
+def _train(
+    run: Run, settings: Settings, config: PipelineConfig, changed: build.Pipeline | None, stop: StopFlag
+) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_loop
-    from app.pipeline.build import checkpoint_every_n
-    from app.training.trainer import Policy, Trainer
+    from app.training.trainer import Trainer
 
     for line in gpus.report():
         logger.info("gpu %s", line)
@@ -68,34 +73,24 @@ def _train(run: Run, settings: Settings, config: Any, stop: StopFlag) -> None:
     if settings.mixed_precision:
         runtime.use_mixed_precision(tf)
     strategy = runtime.strategy(tf)
-    fine_tune = config.train_config.fine_tune_checkpoint
-    starting = bool(fine_tune) and not run.checkpoint_steps()
-    preflight(
+    schedule = write_schedule(settings, config.train_config.num_steps)
+    starting = bool(config.train_config.fine_tune_checkpoint) and not run.checkpoint_steps()
+    prepare.check_before_training(
         run,
-        settings,
         config,
+        schedule,
         replicas=strategy.num_replicas_in_sync,
-        look_into=checkpoint_files.verify_checkpoint if starting else None,
+        verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
     )
-    _write_provenance(run, settings, fine_tune)
-    names = [name for name in Policy.__dataclass_fields__ if name != "checkpoint_every_n"]
-    every_n = settings.checkpoint_every_n or checkpoint_every_n(config.train_config.num_steps)
-    policy = Policy(checkpoint_every_n=every_n, **{name: getattr(settings, name) for name in names})
+    if changed:
+        prepare.write_pipeline(run, changed)
+    _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
     def resume_from(model_dir: str) -> str | None:
         return checkpoint_files.newest_complete(run.checkpoint(step) for step in run.checkpoint_steps())
 
-    trainer = Trainer(run, policy, stop, resume_from=resume_from)
-    train_loop.train(
-        run.pipeline_config,
-        run.root,
-        trainer,
-        strategy,
-        summary_every_n=settings.summary_every_n,
-        image_summary_every_n=settings.image_summary_every_n,
-        image_summary_max_outputs=settings.image_summary_max_outputs,
-        num_steps_per_iteration=settings.num_steps_per_iteration,
-    )
+    trainer = Trainer(run, schedule, stop, resume_from=resume_from)
+    train_loop.train(run.pipeline_config, run.root, trainer, strategy)
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
@@ -110,15 +105,14 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
     from app.dataset import card as cards
     from app.machine import odapi_build
     from app.pipeline.zoo import store
-    from app.run import provenance
 
     card = cards.read(run.records)
-    write_json(
-        run.provenance,
-        provenance.collect(
-            settings,
-            odapi_build.verify(),
-            card.fingerprint if card else None,
-            zoo_model=store.record_of(fine_tune_checkpoint),
-        ),
+    # What the pipeline.config was made with from now on: a later `train` without these flags goes on with it.
+    given = (provenance.read_given(run) or {}) | prepare.given_settings(settings)
+    record = provenance.collect(
+        settings,
+        odapi_build.verify(),
+        card.fingerprint if card else None,
+        zoo_model=store.record_of(fine_tune_checkpoint),
     )
+    write_json(run.provenance, record | {"given": given})

@@ -5,11 +5,12 @@ import logging
 import os
 import time
 
+from app.environment import as_environment
 from app.jobs import prepare
 from app.jobs.report import report_at_end
 from app.run.directory import find_run
 from app.services import run_state, tensorboard, trio
-from app.settings import Settings, as_environment, flag
+from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,9 @@
 import dataclasses
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from app.jobs.zoo_fetch import zoo_dir
-from app.pipeline.zoo import catalogue, store
+from app.pipeline.zoo import catalogue, local, store
 from app.settings import Settings
 
 
@@ -22,7 +21,7 @@ class Listing:
 
 def run(settings: Settings) -> Listing:
     """Every model of the zoo, with its folder if it is here."""
-    folder = zoo_dir(settings)
+    folder = local.zoo_folder(settings.models_dir, settings.zoo_dir)
     rows = []
     for model in catalogue.models():
         here = store.stored(model, folder)
@@ -37,10 +36,11 @@ def _table(models: list[dict[str, Any]]) -> str:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head, side in (
+    columns: tuple[tuple[str, Literal["left", "right"]], ...] = (
         ("name", "left"), ("input", "right"), ("COCO mAP", "right"), ("ms", "right"),
         ("architecture", "left"), ("outputs", "left"), ("here", "left"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for head, side in columns:
         table.add_column(head, justify=side, no_wrap=True)
     for row in models:
         maps = "/".join("-" if value is None else f"{value:.1f}" for value in (row["box_map"], row["other_map"]))

@@ -12,6 +12,7 @@ from object_detection.builders import model_builder
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from app.pipeline.fine_tune_checks import OBJECT_GRAPH
+from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import CHECKPOINT_PREFIX, checkpoint_step
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def newest_complete(prefixes: Iterable[Path]) -> str | None:
     return None
 
 
-def verify_checkpoint(config: Any, build: bool) -> tuple[str | None, list[str]]:
+def verify_checkpoint(config: PipelineConfig, build: bool) -> tuple[str | None, list[str]]:
     """What is broken in the fine-tune checkpoint of a TrainEvalPipelineConfig, and the tensors that do not fit.
 
     With `build` the model is built, as a graph that nothing runs in (10 to 20 s): `detection` and the other types
@@ -52,7 +53,7 @@ def verify_checkpoint(config: Any, build: bool) -> tuple[str | None, list[str]]:
     return (what, []) if what or not build else (None, misfits(config, prefix))
 
 
-def misfits(config: Any, prefix: str) -> list[str]:
+def misfits(config: PipelineConfig, prefix: str) -> list[str]:
     """Variables that the config's type of fine-tuning wants and `prefix` lacks, or has in another shape."""
     reader = tf.train.load_checkpoint(prefix)
     saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
@@ -63,7 +64,7 @@ def misfits(config: Any, prefix: str) -> list[str]:
         return sorted(_compare(tf.train.Checkpoint(**wanted), saved, shapes))
 
 
-def _built(config: Any) -> Any:
+def _built(config: PipelineConfig) -> Any:
     """The config's model with all of its variables, in the graph of the moment."""
     model = model_builder.build(config.model, is_training=True)
     side = BUILT_SIDE

@@ -21,6 +21,7 @@ from object_detection.utils import config_util, label_map_util
 
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
+from app.protos.pipeline_config import PipelineConfig
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Evaluator:
         return eval_util.get_evaluators(config, self._categories, options)
 
 
-def _other_metrics(config: Any) -> list[str]:
+def _other_metrics(config: PipelineConfig) -> list[str]:
     """The evaluators that a config asks for and `coco` is no stand-in for."""
     asked = list(config.metrics_set)
     if config.parameterized_metric or config.skip_predictions_for_unlabeled_class:

@@ -5,13 +5,17 @@ from typing import Any, Protocol
 
 from object_detection import model_lib_v2, train_seam
 
-from app.errors import SettingsError
+from app.errors import DivergedError, SettingsError
 from app.settings import flag
+from app.write_schedule import WriteSchedule
 
 
 class Hook(Protocol):
-    """What `train_loop` asks: see `object_detection.train_seam.TrainLoopHook`."""
+    """What `train_loop` asks (see `object_detection.train_seam.TrainLoopHook`), and what it goes by."""
 
+    @property
+    def schedule(self) -> WriteSchedule: ...
+    def diverged(self, what: str) -> DivergedError: ...
     def resume_from(self, model_dir: str) -> str | None: ...
     def begin(self, loop: Any) -> None: ...
     def steps_to_run(self, loop: Any) -> int: ...
@@ -19,35 +23,25 @@ class Hook(Protocol):
     def end(self, loop: Any) -> None: ...
 
 
-NonFiniteError = train_seam.NonFiniteError
+def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> None:
+    """Trains the model of `pipeline_config` in `model_dir` until the hook ends it.
 
-
-def train(
-    pipeline_config: Path,
-    model_dir: Path,
-    hook: Hook,
-    strategy: Any,
-    *,
-    summary_every_n: int,
-    image_summary_every_n: int,
-    image_summary_max_outputs: int,
-    num_steps_per_iteration: int,
-) -> None:
-    """Trains the model of `pipeline_config` in `model_dir` until the hook says enough.
-
-    Raises NonFiniteError, SettingsError where a checkpoint does not fit the model, and what the hook raises.
+    Raises DivergedError, SettingsError where a checkpoint does not fit the model, and what the hook raises.
     """
+    schedule = hook.schedule
     try:
         with strategy.scope():
             model_lib_v2.train_loop(
                 str(pipeline_config),
                 str(model_dir),
                 hook=hook,
-                summary_every_n=summary_every_n,
-                image_summary_every_n=image_summary_every_n,
-                image_summary_max_outputs=image_summary_max_outputs,
-                num_steps_per_iteration=num_steps_per_iteration,
+                summary_every_n=schedule.summary_every_n,
+                image_summary_every_n=schedule.image_summary_every_n,
+                image_summary_max_outputs=schedule.image_summary_max_outputs,
+                num_steps_per_iteration=schedule.num_steps_per_iteration,
             )
+    except train_seam.NonFiniteError as error:
+        raise hook.diverged(str(error)) from error
     except (AssertionError, ValueError) as error:
         if not _is_misfit(error):
             raise

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 
 MATCHED = 0.5
 """IoU from which every anchor that overlaps a box learns it: `matched_threshold` of the presets."""
@@ -38,7 +39,7 @@ class Anchors:
         return sorted({round(float(side), 1) for side in np.sqrt(self.sizes.prod(1))})
 
 
-def from_config(config: Any) -> Anchors | None:
+def from_config(config: PipelineConfig) -> Anchors | None:
     """The anchors of a pipeline; None for a model without any (CenterNet), or whose anchors depend on the image."""
     chosen = generator(config)
     kind = chosen.WhichOneof("anchor_generator_oneof") if chosen is not None else None
@@ -55,7 +56,7 @@ def from_config(config: Any) -> Anchors | None:
     return Anchors(np.array(sizes, float).reshape(-1, 2), kind) if len(sizes) else None
 
 
-def boxes_after_resize(config: Any, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def boxes_after_resize(config: PipelineConfig, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Boxes as the model sees them: [n, 2] of (height, width) in pixels after the model's resizer.
 
     `images` [n, 2] holds (height, width) of each box's image in pixels, `boxes` [n, 2] (height, width) as
@@ -89,7 +90,7 @@ def matched(boxes: np.ndarray, anchors: Anchors) -> np.ndarray:
     return best_iou(boxes, anchors.sizes) >= MATCHED
 
 
-def generator(config: Any) -> Any:
+def generator(config: PipelineConfig) -> Any:
     """The AnchorGenerator message of a pipeline, or None."""
     field = FIELDS.get(config.model.WhichOneof("model"))
     return getattr(architecture.body(config), field) if field else None

@@ -1,14 +1,14 @@
 """Augmentations of training images, by name: each becomes a step of upstream's preprocessor.proto."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import text_format
 
-from app.errors import SettingsError
+from app.errors import SettingsError, did_you_mean
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 NONE = "none"
@@ -89,7 +89,7 @@ BY_NAME = {
 FULL_NAMES = {augmentation.step: name for name, augmentation in BY_NAME.items()}
 
 
-def edit(config: Any, names: str) -> list[str]:
+def edit(config: PipelineConfig, names: str) -> list[str]:
     """Makes the steps named in `names` (comma-separated) the only ones, in that order; empty: leaves them. Notes.
 
     A step that the model has already keeps the model's parameters. SettingsError for a name that is none.
@@ -131,7 +131,7 @@ def parse(names: str) -> list[str] | None:
     return chosen
 
 
-def stray_groundtruth(config: Any) -> Iterable[tuple[str, str, str]]:
+def stray_groundtruth(config: PipelineConfig) -> Iterable[tuple[str, str, str]]:
     """Steps of `config` that would part an image from its masks or keypoints: (step, what strays, what mends it)."""
     reader = config.train_input_reader
     loads = {"masks": reader.load_instance_masks, "keypoints": reader.num_keypoints > 0}
@@ -155,11 +155,10 @@ def _known(word: str) -> str:
     name = FULL_NAMES.get(word, word)
     if name in BY_NAME:
         return name
-    near = difflib.get_close_matches(word, [*BY_NAME, *FULL_NAMES], n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(word, [*BY_NAME, *FULL_NAMES])
     raise SettingsError(
         f"augmentation {word!r} is unknown",
-        remedy=f"{hint}there are {', '.join(BY_NAME)}, or {NONE}: {SETTING}; other steps of preprocessor.proto by "
+        remedy=f"{hint} there are {', '.join(BY_NAME)}, or {NONE}: {SETTING}; other steps of preprocessor.proto by "
         f"{flag('config_override')}",
     )
 
@@ -173,7 +172,7 @@ def _copies(options: Iterable[Any]) -> list[Any]:
     return copies
 
 
-def _fit_square(config: Any) -> list[str]:
+def _fit_square(config: PipelineConfig) -> list[str]:
     """Gives `random_scale_crop_and_pad_to_square` the size that the model sees. Returns notes."""
     size, notes = architecture.image_size(config), []
     for option in config.train_config.data_augmentation_options:

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from app.protos.pipeline_config import DetectionModel, PipelineConfig
 from app.settings import flag
 
 WINDOWS = 12
@@ -30,7 +31,7 @@ def decay_for(steps: int) -> float:
     return round(max(LOWEST, 1 - WINDOWS / steps), 6)
 
 
-def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
+def edit(config: PipelineConfig, *, steps: int, explicit: float | None) -> list[str]:
     """Sets every batch norm that trains to `explicit`, or lowers it to what `steps` allow. Returns notes."""
     limit = decay_for(steps)
     lowered: set[float] = set()
@@ -53,7 +54,7 @@ def edit(config: Any, *, steps: int, explicit: float | None) -> list[str]:
     return notes
 
 
-def _mend_fixed(config: Any, decay: float, steps: int) -> str:
+def _mend_fixed(config: PipelineConfig, decay: float, steps: int) -> str:
     """Freezes a fine-tuned Faster R-CNN backbone's batch norm, whose decay can't be set; else advises."""
     what = f"the backbone's batch norm has upstream's fixed decay of {decay:g}, too slow for {steps} steps"
     if config.model.WhichOneof("model") == "ssd":
@@ -64,7 +65,7 @@ def _mend_fixed(config: Any, decay: float, steps: int) -> str:
     return f"{what}: start from a --fine_tune_checkpoint, or train longer"
 
 
-def trainable(model: Any) -> list[Any]:
+def trainable(model: DetectionModel) -> list[Any]:
     """Every BatchNorm message of a DetectionModel whose statistics move in training.
 
     Its field `train` says nothing here: upstream's Keras models do not read it.
@@ -77,7 +78,7 @@ def trainable(model: Any) -> list[Any]:
     return list(_walk(model, frozen))
 
 
-def fixed_decay(model: Any) -> float | None:
+def fixed_decay(model: DetectionModel) -> float | None:
     """The decay of a backbone whose batch norm trains out of the config's reach, else None."""
     kind = model.WhichOneof("model")
     if kind not in ("ssd", "faster_rcnn"):

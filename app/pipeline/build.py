@@ -2,18 +2,14 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Any
 
 from app.errors import SettingsError
 from app.pipeline import augmentations, batch_norm, fine_tune, fine_tune_checks, image_size, readers, schedule
-from app.pipeline.origin import find_origin
+from app.pipeline.origin import Origin, find_origin
 from app.protos import architecture, pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import PIPELINE_CONFIG
 from app.settings import flag
-
-CHECKPOINTS_PER_RUN = 10
-CHECKPOINT_EVERY_MOST = 1000
-"""Upstream's own `checkpoint_every_n`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +54,7 @@ class Request:
 class Pipeline:
     """A finished pipeline.config."""
 
-    config: Any
+    config: PipelineConfig
     """The TrainEvalPipelineConfig message."""
     text: str
     origin: str
@@ -69,16 +65,17 @@ class Pipeline:
     """One line for each change beyond what was asked, with its reason."""
     batch_size: int
     num_train_steps: int
-    checkpoint_every_n: int
-    """Default distance of checkpoints in steps: a tenth of the run, at most 1000."""
     learning_rate: float
     fine_tune_checkpoint: str
     """Prefix of the checkpoint that training starts from, or empty."""
 
 
-def build(request: Request) -> Pipeline:
-    """The pipeline.config for `request`. SettingsError (one line) where no usable one can be made."""
-    origin = find_origin(request.model, request.fine_tune_checkpoint)
+def build(request: Request, origin: Origin | None = None) -> Pipeline:
+    """The pipeline.config for `request`, made of `origin` (whose config it edits), else of the one that it names.
+
+    SettingsError (one line) where no usable one can be made.
+    """
+    origin = origin or find_origin(request.model, request.fine_tune_checkpoint)
     before = pipeline_config.print_pipeline(origin.config)
     config = origin.config
     notes = _edit(config, request, origin.name)
@@ -94,18 +91,12 @@ def build(request: Request) -> Pipeline:
         notes=tuple(notes),
         batch_size=config.train_config.batch_size,
         num_train_steps=steps,
-        checkpoint_every_n=checkpoint_every_n(steps),
         learning_rate=round(schedule.peak(schedule.rate_message(config)), 9),
         fine_tune_checkpoint=config.train_config.fine_tune_checkpoint,
     )
 
 
-def checkpoint_every_n(num_train_steps: int) -> int:
-    """The default distance of checkpoints in steps: a tenth of the run, at most 1000."""
-    return max(1, min(CHECKPOINT_EVERY_MOST, num_train_steps // CHECKPOINTS_PER_RUN))
-
-
-def _edit(config: Any, request: Request, origin: str) -> list[str]:
+def _edit(config: PipelineConfig, request: Request, origin: str) -> list[str]:
     architecture.body(config, where=origin).num_classes = request.num_classes
     notes = fine_tune.edit(
         config, checkpoint=request.fine_tune_checkpoint, checkpoint_type=request.fine_tune_checkpoint_type
@@ -136,7 +127,7 @@ def _edit(config: Any, request: Request, origin: str) -> list[str]:
     return notes
 
 
-def _edit_length(config: Any, request: Request, origin: str) -> list[str]:
+def _edit_length(config: PipelineConfig, request: Request, origin: str) -> list[str]:
     """Batch size, number of steps, and the learning rate that goes with them."""
     train, notes = config.train_config, []
     origin_batch, origin_steps = train.batch_size, train.num_steps

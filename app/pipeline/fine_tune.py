@@ -1,10 +1,9 @@
 """The weights that a run starts from."""
 
-from typing import Any
-
 from app.errors import SettingsError
 from app.pipeline.origin import RANDOM_WEIGHTS, checkpoint_prefix
 from app.protos import pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
@@ -19,7 +18,7 @@ TYPES = {
 """What each meta-architecture's `restore_from_objects` takes."""
 
 
-def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
+def edit(config: PipelineConfig, *, checkpoint: str, checkpoint_type: str) -> list[str]:
     """Points `train_config` at `checkpoint`; without one, takes out the zoo's placeholder. Returns notes.
 
     `none` takes out any checkpoint.
@@ -46,7 +45,7 @@ def edit(config: Any, *, checkpoint: str, checkpoint_type: str) -> list[str]:
     return _mend_type(config)
 
 
-def _mend_type(config: Any) -> list[str]:
+def _mend_type(config: PipelineConfig) -> list[str]:
     train, kind = config.train_config, config.model.WhichOneof("model")
     given = train.fine_tune_checkpoint_type or DEFAULT_TYPE
     train.fine_tune_checkpoint_type = given

@@ -9,6 +9,7 @@ from app.humanize import listing
 from app.pipeline import checkpoint_index, origin
 from app.pipeline.finding import Finding, error
 from app.protos import architecture, pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -44,12 +45,14 @@ VerifyCheckpoint = Callable[[Any, bool], tuple[str | None, Sequence[str]]]
 
 
 def check(
-    config: Any, shapes: Mapping[str, Sequence[int]] | None = None, look_into: VerifyCheckpoint | None = None
+    config: PipelineConfig,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    verify_checkpoint: VerifyCheckpoint | None = None,
 ) -> list[Finding]:
     """Faults of the fine-tune checkpoint's files, of its keys, and of what it was made for.
 
-    `shapes`: keys to shapes, where they are known already; else the index is read. `look_into`: what TensorFlow
-    finds (`odapi.checkpoints.look_into`), where it is at hand.
+    `shapes`: keys to shapes, where they are known already; else the index is read. `verify_checkpoint`: what TensorFlow
+    finds (`odapi.checkpoints.verify_checkpoint`), where it is at hand.
     """
     prefix = config.train_config.fine_tune_checkpoint
     if not prefix:
@@ -62,9 +65,9 @@ def check(
             return [error("index can't be read", f"{prefix}.index", f"fetch it again, or {REMEDY}")]
         shapes = {key: tensor.shape for key, tensor in index.items()}
     faults = _check_keys(config, shapes) or list(_check_model(config, shapes))
-    if faults or look_into is None:
+    if faults or verify_checkpoint is None:
         return faults
-    broken, misfits = look_into(config, _needs_building(config))
+    broken, misfits = verify_checkpoint(config, _needs_building(config))
     if broken:
         return [error(f"can't be read whole: {broken}", prefix, f"fetch it again, or {REMEDY}")]
     if misfits:
@@ -73,7 +76,7 @@ def check(
     return []
 
 
-def notes(config: Any) -> list[str]:
+def notes(config: PipelineConfig) -> list[str]:
     """What of the checkpoint is not taken, and why: for the log."""
     train = config.train_config
     prefix, given = train.fine_tune_checkpoint, train.fine_tune_checkpoint_type
@@ -94,7 +97,7 @@ def notes(config: Any) -> list[str]:
     return [f"{line}: it has {there} classes, the set {here}" if there else line]
 
 
-def _needs_building(config: Any) -> bool:
+def _needs_building(config: PipelineConfig) -> bool:
     """Whether only a built model can tell if the tensors fit: no config says what the checkpoint was made for."""
     train = config.train_config
     return train.fine_tune_checkpoint_type == "full" or _beside(train.fine_tune_checkpoint) is None
@@ -115,7 +118,7 @@ def _check_files(prefix: str) -> list[Finding]:
     return []
 
 
-def _places(config: Any) -> dict[str, str]:
+def _places(config: PipelineConfig) -> dict[str, str]:
     return {
         "detection": KEYS[config.model.WhichOneof("model"), "detection"],
         "classification": "feature_extractor/",
@@ -123,7 +126,7 @@ def _places(config: Any) -> dict[str, str]:
     }
 
 
-def _check_keys(config: Any, shapes: Mapping[str, Sequence[int]]) -> list[Finding]:
+def _check_keys(config: PipelineConfig, shapes: Mapping[str, Sequence[int]]) -> list[Finding]:
     train, kind = config.train_config, config.model.WhichOneof("model")
     prefix, given = train.fine_tune_checkpoint, train.fine_tune_checkpoint_type or "detection"
     if OBJECT_GRAPH not in shapes:
@@ -138,7 +141,7 @@ def _check_keys(config: Any, shapes: Mapping[str, Sequence[int]]) -> list[Findin
     return [error(f"has nothing that {kind} takes as {given!r} ({places[given]}...)", prefix, remedy)]
 
 
-def _check_model(config: Any, shapes: Mapping[str, Sequence[int]]) -> Iterator[Finding]:
+def _check_model(config: PipelineConfig, shapes: Mapping[str, Sequence[int]]) -> Iterator[Finding]:
     """What the pipeline.config beside the checkpoint has otherwise than the run's."""
     train = config.train_config
     prefix, given = train.fine_tune_checkpoint, train.fine_tune_checkpoint_type

@@ -1,10 +1,11 @@
 """What a run will take: parameters, bytes of a checkpoint, of event files, of memory. Estimates, no TensorFlow."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app.pipeline import checkpoint_index
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
+from app.write_schedule import WriteSchedule
 
 FLOAT = 4
 PNG_PER_PIXEL = 2
@@ -57,21 +58,7 @@ of the peaks with 3 and with 1 images. Without: parameters alone, from those by 
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteSchedule:
-    """How often a run writes what: the settings of that name."""
-
-    checkpoint_every_n: int
-    checkpoint_max_to_keep: int
-    checkpoint_backlog_max: int
-    summary_every_n: int
-    image_summary_every_n: int
-    image_summary_max_outputs: int
-    eval_image_outputs: int
-    eval_image_every_n: int = 1
-
-
-def size(config: Any) -> Size | None:
+def size(config: PipelineConfig) -> Size | None:
     """The `Size` of a pipeline's network; None for a feature extractor that is not in the table."""
     name, kind = architecture.extractor_type(config), config.model.WhichOneof("model")
     found = next((size for (meta, part), size in SIZES.items() if meta == kind and part in name), None)
@@ -82,7 +69,7 @@ def size(config: Any) -> Size | None:
     return Size(found.parameters * width**2, (found.bytes_per_pixel or 0) * width)
 
 
-def slots(config: Any) -> int:
+def slots(config: PipelineConfig) -> int:
     """Values that the optimizer keeps for each parameter, moving averages of the weights among them."""
     optimizer = config.train_config.optimizer
     kind = optimizer.WhichOneof("optimizer")
@@ -92,7 +79,7 @@ def slots(config: Any) -> int:
     return number + optimizer.use_moving_average
 
 
-def checkpoint_bytes(config: Any) -> int:
+def checkpoint_bytes(config: PipelineConfig) -> int:
     """Bytes of one training checkpoint; 0 where nothing tells. By the table, else by the checkpoint it starts from."""
     network = size(config)
     if network is not None:
@@ -101,30 +88,30 @@ def checkpoint_bytes(config: Any) -> int:
     return sum(tensor.size for key, tensor in start.items() if key.startswith("model/")) * (1 + slots(config))
 
 
-def checkpoints(writing: WriteSchedule) -> tuple[int, int]:
+def checkpoints(schedule: WriteSchedule) -> tuple[int, int]:
     """Checkpoints on disk at once: surely, and where the evaluator lags behind.
 
     One more than are kept while the newest is written, one more for the copy of the best.
     """
-    surely = writing.checkpoint_max_to_keep + 2
-    return surely, surely + writing.checkpoint_backlog_max
+    surely = schedule.checkpoint_max_to_keep + 2
+    return surely, surely + schedule.checkpoint_backlog_max
 
 
-def event_bytes(config: Any, writing: WriteSchedule) -> int:
+def event_bytes(config: PipelineConfig, schedule: WriteSchedule) -> int:
     """Bytes of the run's event files at its end, nearly all of them images."""
     steps, seen = config.train_config.num_steps, architecture.image_size(config)
     pixels = seen[0] * seen[1] if seen else 0
     images = 0
-    if writing.image_summary_every_n:
-        shown = min(writing.image_summary_max_outputs, config.train_config.batch_size)
-        images += steps // writing.image_summary_every_n * shown
-    evaluations = steps // max(writing.checkpoint_every_n, 1)
+    if schedule.image_summary_every_n:
+        shown = min(schedule.image_summary_max_outputs, config.train_config.batch_size)
+        images += steps // schedule.image_summary_every_n * shown
+    evaluations = steps // max(schedule.checkpoint_every_n, 1)
     # Side by side: detections and groundtruth.
-    images += evaluations // writing.eval_image_every_n * writing.eval_image_outputs * 2
-    return images * pixels * PNG_PER_PIXEL + steps // writing.summary_every_n * SCALARS
+    images += evaluations // schedule.eval_image_every_n * schedule.eval_image_outputs * 2
+    return images * pixels * PNG_PER_PIXEL + steps // schedule.summary_every_n * SCALARS
 
 
-def memory_bytes(config: Any, batch_size: int) -> tuple[int, int] | None:
+def memory_bytes(config: PipelineConfig, batch_size: int) -> tuple[int, int] | None:
     """The least and the most memory that training with `batch_size` images per device is likely to take.
 
     None for a network that was not measured, or images of any size.

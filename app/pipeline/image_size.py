@@ -6,6 +6,7 @@ from typing import Any
 from app.errors import SettingsError
 from app.pipeline import anchors
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 SETTING = flag("image_size")
@@ -36,7 +37,7 @@ def parse(text: str) -> tuple[int, int] | None:
     return height, width
 
 
-def edit(config: Any, text: str) -> list[str]:
+def edit(config: PipelineConfig, text: str) -> list[str]:
     """Makes the resizer give images of `text` (see `parse`; empty: leaves it). Returns notes.
 
     Raises SettingsError for a size that the model can't take.
@@ -58,7 +59,7 @@ def edit(config: Any, text: str) -> list[str]:
     return notes + _anchor_note(config, before)
 
 
-def _anchor_note(config: Any, before: tuple[int, int] | None) -> list[str]:
+def _anchor_note(config: PipelineConfig, before: tuple[int, int] | None) -> list[str]:
     """Says that anchors which are set in pixels stay while the images around them change."""
     after = architecture.image_size(config)
     try:
@@ -83,7 +84,7 @@ def _edit_keep_aspect(resizer: Any, size: tuple[int, int]) -> list[str]:
     ]
 
 
-def multiple(config: Any) -> int:
+def multiple(config: PipelineConfig) -> int:
     """What both sides have to be multiples of.
 
     A pyramid doubles its coarse levels back onto the finer ones, CenterNet onto a quarter of the image. Tried on
@@ -102,7 +103,7 @@ def multiple(config: Any) -> int:
     return 1
 
 
-def misfit(config: Any) -> str | None:
+def misfit(config: PipelineConfig) -> str | None:
     """What is wrong with the size of images for this network, or None. Sizes that vary are not judged."""
     size = architecture.image_size(config)
     if size is None or not architecture.has_fixed_shape(config):
@@ -116,7 +117,7 @@ def misfit(config: Any) -> str | None:
     return None
 
 
-def remedy(config: Any) -> str:
+def remedy(config: PipelineConfig) -> str:
     """The setting with the nearest size that fits."""
     unit, size = multiple(config), architecture.image_size(config) or (SMALLEST, SMALLEST)
     near = [max(unit, -(-SMALLEST // unit) * unit, round(side / unit) * unit) for side in size]

@@ -1,15 +1,14 @@
 """Where a run's pipeline.config comes from: a preset, a file, or the checkpoint that is fine-tuned."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from app.errors import SettingsError
+from app.errors import SettingsError, nearest
 from app.pipeline.zoo import catalogue
 from app.protos import pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import PIPELINE_CONFIG
 from app.settings import flag
 
@@ -24,7 +23,7 @@ class Origin:
     """A pipeline.config before it is edited; `name` is its path, or `preset NAME`."""
 
     name: str
-    config: Any
+    config: PipelineConfig
 
 
 def presets() -> list[str]:
@@ -60,7 +59,7 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
     if path.is_dir():
         path = path / PIPELINE_CONFIG
     if not path.is_file():
-        near = [*difflib.get_close_matches(name, presets(), n=1), *filter(None, [catalogue.nearest(name)])]
+        near = list(filter(None, [nearest(name, presets()), catalogue.nearest(name)]))
         hint = f"did you mean {' or '.join(near)}?" if near else f"presets: {', '.join(presets())}; or detbox zoo list"
         raise SettingsError(
             f"model {name!r} is neither a preset nor a name in the zoo nor a pipeline.config",

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from glob import glob
-from typing import Any
 
 from app.errors import SettingsError
 from app.pipeline import augmentations, fine_tune_checks, image_size, schedule
@@ -12,13 +11,14 @@ from app.pipeline.finding import Finding, error, warning
 from app.pipeline.resources import Resources
 from app.pipeline.resources import check as check_resources
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 log = logging.getLogger(__name__)
 
 
 def check(
-    config: Any,
+    config: PipelineConfig,
     *,
     label_map: Mapping[int, str],
     boxes_per_class: Mapping[int, int] | None = None,
@@ -26,7 +26,7 @@ def check(
     replicas: int = 1,
     workers: int = 1,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    look_into: fine_tune_checks.VerifyCheckpoint | None = None,
+    verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
     resuming: bool = False,
     resources: Resources | None = None,
     find_files: Callable[[str], Collection[str]] = glob,
@@ -35,14 +35,14 @@ def check(
 
     `label_map`: class ids to names. `boxes_per_class`: boxes in the training records by class id. `classes`: names
     that the records were made with, in the order of their ids. `replicas`: devices over all `workers` (processes).
-    `shapes`, `look_into`: see `starting_point.check`. `resuming`: the run has a checkpoint of its own, which it goes
-    on from. A None leaves its check out. Raises SettingsError for a config that is no model at all.
+    `shapes`, `verify_checkpoint`: see `fine_tune_checks.check`. `resuming`: the run has a checkpoint of its own,
+    which it goes on from. A None leaves its check out. Raises SettingsError for a config that is no model at all.
     """
     return [
         *_check_model(config),
         *_check_classes(config, label_map, boxes_per_class, classes),
         *_check_records(config, workers, find_files),
-        *([] if resuming else fine_tune_checks.check(config, shapes, look_into)),
+        *([] if resuming else fine_tune_checks.check(config, shapes, verify_checkpoint)),
         *_check_schedule(config),
         *_check_batch(config, replicas),
         *_check_augmentations(config),
@@ -61,7 +61,7 @@ def raise_if_any(findings: Iterable[Finding]) -> None:
         raise SettingsError(errors[0].what + count, where=errors[0].where, remedy=errors[0].remedy)
 
 
-def _check_model(config: Any) -> Iterator[Finding]:
+def _check_model(config: PipelineConfig) -> Iterator[Finding]:
     kind = architecture.extractor_type(config)
     if config.model.WhichOneof("model") != "center_net" and "keras" not in kind:
         yield error(f"feature extractor {kind} is TF1's", "model", "detbox migrate writes the TF2 form")
@@ -71,7 +71,7 @@ def _check_model(config: Any) -> Iterator[Finding]:
 
 
 def _check_classes(
-    config: Any,
+    config: PipelineConfig,
     label_map: Mapping[int, str],
     boxes: Mapping[int, int] | None,
     classes: Sequence[str] | None,
@@ -107,7 +107,9 @@ def _check_classes(
             )
 
 
-def _check_records(config: Any, workers: int, find_files: Callable[[str], Collection[str]]) -> Iterator[Finding]:
+def _check_records(
+    config: PipelineConfig, workers: int, find_files: Callable[[str], Collection[str]]
+) -> Iterator[Finding]:
     for split, reader in (("train", config.train_input_reader), ("eval", config.eval_input_reader[0])):
         patterns = reader.tf_record_input_reader.input_path
         number = sum(len(find_files(pattern)) for pattern in patterns)
@@ -122,7 +124,7 @@ def _check_records(config: Any, workers: int, find_files: Callable[[str], Collec
             )
 
 
-def _check_schedule(config: Any) -> Iterator[Finding]:
+def _check_schedule(config: PipelineConfig) -> Iterator[Finding]:
     rate, steps = schedule.rate_message(config), config.train_config.num_steps
     length, warmup = schedule.length(config), schedule.warmup_of(rate)[0]
     where = "train_config.optimizer"
@@ -146,7 +148,7 @@ def _check_schedule(config: Any) -> Iterator[Finding]:
         yield warning(what, where, remedy)
 
 
-def _check_batch(config: Any, replicas: int) -> Iterator[Finding]:
+def _check_batch(config: PipelineConfig, replicas: int) -> Iterator[Finding]:
     batch = config.train_config.batch_size
     if batch < 1 or batch % replicas:
         near = max(1, round(batch / replicas)) * replicas
@@ -154,7 +156,7 @@ def _check_batch(config: Any, replicas: int) -> Iterator[Finding]:
         yield error(what, "train_config", flag("batch_size", str(near)))
 
 
-def _check_augmentations(config: Any) -> Iterator[Finding]:
+def _check_augmentations(config: PipelineConfig) -> Iterator[Finding]:
     for step, kind, remedy in augmentations.stray_groundtruth(config):
         what = f"{step} moves images and boxes, but not {kind}, which the reader loads"
         yield error(what, "train_config.data_augmentation_options", remedy)

@@ -1,15 +1,14 @@
 """What a pipeline.config says about reading records and evaluating them."""
 
-from typing import Any
-
 from app.errors import SettingsError
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 METRICS = "coco_detection_metrics"
 
 
-def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records: str) -> None:
+def edit_paths(config: PipelineConfig, *, label_map: str, train_records: str, eval_records: str) -> None:
     """Points both readers at the records (globs) and the label map; the strings are written as they come."""
     if not config.eval_input_reader:
         config.eval_input_reader.add()
@@ -23,7 +22,7 @@ def edit_paths(config: Any, *, label_map: str, train_records: str, eval_records:
         reader.tf_record_input_reader.input_path.append(records)
 
 
-def edit_train(config: Any, *, num_images: int) -> None:
+def edit_train(config: PipelineConfig, *, num_images: int) -> None:
     """Shuffles the training records in a buffer no larger than the set (upstream's: 2048 records)."""
     reader = config.train_input_reader
     reader.shuffle = True
@@ -32,7 +31,7 @@ def edit_train(config: Any, *, num_images: int) -> None:
         reader.shuffle_buffer_size = num_images
 
 
-def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n: int) -> list[str]:
+def edit_eval(config: PipelineConfig, *, batch_size: int, image_outputs: int, sample_1_of_n: int) -> list[str]:
     """Makes an evaluation see each image once, in order, the last incomplete batch too. Returns notes."""
     reader, evaluation, notes = config.eval_input_reader[0], config.eval_config, []
     reader.shuffle = False
@@ -57,7 +56,7 @@ def edit_eval(config: Any, *, batch_size: int, image_outputs: int, sample_1_of_n
     return notes
 
 
-def edit_max_boxes(config: Any, most: int) -> list[str]:
+def edit_max_boxes(config: PipelineConfig, most: int) -> list[str]:
     """Raises the number of boxes taken from an image to `most`: upstream drops the rest unsaid."""
     notes = []
     limit = min(config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes)
@@ -68,7 +67,7 @@ def edit_max_boxes(config: Any, most: int) -> list[str]:
     return notes
 
 
-def edit_batching(config: Any, batch_size: int) -> list[str]:
+def edit_batching(config: PipelineConfig, batch_size: int) -> list[str]:
     """Pads images to one size where a batch holds several; SettingsError where that can't be done."""
     if batch_size <= 1 or architecture.has_fixed_shape(config):
         return []

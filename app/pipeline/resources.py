@@ -3,11 +3,12 @@
 import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from app.pipeline import footprint
 from app.pipeline.finding import Finding, error, warning
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
+from app.write_schedule import WriteSchedule
 
 KEEP = flag("checkpoint_max_to_keep")
 BACKLOG = flag("checkpoint_backlog_max")
@@ -22,7 +23,7 @@ class Resources:
     or `host`, whose memory `memory_bytes` is, per device.
     """
 
-    writing: footprint.WriteSchedule
+    schedule: WriteSchedule
     free_bytes: int | None = None
     checkpoint_bytes: int = 0
     present_bytes: int = 0
@@ -31,18 +32,18 @@ class Resources:
     memory_of: str = "GPU"
 
 
-def check(config: Any, resources: Resources, replicas: int = 1) -> Iterator[Finding]:
+def check(config: PipelineConfig, resources: Resources, replicas: int = 1) -> Iterator[Finding]:
     """Findings on disk and memory. Estimates: what they say is rounded, and memory is never more than a warning."""
     yield from _check_disk(config, resources)
     yield from _check_memory(config, resources, replicas)
 
 
-def _check_disk(config: Any, resources: Resources) -> Iterator[Finding]:
+def _check_disk(config: PipelineConfig, resources: Resources) -> Iterator[Finding]:
     each = resources.checkpoint_bytes or footprint.checkpoint_bytes(config)
     if resources.free_bytes is None:
         return
-    surely, at_most = footprint.checkpoints(resources.writing)
-    events = footprint.event_bytes(config, resources.writing)
+    surely, at_most = footprint.checkpoints(resources.schedule)
+    events = footprint.event_bytes(config, resources.schedule)
     free = resources.free_bytes + resources.present_bytes
     need, need_at_most = each * surely + events, each * at_most + events
     sum_of = f"{surely} checkpoints of {_gb(each)} and {_gb(events)} of events"
@@ -57,7 +58,7 @@ def _check_disk(config: Any, resources: Resources) -> Iterator[Finding]:
         yield warning(what, "models_dir", f"free space, or {BACKLOG}")
 
 
-def _check_memory(config: Any, resources: Resources, replicas: int) -> Iterator[Finding]:
+def _check_memory(config: PipelineConfig, resources: Resources, replicas: int) -> Iterator[Finding]:
     batch = -(-config.train_config.batch_size // max(replicas, 1))
     estimate = footprint.memory_bytes(config, batch)
     if estimate is None or not resources.memory_bytes or batch < 1:
@@ -73,7 +74,7 @@ def _check_memory(config: Any, resources: Resources, replicas: int) -> Iterator[
     yield warning(what, "", f"{smaller}, or smaller images: {flag('image_size')}")
 
 
-def _largest_batch(config: Any, batch: int, memory: int) -> int:
+def _largest_batch(config: PipelineConfig, batch: int, memory: int) -> int:
     """The most images below `batch` whose higher estimate is within `memory`; 0 for none."""
 
     def most(size: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.errors import SettingsError
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 STEP_BOUNDARIES = (2 / 3, 8 / 9)
@@ -21,7 +22,7 @@ WARMUP_START = 0.1
 """Where warm-up starts, as a part of the peak, for a model that has no warm-up of its own."""
 
 
-def rate_message(config: Any) -> Any:
+def rate_message(config: PipelineConfig) -> Any:
     """The LearningRate message of whichever optimizer is set; SettingsError if none is."""
     optimizer = config.train_config.optimizer
     kind = optimizer.WhichOneof("optimizer")
@@ -102,7 +103,7 @@ def edit(rate: Any, *, shape: str, new_peak: float, steps: int, origin_steps: in
         _stretch_exponential(body, factor, stretch, warmup, start)
 
 
-def length(config: Any) -> int | None:
+def length(config: PipelineConfig) -> int | None:
     """Steps that the schedule is written for, or None for a shape that has no end."""
     kind, body = _body(rate_message(config))
     if kind == "cosine_decay_learning_rate":

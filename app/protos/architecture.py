@@ -3,12 +3,13 @@
 from typing import Any
 
 from app.errors import SettingsError
+from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 KNOWN = ("ssd", "faster_rcnn", "center_net")
 
 
-def body(config: Any, *, where: str = "pipeline.config") -> Any:
+def body(config: PipelineConfig, *, where: str = "pipeline.config") -> Any:
     """The `ssd`, `faster_rcnn` or `center_net` message of a pipeline; SettingsError for any other."""
     kind = config.model.WhichOneof("model")
     if kind not in KNOWN:
@@ -20,12 +21,12 @@ def body(config: Any, *, where: str = "pipeline.config") -> Any:
     return getattr(config.model, kind)
 
 
-def extractor_type(config: Any) -> str:
+def extractor_type(config: PipelineConfig) -> str:
     """The feature extractor's type, such as `ssd_resnet50_v1_fpn_keras`."""
     return body(config).feature_extractor.type
 
 
-def has_fixed_shape(config: Any) -> bool:
+def has_fixed_shape(config: PipelineConfig) -> bool:
     """Whether every image leaves the resizer with the same height and width, as batches need."""
     resizer = body(config).image_resizer
     if resizer.HasField("keep_aspect_ratio_resizer"):
@@ -33,7 +34,7 @@ def has_fixed_shape(config: Any) -> bool:
     return resizer.HasField("fixed_shape_resizer")
 
 
-def image_size(config: Any) -> tuple[int, int] | None:
+def image_size(config: PipelineConfig) -> tuple[int, int] | None:
     """Height and width in pixels that the network sees at most; None if the resizer sets no bound."""
     resizer = body(config).image_resizer
     if resizer.HasField("fixed_shape_resizer"):

@@ -1,33 +1,37 @@
 """The text of a pipeline.config to its message and back, without TensorFlow."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf import text_format
-from google.protobuf.message import Message
 from object_detection.protos import pipeline_pb2, train_pb2
 
 from app.protos.proto_text import parse_proto
+
+PipelineConfig: TypeAlias = Any
+"""A `TrainEvalPipelineConfig` message; protoc wrote no types for it."""
+DetectionModel: TypeAlias = Any
+"""A `DetectionModel` message: the `model` of a pipeline.config."""
 
 CHECKPOINT_V2 = train_pb2.CheckpointVersion.Value("V2")
 """The object-based checkpoints of TF2, as `fine_tune_checkpoint_version` wants them named."""
 
 
-def parse_pipeline(text: str, *, where: str) -> Any:
+def parse_pipeline(text: str, *, where: str) -> PipelineConfig:
     """The TrainEvalPipelineConfig in `text`; `where` (a path or a setting) names it in the SettingsError."""
     return parse_proto(
         text,
         pipeline_pb2.TrainEvalPipelineConfig(),
         where=where,
-        remedy="mend that line: fields are those of upstream's pipeline.proto",
+        remedy="fix that line: fields are those of upstream's pipeline.proto",
     )
 
 
-def print_pipeline(config: Message) -> str:
+def print_pipeline(config: PipelineConfig) -> str:
     """The proto text of a TrainEvalPipelineConfig, as upstream writes it."""
     return text_format.MessageToString(config)
 
 
-def merge_pipeline(text: str, config: Any, *, where: str) -> None:
+def merge_pipeline(text: str, config: PipelineConfig, *, where: str) -> None:
     """Merges the proto text `text` into `config`: scalars replace, repeated fields are appended.
 
     Two exceptions, so that an override says what it means: one `eval_input_reader` changes the first instead

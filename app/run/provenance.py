@@ -1,17 +1,19 @@
 """What a run was made by: settings, versions, patches, data, host, revision."""
 
-import dataclasses
 import os
 import platform
 import re
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from app.settings import Settings
+from app.run.directory import Run
+from app.run.files import read_json, write_json
+from app.settings import FIELDS, Settings
 
 USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 """User and password in an address, such as a mirror's: they belong in no file that is passed on."""
@@ -32,7 +34,7 @@ def collect(
     """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "settings": {key: _plain(value) for key, value in dataclasses.asdict(settings).items()},
+        "settings": {name: _plain(getattr(settings, name)) for name in FIELDS},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "patches": build_record,
         "dataset_fingerprint": fingerprint,
@@ -40,6 +42,22 @@ def collect(
         "host": {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()},
         "revision": os.environ.get("DETBOX_REVISION") or _git_revision(),
     }
+
+
+def read_given(run: Run) -> dict[str, str] | None:
+    """The settings that the run was prepared with, of those that were given, as text by name.
+
+    None where it is not recorded: in a run made before it was.
+    """
+    record = read_json(run.provenance)
+    given = record.get("given") if isinstance(record, dict) else None
+    return {str(name): str(text) for name, text in given.items()} if isinstance(given, dict) else None
+
+
+def write_given(run: Run, given: Mapping[str, str]) -> None:
+    """Records them, beside what else the run's provenance has."""
+    record = read_json(run.provenance)
+    write_json(run.provenance, {**(record if isinstance(record, dict) else {}), "given": dict(given)})
 
 
 def _plain(value: Any) -> Any:

@@ -28,7 +28,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self.nothing_to_lose = True
+        self.no_progress_yet = True
 
     def listen(self) -> None:
         """Installs the handlers; to be called in the main thread."""
@@ -38,7 +38,7 @@ class StopFlag:
     def _catch(self, number: int, frame: Any) -> None:
         first = self.signal is None
         self.signal = self.signal or number
-        if first and self.nothing_to_lose:
+        if first and self.no_progress_yet:
             raise Interrupted(Stopped("nothing was lost", signal_number=number, remedy="start it again"))
 
     def why(self, read_request: Callable[[], dict[str, Any] | None]) -> str | None:

@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psutil
@@ -18,6 +17,7 @@ from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
+from app.write_schedule import WriteSchedule
 
 log = logging.getLogger(__name__)
 
@@ -45,43 +45,30 @@ class Loop(Protocol):
     def delete(self, steps: list[int]) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """The settings that the loop obeys; each field as the setting of that name."""
-
-    checkpoint_every_n: int
-    checkpoint_every_secs: int
-    checkpoint_max_to_keep: int
-    checkpoint_backlog_max: int
-    summary_every_n: int
-    learning_rate_summary_every_n: int
-    log_every_n: int
-
-
 class Trainer:
     """The hook of `train_loop`. Writes metrics, heartbeat and, at the end, `DONE` into the run."""
 
     def __init__(
         self,
         run: Run,
-        policy: Policy,
+        schedule: WriteSchedule,
         stop: StopFlag,
         *,
         resume_from: Callable[[str], str | None],
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.run, self.policy, self.stop = run, policy, stop
+        self.run, self.schedule, self.stop = run, schedule, stop
         self.resume_from = resume_from
         """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
         self.stopped_for: str | None = None
         self._clock = clock
-        self._losses_due = EverySteps(policy.summary_every_n)
-        self._rate_due = EverySteps(policy.learning_rate_summary_every_n or policy.summary_every_n)
-        self._log_due = EverySteps(policy.log_every_n)
+        self._losses_due = EverySteps(schedule.summary_every_n)
+        self._rate_due = EverySteps(schedule.learning_rate_summary_every_n)
+        self._log_due = EverySteps(schedule.log_every_n)
         self._save_due = (
-            EverySeconds(policy.checkpoint_every_secs, clock)
-            if policy.checkpoint_every_secs
-            else EverySteps(policy.checkpoint_every_n)
+            EverySeconds(schedule.checkpoint_every_secs, clock)
+            if schedule.checkpoint_every_secs
+            else EverySteps(schedule.checkpoint_every_n)
         )
         self._beat_due = EverySeconds(HEARTBEAT_SECONDS, clock)
         self._request_due = EverySeconds(REQUEST_SECONDS, clock)
@@ -114,7 +101,7 @@ class Trainer:
 
     def after_steps(self, loop: Loop) -> None:
         """Does what is due at `loop.step`."""
-        self.stop.nothing_to_lose = False
+        self.stop.no_progress_yet = False
         self._record(loop)
         if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
             self._save(loop)
@@ -135,6 +122,16 @@ class Trainer:
         write_json(self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()})
         self._beat(loop, "done", reason)
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
+
+    def diverged(self, what: str) -> DivergedError:
+        """The error for a run that is not finite any more; names the last good checkpoint."""
+        steps = self.run.checkpoint_steps()
+        good = f"the last good checkpoint is {self.run.checkpoint(steps[-1])}" if steps else "no checkpoint was saved"
+        return DivergedError(
+            f"{what}; nothing of it was saved, {good}",
+            where="train",
+            remedy=f"start again with a lower {flag('learning_rate')} or more {flag('warmup_steps')}",
+        )
 
     def _is_asked_to_stop(self) -> bool:
         if self.stop.signal is None and not self._request_due.is_due(0):
@@ -166,7 +163,7 @@ class Trainer:
     def _check_finite(self, loop: Loop) -> None:
         bad = loop.first_non_finite()
         if bad is not None:
-            raise diverged(f"the loss of step {bad} is not finite", loop.checkpoints)
+            raise self.diverged(f"the loss of step {bad} is not finite")
 
     def _row(self, loop: Loop, losses: dict[str, float]) -> dict[str, Any]:
         now = self._clock()
@@ -192,7 +189,7 @@ class Trainer:
         if not loop.is_chief:
             return
         log.info("train | step %d | saved %s", loop.step, path)
-        self._prune(loop, self.policy.checkpoint_backlog_max)
+        self._prune(loop, self.schedule.checkpoint_backlog_max)
         self._beat(loop, "training")
 
     def _settle(self, loop: Loop) -> None:
@@ -204,7 +201,7 @@ class Trainer:
         verdict = retention.plan_retention(
             loop.checkpoints,
             evaluated_steps(self.run),
-            max_to_keep=self.policy.checkpoint_max_to_keep,
+            max_to_keep=self.schedule.checkpoint_max_to_keep,
             backlog_max=backlog_max,
         )
         if verdict.unseen and backlog_max:
@@ -219,16 +216,6 @@ class Trainer:
         self._beat_due.mark()
         if loop.is_chief:
             write_heartbeat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
-
-
-def diverged(what: str, checkpoints: dict[int, str]) -> DivergedError:
-    """The error for a run that is not finite any more; names the last good checkpoint."""
-    good = f"the last good checkpoint is {checkpoints[max(checkpoints)]}" if checkpoints else "no checkpoint was saved"
-    return DivergedError(
-        f"{what}; nothing of it was saved, {good}",
-        where="train",
-        remedy=f"start again with a lower {flag('learning_rate')} or more {flag('warmup_steps')}",
-    )
 
 
 def _line(loop: Loop, row: dict[str, Any]) -> str:

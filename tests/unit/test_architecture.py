@@ -8,8 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = (
-    {"errors", "log", "progress", "humanize", "drawing", "text_files"},
-    {"settings"},
+    {"errors", "log", "humanize", "drawing", "text_files"},
+    {"settings", "progress"},
+    {"environment", "write_schedule"},
     {"run", "protos", "html"},
     {"machine", "checkpoint"},
     {"dataset", "pipeline", "training", "evaluation", "detection"},

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from app.environment import as_environment, load
 from app.errors import SettingsError
-from app.settings import FIELDS, Settings, as_environment, load
+from app.settings import FIELDS, Settings
 
 
 def test_flag_wins_over_environment_over_dotenv_over_default(tmp_path):

@@ -1,6 +1,5 @@
 """The formats of data sets that can be read, in one table."""
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +8,7 @@ from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
 from app.dataset.formats import coco, csv_boxes, datumaro, pet, tfrecord, voc, yolo
 from app.dataset.image_index import walk
-from app.errors import DatasetError
+from app.errors import DatasetError, did_you_mean
 from app.settings import flag
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
@@ -77,17 +76,15 @@ def _foreign(source: Path, name: str) -> tuple[Reader, str]:
     """The reader of a format by its name in Datumaro."""
     known = datumaro.names() if datumaro.is_installed() else ()
     if datumaro.is_installed() and name not in known:
-        near = difflib.get_close_matches(name, [*READERS, *known], n=1)
         raise DatasetError(
             f"format {name!r} is unknown",
             where=str(source),
-            remedy=f"did you mean --format={near[0]}?"
-            if near
-            else f"one of auto, {', '.join((*READERS, *known))}: {flag('format')}",
+            remedy=did_you_mean(name, [*READERS, *known], "--format=")
+            or f"one of auto, {', '.join((*READERS, *known))}: {flag('format')}",
         )
     if not known:
-        near = difflib.get_close_matches(name, READERS, n=1)
-        hint = f"did you mean --format={near[0]}? Else: " if near else f"one of auto, {', '.join(READERS)}, or "
+        near = did_you_mean(name, READERS, "--format=")
+        hint = f"{near} Else: " if near else f"one of auto, {', '.join(READERS)}, or "
         raise DatasetError(
             f"format {name!r} is unknown without Datumaro", where=str(source), remedy=hint + datumaro.INSTALL
         )

@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from app.pipeline.migration import initial_weights, model, run_settings, training
 from app.pipeline.migration.change import Change
 from app.protos import architecture, pipeline_config, unknown_fields
+from app.protos.pipeline_config import PipelineConfig
 
 REASONS = {
     ("SsdFeatureExtractor", "batch_norm_trainable"): "replaced by model.ssd.freeze_batchnorm, which freezes if true",
@@ -19,7 +19,7 @@ REASONS = {
 class Migration:
     """What came of it. `left`: sentences on what the user has to see to."""
 
-    config: Any
+    config: PipelineConfig
     text: str
     extractor: tuple[str, str]
     """Before and after."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.pipeline.migration import tf2_counterpart
 from app.pipeline.migration.change import Change, drop, replace, text_of
+from app.protos.pipeline_config import PipelineConfig
 
 OBJECT_BASED = re.compile(r"(^|/)ckpt-\d+$")
 """How TF2 names its checkpoints; TF1's are called model.ckpt or model.ckpt-1234."""
@@ -12,7 +13,7 @@ OBJECT_BASED = re.compile(r"(^|/)ckpt-\d+$")
 FIELDS = ("fine_tune_checkpoint", "fine_tune_checkpoint_type", "from_detection_checkpoint")
 
 
-def edit(config: Any) -> tuple[list[Change], str]:
+def edit(config: PipelineConfig) -> tuple[list[Change], str]:
     """Drops a TF1 checkpoint. Returns the changes and the zoo's model to start from in its place, if there is one.
 
     A checkpoint that is named as TF2's are stays.

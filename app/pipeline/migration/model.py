@@ -5,12 +5,13 @@ from typing import Any
 from app.pipeline.migration import tf2_counterpart
 from app.pipeline.migration.change import Change, drop, replace
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 
 STRIDE = 16
 """The only stride of Keras' ResNets in a Faster R-CNN (models/faster_rcnn_resnet_keras_feature_extractor.py)."""
 
 
-def edit(config: Any, *, where: str) -> list[Change]:
+def edit(config: PipelineConfig, *, where: str) -> list[Change]:
     """Rewrites `config.model` for TF2. Raises SettingsError for a model without a twin."""
     body = architecture.body(config, where=where)
     kind = config.model.WhichOneof("model")

@@ -1,10 +1,9 @@
 """TF1's flags and RunConfig, and model_main_tf2's flags, as settings of detbox."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from app.errors import SettingsError
+from app.errors import SettingsError, did_you_mean
 from app.pipeline.migration.change import Change
 
 SAME = {
@@ -125,8 +124,7 @@ def _same(name: str, value: str, settings: dict[str, str]) -> Change:
 
 def _unknown(name: str) -> SettingsError:
     known = [*SAME, *GONE, *BY_HAND, "model_dir", "pipeline_config_path"]
-    near = difflib.get_close_matches(name, known, n=1)
     return SettingsError(
         f"{name} is no run setting of TF1's OD API or of model_main_tf2",
-        remedy=f"did you mean {near[0]}?" if near else "docs/from-tf1.md has those that are known",
+        remedy=did_you_mean(name, known) or "docs/from-tf1.md has those that are known",
     )

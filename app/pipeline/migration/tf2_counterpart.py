@@ -3,12 +3,10 @@
 The keys are TF1's `FEATURE_EXTRACTOR` maps, the twins TF2's, both of upstream's builders/model_builder.py.
 """
 
-import difflib
-from typing import Any
-
-from app.errors import SettingsError
+from app.errors import SettingsError, did_you_mean
 from app.pipeline.zoo import catalogue
 from app.protos import architecture
+from app.protos.pipeline_config import PipelineConfig
 
 SSD = (
     "ssd_mobilenet_v1", "ssd_mobilenet_v1_fpn", "ssd_mobilenet_v2", "ssd_mobilenet_v2_fpn", "ssd_resnet50_v1_fpn",
@@ -17,7 +15,7 @@ SSD = (
 FASTER_RCNN = (
     "faster_rcnn_resnet50", "faster_rcnn_resnet101", "faster_rcnn_resnet152", "faster_rcnn_inception_resnet_v2",
 )  # fmt: skip
-TWINS = {name: f"{name}_keras" for name in SSD + FASTER_RCNN}
+COUNTERPARTS = {name: f"{name}_keras" for name in SSD + FASTER_RCNN}
 """Feature extractors that were written again for Keras."""
 
 SMALL, RETINANET = "ssd_mobilenet_v2_fpnlite_320", "ssd_resnet50_fpn_640"
@@ -50,25 +48,24 @@ NEAREST = {
 
 def tf2_counterpart(extractor: str, *, where: str) -> str:
     """TF2's feature extractor for TF1's; itself if it is TF2's. Raises SettingsError, with the nearest, if none is."""
-    if extractor in TWINS.values() or extractor.endswith("_keras"):
+    if extractor in COUNTERPARTS.values() or extractor.endswith("_keras"):
         return extractor
-    if extractor in TWINS:
-        return TWINS[extractor]
+    if extractor in COUNTERPARTS:
+        return COUNTERPARTS[extractor]
     if extractor in NEAREST:
         raise SettingsError(
             f"feature extractor {extractor} has no twin in TF2: upstream never wrote it for Keras",
             where=where,
             remedy=f"nearest: --model={NEAREST[extractor]}, trained anew on the same data",
         )
-    near = difflib.get_close_matches(extractor, [*TWINS, *NEAREST], n=1)
     raise SettingsError(
         f"feature extractor {extractor!r} is not one of the OD API's",
         where=where,
-        remedy=f"did you mean {near[0]}?" if near else f"those with a twin: {', '.join(TWINS)}",
+        remedy=did_you_mean(extractor, [*COUNTERPARTS, *NEAREST]) or f"those with one: {', '.join(COUNTERPARTS)}",
     )
 
 
-def zoo_model(config: Any) -> str:
+def zoo_model(config: PipelineConfig) -> str:
     """The zoo's model to start from: that with the same backbone and the nearest input; empty if there is none."""
     kind = config.model.WhichOneof("model")
     if kind not in ("ssd", "faster_rcnn"):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.pipeline.migration.change import Change, drop, replace, text_of
+from app.protos.pipeline_config import PipelineConfig
 
 QUEUES = "TF1's queues are gone; tf.data has no such setting"
 REPLICAS = "TF2 trains synchronously on every GPU that it sees (MirroredStrategy)"
@@ -49,7 +50,7 @@ METRICS = {
 """Names of metrics sets that upstream's eval_util.py has under another today."""
 
 
-def edit(config: Any) -> tuple[list[Change], list[str]]:
+def edit(config: PipelineConfig) -> tuple[list[Change], list[str]]:
     """Rewrites everything but the model. Returns the changes, and what is left to the user."""
     train, left = config.train_config, []
     changes = _edit_optimizer(train.optimizer)
@@ -115,7 +116,7 @@ def _edit_steps(rate: Any, path: str) -> list[Change]:
     return [change]
 
 
-def _edit_readers(config: Any) -> list[Change]:
+def _edit_readers(config: PipelineConfig) -> list[Change]:
     changes = []
     for path, reader in (
         ("train_input_reader", config.train_input_reader),

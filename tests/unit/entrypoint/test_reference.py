@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from app.settings import FIELDS, load, variable
+from app.environment import load
+from app.settings import FIELDS, variable
 from entrypoint import reference
 from entrypoint.commands import COMMANDS
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from serving_stand_in import serving
 from app.errors import DatasetError, SettingsError
 from app.jobs import detect as detect_job
 from app.jobs import resolve_detector
-from app.jobs.detect import said_now_and_then
 from app.run.directory import Run
 from app.run.files import write_json, write_text
 from app.settings import Settings
@@ -228,18 +226,3 @@ def test_names_beside_a_model(tmp_path, files, expected):
     beside = sidecar_files.label_map(tmp_path / "graph.pb")
     cards = map(sidecar_files.names_of_card, sidecar_files.cards(tmp_path / "graph.pb"))
     assert (sidecar_files.read_class_names(beside) if beside else next(filter(None, cards), {})) == expected
-
-
-def test_progress_is_told_now_and_then(caplog, monkeypatch):
-    """Where there is no terminal: a line every quarter of a minute, with the time left."""
-    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
-    monkeypatch.setattr(logging.getLogger("app"), "handlers", [])
-    times = iter([0.0, 1.0, 20.0, 21.0, 40.0])
-    with caplog.at_level(logging.INFO):
-        report = said_now_and_then(lambda: next(times))
-        for done in (1, 20, 21, 40):
-            report(done, 100)
-    assert caplog.messages == [
-        "detect | 20 of 100 images | 1:20 left",
-        "detect | 40 of 100 images | 1:00 left",
-    ]

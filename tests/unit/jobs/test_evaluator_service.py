@@ -13,6 +13,7 @@ from app.run.files import read_json
 from app.services import run_state, trio
 from app.settings import Settings
 from app.training import stop, trainer
+from app.write_schedule import WriteSchedule
 
 METRIC = "DetectionBoxes_Precision/mAP"
 SCORES = {10: 0.1, 20: 0.3, 30: 0.2, 40: 0.25, 50: 0.28, 60: 0.9}
@@ -78,11 +79,11 @@ def run(tmp_path):
 def trained(run, **settings):
     service = EvaluatorService(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
-    names = (field.name for field in dataclasses.fields(trainer.Policy))
-    policy = trainer.Policy(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
+    names = (field.name for field in dataclasses.fields(WriteSchedule))
+    schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
     clock = iter(range(10_000))
     Loop(run, service).drive(
-        trainer.Trainer(run, policy, stop.StopFlag(), resume_from=lambda folder: None, clock=lambda: next(clock))
+        trainer.Trainer(run, schedule, stop.StopFlag(), resume_from=lambda folder: None, clock=lambda: next(clock))
     )
     evaluate(run, service)
 

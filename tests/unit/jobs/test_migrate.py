@@ -6,9 +6,10 @@ import json
 import pytest
 from tf1_configs import FASTER_RCNN
 
+from app.environment import load
 from app.errors import SettingsError
 from app.jobs.migrate import run as migrate
-from app.settings import Settings, load
+from app.settings import Settings
 from entrypoint.results import present
 
 

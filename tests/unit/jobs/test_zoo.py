@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import logging
 from pathlib import Path
 
 import pytest
 
 from app.errors import SettingsError
 from app.jobs import zoo_fetch, zoo_list
+from app.jobs.prepare import with_zoo_folders
 from app.pipeline.origin import find_origin
 from app.run import provenance
 from app.settings import Settings
@@ -50,29 +50,29 @@ def test_fetch_says_what_it_did(settings):
     first, second = zoo_fetch.run(asked), zoo_fetch.run(asked)
     assert (first.new, second.new) == (True, False)
     assert first.sha256 == second.sha256 and first.sha256 in str(first)
-    assert "upstream publishes none" in str(first) and "was there already" in str(second)
+    assert "upstream publishes none" in str(first) and "already there" in str(second)
     assert str(Path(settings.zoo_mirror) / NAME) in str(first)
 
 
 def test_a_zoos_name_is_a_model(settings):
     """It is fetched, its folder becomes the model, and training starts from its own checkpoint."""
-    made = zoo_fetch.resolved(dataclasses.replace(settings, model=NAME))
+    made = with_zoo_folders(dataclasses.replace(settings, model=NAME))
     folder = str(settings.models_dir.resolve() / "zoo" / NAME)
     assert (made.model, made.fine_tune_checkpoint) == (folder, folder)
     assert find_origin(made.model, made.fine_tune_checkpoint).name == f"{folder}/pipeline.config"
-    assert zoo_fetch.resolved(made) == made
+    assert with_zoo_folders(made) == made
 
 
 @pytest.mark.parametrize("checkpoint", ["none", "/models/other/ckpt-5"])
 def test_another_checkpoint_than_the_zoos(settings, checkpoint):
     """What was asked for stays: other weights, or random ones."""
-    made = zoo_fetch.resolved(dataclasses.replace(settings, model=NAME, fine_tune_checkpoint=checkpoint))
+    made = with_zoo_folders(dataclasses.replace(settings, model=NAME, fine_tune_checkpoint=checkpoint))
     assert made.fine_tune_checkpoint == checkpoint
 
 
 def test_a_zoos_name_is_a_checkpoint(settings):
     """A preset can start from a zoo's weights by their name."""
-    made = zoo_fetch.resolved(dataclasses.replace(settings, model="tiny", fine_tune_checkpoint=NAME))
+    made = with_zoo_folders(dataclasses.replace(settings, model="tiny", fine_tune_checkpoint=NAME))
     assert (made.model, made.fine_tune_checkpoint) == ("tiny", str(settings.models_dir.resolve() / "zoo" / NAME))
 
 
@@ -80,36 +80,20 @@ def test_a_zoos_name_is_a_checkpoint(settings):
 def test_presets_come_first(settings, model):
     """A preset, or no model, is left as it is: nothing is fetched."""
     asked = dataclasses.replace(settings, model=model)
-    assert zoo_fetch.resolved(asked) == asked and not (settings.models_dir / "zoo").exists()
+    assert with_zoo_folders(asked) == asked and not (settings.models_dir / "zoo").exists()
 
 
 def test_paths_come_before_the_zoo(settings, tmp_path, monkeypatch):
     """A folder that is called like a zoo's model is that folder."""
     monkeypatch.chdir(tmp_path / "mirror")
     asked = dataclasses.replace(settings, model=NAME)
-    assert zoo_fetch.resolved(asked) == asked
+    assert with_zoo_folders(asked) == asked
 
 
 def test_name_that_is_nearly_the_zoos(settings):
     """A model that is nothing gets the nearest name of the zoo too."""
     with pytest.raises(SettingsError, match=f"did you mean .*{NAME}"):
         find_origin("ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu", "")
-
-
-def test_lines_of_a_download(caplog):
-    """Where there is no terminal, a line each ten seconds: how much of how much, how fast, how long yet."""
-    now = [0.0]
-    lines = zoo_fetch._Lines("m", clock=lambda: now[0])
-    with caplog.at_level(logging.INFO):
-        for second in range(0, 31, 5):
-            now[0] = second
-            lines(second * 1_000_000, 40_000_000)
-        lines(31_000_000, 0)
-    assert [record.message for record in caplog.records] == [
-        "zoo | m: 10.0 of 40.0 MB, 30 s left, 1.0 MB/s",
-        "zoo | m: 20.0 of 40.0 MB, 20 s left, 1.0 MB/s",
-        "zoo | m: 30.0 of 40.0 MB, 10 s left, 1.0 MB/s",
-    ]
 
 
 def test_run_json_has_the_model_and_no_password():

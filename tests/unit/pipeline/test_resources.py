@@ -5,16 +5,18 @@ import pytest
 from app.pipeline import checkpoint_index, footprint
 from app.pipeline.finding import Finding
 from app.pipeline.resources import Resources, check
+from app.write_schedule import WriteSchedule
 
-WRITING = footprint.WriteSchedule(
-    checkpoint_every_n=100, checkpoint_max_to_keep=5, checkpoint_backlog_max=20,
-    summary_every_n=20, image_summary_every_n=200, image_summary_max_outputs=3, eval_image_outputs=6,
+SCHEDULE = WriteSchedule(
+    checkpoint_every_n=100, checkpoint_every_secs=0, checkpoint_max_to_keep=5, checkpoint_backlog_max=20,
+    summary_every_n=20, image_summary_every_n=200, image_summary_max_outputs=3,
+    learning_rate_summary_every_n=20, log_every_n=20, num_steps_per_iteration=100, eval_image_outputs=6,
 )  # fmt: skip
 GB = 10**9
 
 
 def found(config, replicas=1, **values) -> list[Finding]:
-    return list(check(config, Resources(writing=WRITING, **values), replicas))
+    return list(check(config, Resources(schedule=SCHEDULE, **values), replicas))
 
 
 def test_checkpoint_of_a_real_model(make, hands):
@@ -53,7 +55,7 @@ def test_disk(make):
     """Too little for what is kept is an error; too little for what a slow evaluator holds up is a warning."""
     config = make(model="faster_rcnn_resnet50", num_train_steps=1000).config
     each = footprint.checkpoint_bytes(config)
-    events = footprint.event_bytes(config, WRITING)
+    events = footprint.event_bytes(config, SCHEDULE)
     (finding,) = found(config, free_bytes=7 * each + events - 1)
     assert finding.severity == "error" and "7 checkpoints of 0.2 GB" in finding.what
     assert "--checkpoint_max_to_keep" in finding.remedy
@@ -74,8 +76,8 @@ def test_disk_of_a_run_that_goes_on(make):
 def test_images_in_event_files_count(make):
     """Many images in TensorBoard fill a disk as well; then they are what to do less of."""
     config = make(model="ssd_mobilenet_v2_fpnlite_640", num_train_steps=100_000).config
-    writing = footprint.WriteSchedule(**{**vars(WRITING), "image_summary_every_n": 1})
-    (finding,) = check(config, Resources(writing=writing, free_bytes=100 * GB))
+    schedule = WriteSchedule(**{**vars(SCHEDULE), "image_summary_every_n": 1})
+    (finding,) = check(config, Resources(schedule=schedule, free_bytes=100 * GB))
     assert "of events" in finding.what and "--image_summary_every_n" in finding.remedy
 
 

@@ -179,9 +179,3 @@ def test_no_steps(make, write_model):
     model = write_model("tiny", "train_config { num_steps: 0 }")
     with pytest.raises(SettingsError, match="--num_train_steps"):
         make(model=model)
-
-
-@pytest.mark.parametrize(("steps", "every"), [(5, 1), (400, 40), (10_000, 1000), (50_000, 1000)])
-def test_checkpoint_every_n(make, steps, every):
-    """Checkpoints come every tenth of the run, at most every 1000 steps."""
-    assert make(num_train_steps=steps).checkpoint_every_n == every

@@ -11,7 +11,8 @@ from app.run.directory import Run
 from app.run.files import append_line, read_json, read_lines, write_json
 from app.run.heartbeat import write_heartbeat
 from app.training.stop import Interrupted, StopFlag
-from app.training.trainer import Policy, Trainer
+from app.training.trainer import Trainer
+from app.write_schedule import WriteSchedule
 
 
 class FakeLoop:
@@ -40,12 +41,17 @@ class FakeLoop:
     def save(self):
         path = self.run.checkpoint(self.step)
         self.checkpoints[self.step] = str(path)
+        if not self.is_chief:
+            return str(path)
+        path.parent.mkdir(exist_ok=True)
+        path.with_name(f"{path.name}.index").touch()
         self.saved.append(self.step)
         return str(path)
 
     def delete(self, steps):
         for step in steps:
             del self.checkpoints[step]
+            self.run.checkpoint(step).with_name(f"{self.run.checkpoint(step).name}.index").unlink()
 
     def drive(self, trainer, before_step=lambda step: None):
         """The loop of `train_loop`: ask, run at most `most` steps, tell."""
@@ -79,11 +85,15 @@ def trainer_for(run, *, clock=None, stop=None, **changed):
         "checkpoint_max_to_keep": 2,
         "checkpoint_backlog_max": 3,
         "summary_every_n": 5,
-        "learning_rate_summary_every_n": 0,
+        "learning_rate_summary_every_n": changed.get("summary_every_n", 5),
+        "image_summary_every_n": 0,
+        "image_summary_max_outputs": 0,
         "log_every_n": 10,
+        "num_steps_per_iteration": 100,
+        "eval_image_outputs": 0,
     }
-    policy = Policy(**{**values, **changed})
-    return Trainer(run, policy, stop or StopFlag(), resume_from=lambda folder: None, clock=clock or Clock())
+    schedule = WriteSchedule(**{**values, **changed})
+    return Trainer(run, schedule, stop or StopFlag(), resume_from=lambda folder: None, clock=clock or Clock())
 
 
 def test_losses_and_learning_rate_have_their_own_cadence(run):

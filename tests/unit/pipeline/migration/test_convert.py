@@ -114,7 +114,7 @@ def test_presets_are_tf2s_already(preset):
 
 def test_twins_are_named_as_the_models_are():
     """No extractor has both a twin and none; the nearest of those without one exist."""
-    assert not set(tf2_counterpart.TWINS) & set(tf2_counterpart.NEAREST)
+    assert not set(tf2_counterpart.COUNTERPARTS) & set(tf2_counterpart.NEAREST)
     assert all(near in presets() or catalogue.find(near) for near in tf2_counterpart.NEAREST.values())
 
 

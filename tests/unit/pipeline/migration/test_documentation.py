@@ -31,7 +31,7 @@ def test_fields(name):
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("name", sorted({*tf2_counterpart.TWINS, *tf2_counterpart.NEAREST}))
+@pytest.mark.parametrize("name", sorted({*tf2_counterpart.COUNTERPARTS, *tf2_counterpart.NEAREST}))
 def test_models(name):
     """A feature extractor is in one of the two tables; one without a twin beside what is nearest."""
     (row,) = [row for row in PAGE.splitlines() if row.startswith("|") and f"`{name}`" in row.split("|")[1]]

@@ -1,0 +1,99 @@
+"""Settings from where people give them: flags, the environment, `.env`."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from app.errors import SettingsError, did_you_mean
+from app.settings import FIELDS, NOT_SETTINGS, PREFIX, Settings, as_text, document, flag, is_given, variable
+
+GIVEN = f"{PREFIX}GIVEN"
+"""What the process that started this one was given; all else that it passes on are its defaults."""
+
+
+def load(
+    flags: Mapping[str, str | None] | None = None,
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path | None = Path(".env"),
+) -> Settings:
+    """Settings from flags over environment over `.env` over defaults.
+
+    Raises SettingsError with one line that names the source of the first wrong value, or an unknown variable.
+    """
+    environ = os.environ if environ is None else environ
+    known = {variable(name): name for name in FIELDS}
+    values: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for kind, mapping in ((str(dotenv), _read_dotenv(dotenv)), ("environment", environ)):
+        for key, value in mapping.items():
+            if not key.startswith(PREFIX) or key in NOT_SETTINGS or key == GIVEN:
+                continue
+            if key not in known:
+                raise _unknown(key, known, f"{kind}: variable")
+            if value:
+                values[known[key]], sources[known[key]] = value, f"{kind}: {key}"
+    given = set(environ[GIVEN].split(",")) & set(values) if GIVEN in environ else set(values)
+    for name, value in (flags or {}).items():
+        if name not in FIELDS:
+            raise _unknown(f"--{name}", [f"--{n}" for n in FIELDS], "flag")
+        if value is not None and value != "":
+            values[name], sources[name] = value, f"--{name}"
+            given.add(name)
+    settings = _validate(values, sources)
+    if settings.checkpoint_every_n and settings.checkpoint_every_secs:
+        raise SettingsError(
+            "checkpoint_every_n and checkpoint_every_secs are both given",
+            where=f"{sources['checkpoint_every_n']}, {sources['checkpoint_every_secs']}",
+            remedy=f"give one of {flag('checkpoint_every_n')} and {flag('checkpoint_every_secs')}",
+        )
+    return dataclasses.replace(settings, given=frozenset(given))
+
+
+def as_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the variables that give another process exactly these settings, `.env` or not."""
+    kept = {key: value for key, value in environ.items() if not key.startswith(PREFIX) or key in NOT_SETTINGS}
+    texts = {variable(name): as_text(getattr(settings, name)) for name in FIELDS}
+    given = ",".join(name for name in FIELDS if is_given(settings, name))
+    return kept | {name: text for name, text in texts.items() if text} | {GIVEN: given}
+
+
+def with_recorded(settings: Settings, recorded: Mapping[str, str], where: str) -> Settings:
+    """`settings` with what was given before, as `recorded`, for every setting that is not given now.
+
+    Names that are no settings any more are passed over. Raises SettingsError for a value that is not valid.
+    """
+    wanted = {name: text for name, text in recorded.items() if name in FIELDS and not is_given(settings, name)}
+    if not wanted:
+        return settings
+    valid = _validate(wanted, dict.fromkeys(wanted, where))
+    return dataclasses.replace(settings, **{name: getattr(valid, name) for name in wanted})
+
+
+def _unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
+    """The error for a name that is no setting, with the nearest that is."""
+    return SettingsError(f"{kind} {name} is unknown", remedy=did_you_mean(name, known) or "see detbox --help")
+
+
+def _read_dotenv(path: Path | None) -> Mapping[str, str | None]:
+    if path is None or not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return dotenv_values(path)
+
+
+def _validate(values: Mapping[str, str], sources: Mapping[str, str]) -> Settings:
+    # Imported here because pydantic takes longer to import than `--help` may take.
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Settings).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise SettingsError(
+            f"{first['input']!r} is not valid: {first['msg']}",
+            where=sources[name],
+            remedy=f"{document(name)} (--{name} / {variable(name)})",
+        ) from None
