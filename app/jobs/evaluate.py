@@ -14,6 +14,7 @@ from app.errors import DatasetError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, selection
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.jobs.export import export_forms
+from app.jobs.prepare import settings_of_run
 from app.jobs.promote import promote_best, shelf_of
 from app.jobs.report import report_at_end
 from app.report.held_out_images import draw, side_by_side, thresholds
@@ -23,7 +24,7 @@ from app.run.evaluations import append_evaluation, evaluated_steps, read_best, r
 from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
-from app.settings import Settings, flag, is_given
+from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run(settings: Settings) -> None:
 
     StopFlag().listen()
     run = prepared_run(settings.models_dir, settings.run_name)
+    settings = settings_of_run(run, settings)
     odapi_build.verify()
     if settings.promote_threshold is not None:
         shelf_of(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
@@ -247,9 +249,9 @@ def _best_rule(run: Run, settings: Settings, card: cards.Card | None) -> selecti
 def _eval_override(settings: Settings) -> str:
     """Proto text for those evaluation settings that were given to the evaluator itself."""
     texts = []
-    if is_given(settings, "eval_batch_size"):
+    if "eval_batch_size" in settings.given:
         texts.append(f"batch_size: {settings.eval_batch_size}")
-    if is_given(settings, "eval_image_outputs"):
+    if "eval_image_outputs" in settings.given:
         texts.append(f"num_visualizations: {settings.eval_image_outputs}")
     return f"eval_config {{ {' '.join(texts)} }}" if texts else ""
 

@@ -41,10 +41,9 @@ class FakeLoop:
     def save(self):
         path = self.run.checkpoint(self.step)
         self.checkpoints[self.step] = str(path)
-        if not self.is_chief:
-            return str(path)
-        path.parent.mkdir(exist_ok=True)
-        path.with_name(f"{path.name}.index").touch()
+        if self.is_chief:
+            path.parent.mkdir(exist_ok=True)
+            path.with_name(f"{path.name}.index").touch()
         self.saved.append(self.step)
         return str(path)
 
