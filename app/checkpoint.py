@@ -1,13 +1,18 @@
-"""The checkpoint that a command is to work on."""
+"""One checkpoint with all that belongs to it."""
 
+import contextlib
+import dataclasses
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.errors import DetboxError, SettingsError
-from app.run.directory import PIPELINE_CONFIG, Run, checkpoint_step
+from app.protos.label_map import read_class_names
+from app.run.directory import CARD, CHECKPOINT_STATE, LABEL_MAP, PIPELINE_CONFIG, Run, checkpoint_step
 from app.run.evaluations import read_best, read_details, read_evaluations
+from app.run.files import read_json, write_text
 from app.settings import flag
 
 REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
@@ -15,19 +20,64 @@ REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint with what belongs to it.
+    """A checkpoint, resolved once and passed as itself.
 
-    `prefix`: of its files. `step`: None for one of unknown origin. `metrics` and `details`: of its evaluation, empty
-    if it had none. `label_map`: None where there is none beside it. `run`: the run's name, empty for a path.
+    `prefix`: of its files. `label_map`: None without one beside it. `step`: None for one of unknown origin. `run`: the
+    run that it is of, None for a path that leads to no known run. `metrics`, `details`: of its evaluation, empty if it
+    had none.
     """
 
     prefix: Path
     pipeline_config: Path
     label_map: Path | None
     step: int | None = None
-    run: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+    run: Run | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return str(self.prefix) if self.step is None else f"step {self.step}"
+
+    @property
+    def run_name(self) -> str:
+        """Empty without a run."""
+        return self.run.name if self.run else ""
+
+    def class_names(self) -> dict[int, str]:
+        """Class ids to the names that people read; empty without a label map. Raises SettingsError, OSError."""
+        return read_class_names(self.label_map) if self.label_map else {}
+
+    def copy_to(self, folder: Path) -> "Checkpoint":
+        """A copy in `folder`, as every tool of the OD API loads it: weights, sidecar files, state file."""
+        folder.mkdir(exist_ok=True)
+        for path in files_of(self.prefix):
+            shutil.copy2(path, folder / path.name)
+        copied = self.copy_sidecar_files_to(folder)
+        # Upstream's exporter finds a checkpoint by this file.
+        write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{self.prefix.name}"\n')
+        return dataclasses.replace(copied, prefix=folder / self.prefix.name)
+
+    def copy_sidecar_files_to(self, folder: Path) -> "Checkpoint":
+        """The same checkpoint, with copies of its pipeline.config and label map in `folder`."""
+        config, label_map = folder / PIPELINE_CONFIG, self.label_map and folder / LABEL_MAP
+        shutil.copyfile(self.pipeline_config, config)
+        if self.label_map and label_map:
+            shutil.copyfile(self.label_map, label_map)
+        return dataclasses.replace(self, pipeline_config=config, label_map=label_map)
+
+
+def files_of(prefix: Path) -> list[Path]:
+    """The files of a checkpoint, the index last: where it is there, the checkpoint is whole."""
+    return [*sorted(prefix.parent.glob(f"{prefix.name}.data-*")), prefix.with_name(f"{prefix.name}.index")]
+
+
+def bytes_of(prefix: Path) -> int:
+    """Bytes of a checkpoint; files that go away meanwhile count as nothing."""
+    total = 0
+    for path in files_of(prefix):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def resolve_checkpoint(run: Run, wanted: str) -> Checkpoint:
@@ -56,14 +106,13 @@ def resolve_checkpoint(run: Run, wanted: str) -> Checkpoint:
     step = checkpoint_step(prefix.name)
     if _same(prefix.parent, run.root) and step is not None:
         return _of_step(run, step)
-    return alone(prefix)
-
-
-def copy_sidecar_files(checkpoint: Checkpoint, folder: Path, run: Run) -> None:
-    """Copies the checkpoint's pipeline.config and label map into `folder`, under the names that a run has for them."""
-    shutil.copyfile(checkpoint.pipeline_config, folder / run.pipeline_config.name)
-    if checkpoint.label_map:
-        shutil.copyfile(checkpoint.label_map, folder / run.label_map.name)
+    found = unknown_checkpoint(prefix)
+    if not prefix.resolve().is_relative_to(run.root.resolve()):
+        return found
+    card = read_json(prefix.parent / CARD)
+    known = card if isinstance(card, dict) else {}
+    metrics, details = known.get("metrics") or {}, known.get("details") or {}
+    return dataclasses.replace(found, run=run, step=known.get("step", step), metrics=metrics, details=details)
 
 
 def _best(run: Run) -> Checkpoint:
@@ -79,7 +128,7 @@ def _best(run: Run) -> Checkpoint:
         pipeline_config=run.best / run.pipeline_config.name,
         label_map=run.best / run.label_map.name,
         step=best["step"],
-        run=run.name,
+        run=run,
         metrics=best.get("metrics") or {},
         details=best.get("details") or {},
     )
@@ -92,13 +141,13 @@ def _of_step(run: Run, step: int) -> Checkpoint:
         pipeline_config=run.pipeline_config,
         label_map=run.label_map,
         step=step,
-        run=run.name,
+        run=run,
         metrics=row.get("metrics") or {},
         details=dict(read_details(run, step)),
     )
 
 
-def alone(prefix: Path) -> Checkpoint:
+def unknown_checkpoint(prefix: Path) -> Checkpoint:
     """A checkpoint of no run that is known here, with what lies beside it or, as in the model zoo's layout, above."""
     folders = (prefix.parent, prefix.parent.parent)
     config = next((folder / PIPELINE_CONFIG for folder in folders if (folder / PIPELINE_CONFIG).is_file()), None)
@@ -112,7 +161,7 @@ def alone(prefix: Path) -> Checkpoint:
     return Checkpoint(prefix=prefix, pipeline_config=config, label_map=maps[0] if maps else None)
 
 
-def prefixes(path: Path) -> list[Path]:
+def find_prefixes(path: Path) -> list[Path]:
     """The prefix that `path` is, or is a file of, or those in the folder `path` (or in `checkpoint/` within)."""
     if path.is_dir():
         found = sorted(path.glob("*.index")) or sorted(path.glob("checkpoint/*.index"))
@@ -124,7 +173,7 @@ def prefixes(path: Path) -> list[Path]:
 
 
 def _prefix(path: Path) -> Path:
-    found = prefixes(path)
+    found = find_prefixes(path)
     if len(found) != 1:
         what = f"there are {len(found)} checkpoints: name one" if found else "there is no checkpoint here"
         raise SettingsError(what, where=str(path), remedy=REMEDY)

@@ -1,6 +1,7 @@
 """What a detector found on an image, whatever form the detector has."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,3 +43,8 @@ def of_batch(found: dict[str, np.ndarray]) -> list[Detections]:
         best_first(*(found[key][row] for key in NEEDED), int(number))
         for row, number in enumerate(np.reshape(count, [-1]))
     ]
+
+
+def tensor(spec: Any) -> dict[str, Any]:
+    """`shape` and `dtype` of a tensor or its TensorSpec, for a card."""
+    return {"shape": None if spec.shape.rank is None else spec.shape.as_list(), "dtype": spec.dtype.name}

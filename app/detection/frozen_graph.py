@@ -10,9 +10,8 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from app.detection.batching import by_size
-from app.detection.detections import NEEDED, Detections, of_batch
-from app.detection.loader import refusal
-from app.detection.saved_model import tensor
+from app.detection.detections import NEEDED, Detections, of_batch, tensor
+from app.detection.refusal import refusal
 
 INPUT = "image_tensor"
 

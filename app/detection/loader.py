@@ -7,12 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.detection.detections import Detections
-from app.errors import SettingsError
+from app.detection.refusal import refusal
 from app.run.directory import CARD
 from app.run.files import read_json
-from app.settings import flag
-
-LOADABLE = "an export's folder, a SavedModel's folder, a frozen graph (.pb, .pbtxt), a .tflite or an .onnx"
 
 
 class Loaded(Protocol):
@@ -75,8 +72,3 @@ def model_of(path: Path) -> Path:
     if path.suffix not in (".pb", ".pbtxt", ".tflite", ".onnx"):
         raise refusal(path, "is no exported detector")
     return path
-
-
-def refusal(path: Path, what: str) -> SettingsError:
-    """The error for a file or folder that is no detector."""
-    return SettingsError(what, where=str(path), remedy=f"give {LOADABLE}: {flag('detector')}")

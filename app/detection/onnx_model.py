@@ -8,7 +8,7 @@ import numpy as np
 
 from app.detection.batching import by_size
 from app.detection.detections import NEEDED, Detections, of_batch
-from app.detection.loader import refusal
+from app.detection.refusal import refusal
 
 DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from app.detection.batching import by_size
-from app.detection.detections import NEEDED, Detections, of_batch
-from app.detection.loader import refusal
+from app.detection.detections import NEEDED, Detections, of_batch, tensor
+from app.detection.refusal import refusal
 
 
 class SavedModel:
@@ -48,11 +48,6 @@ class SavedModel:
         else:
             value = tf.cast(stack, self._input.dtype)
         return of_batch({key: part.numpy() for key, part in self._signature(**{self._input.name: value}).items()})
-
-
-def tensor(spec: Any) -> dict[str, Any]:
-    """`shape` and `dtype` of a tensor or its TensorSpec, for a card."""
-    return {"shape": None if spec.shape.rank is None else spec.shape.as_list(), "dtype": spec.dtype.name}
 
 
 def _signature(signatures, folder: Path):

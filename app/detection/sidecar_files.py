@@ -1,10 +1,9 @@
-"""What lies beside a model and tells of it: the label map, the card."""
+"""Label map and metadata next to a model."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.protos.label_map import parse_shown_names
 from app.run.directory import BEST_CARD, CARD, LABEL_MAP
 from app.run.files import read_json
 
@@ -51,11 +50,6 @@ def thresholds_of_card(card: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, (int, float)) and "name" in row:
             found[str(row["name"])] = float(value)
     return found
-
-
-def read_class_names(path: Path) -> dict[int, str]:
-    """Class ids to the names that people read. Raises SettingsError, OSError."""
-    return parse_shown_names(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
 
 
 def _folders(model: Path) -> Iterator[Path]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from tensorflow.lite.python import schema_py_generated as schema
 
-from app.export import tflite_metadata
-
 IDENTIFIER = b"TFL3"
+LABELS = "labelmap.txt"
+"""The file inside the model, as in a zip archive, with a class a line: the first is class 0."""
 
 
 NOTE = "detbox"
@@ -64,7 +64,7 @@ def labels(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            wanted = tflite_metadata.LABELS if tflite_metadata.LABELS in names else next(iter(names), None)
+            wanted = LABELS if LABELS in names else next(iter(names), None)
             return archive.read(wanted).decode().splitlines() if wanted else []
     except zipfile.BadZipFile:
         return []

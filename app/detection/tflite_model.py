@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from app.detection import tflite_file
 from app.detection.detections import Detections, best_first
-from app.detection.loader import refusal
+from app.detection.refusal import refusal
 
 THREADS = 1
 """With two, TFLite_Detection_PostProcess of TensorFlow 2.21 loses what its other threads found: whole classes."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from app.errors import SettingsError, did_you_mean
+from app.protos.architecture import fixed_size
 from app.protos.pipeline_config import DetectionModel
 from app.settings import flag
 
@@ -74,18 +75,3 @@ def _against_tflite(model: DetectionModel) -> str:
     if model.ssd.box_coder.WhichOneof("box_coder_oneof") != "faster_rcnn_box_coder":
         return "decodes boxes as faster_rcnn_box_coder does, and this model has another coder"
     return ""
-
-
-def fixed_size(model: DetectionModel) -> tuple[int, int] | None:
-    """Height and width that an SSD's network sees, if they are the same for all images; else None.
-
-    Upstream's own converter takes only `fixed_shape_resizer`; padded to a square, EfficientDet's is as good.
-    """
-    resizer = model.ssd.image_resizer
-    kind = resizer.WhichOneof("image_resizer_oneof")
-    if kind == "fixed_shape_resizer":
-        return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
-    padded = resizer.keep_aspect_ratio_resizer
-    if kind == "keep_aspect_ratio_resizer" and padded.pad_to_max_dimension:
-        return padded.max_dimension, padded.max_dimension
-    return None

@@ -46,10 +46,11 @@ class ParityCheck:
         names: Mapping[int, str],
     ):
         self._detector, self._probes, self._source, self._names = detector, probes, source, names
-        self._examples, self._ours, self._map = examples, detector.detect(probes), None
+        self._examples, self._ours = examples, detector.detect(probes)
+        self._map: tuple[float, int] | None = None
 
-    def judge(self, form: str, loaded: Loaded) -> ParityResult:
-        """The verdict on `loaded`, which was made as `form`."""
+    def check(self, form: str, loaded: Loaded) -> ParityResult:
+        """Whether `loaded`, which was written as `form`, finds what the checkpoint finds."""
         tolerance = parity.EXACT
         difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
         figures = dataclasses.asdict(difference) | {"images": len(self._probes), "source": self._source}

@@ -35,7 +35,7 @@ class Example:
 
 
 class ProbeImages:
-    """Images given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn shapes.
+    """Images given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn images.
 
     `run`: None where its records have nothing to do with the model.
     """
@@ -50,7 +50,7 @@ class ProbeImages:
         """What the probes are, for people."""
         if self._given:
             return "given images"
-        return "held-out images" if self._shards("eval") else "drawn shapes"
+        return "held-out images" if self._shards("eval") else "drawn images"
 
     @property
     def represent(self) -> bool:

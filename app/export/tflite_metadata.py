@@ -9,11 +9,11 @@ from typing import Any
 
 import flatbuffers
 
+from app.detection.tflite_file import LABELS
+
 IDENTIFIER = b"M001"
 NAME = "TFLITE_METADATA"
 """The metadata entry of a model whose buffer holds this description."""
-LABELS = "labelmap.txt"
-"""The file inside the model, as in a zip archive, with a class a line: the first is class 0."""
 
 IMAGE, BOXES, FEATURE = 2, 3, 1  # union ContentProperties
 NORMALIZATION = 1  # union ProcessUnitOptions

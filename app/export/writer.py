@@ -1,22 +1,34 @@
-"""An export's files, in each of the forms."""
+"""An export's files, in each of the formats."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from app.detection.tflite_file import LABELS
 from app.errors import DetboxError
 from app.export.formats import FILES, FROZEN, INT8, SAVED_MODELS, TFLITE
-from app.odapi.exporter import Exporter
 from app.settings import flag
 
 OPSET = 17
 """ONNX's operators as of 2022: what every runtime in use has."""
 
 
+class ModelExporter(Protocol):
+    """One checkpoint's model as the functions that exports are made of: `odapi.exporter.Exporter`."""
+
+    def saved_model(self, folder: Path, input_type: str, signature_key: str) -> None: ...
+    def checkpoint(self, folder: Path) -> None: ...
+    def concrete(self, input_type: str) -> Any: ...
+    def for_one_image(self) -> Any: ...
+    def tflite_saved_model(self, folder: Path) -> None: ...
+    def input_of_network(self) -> dict[str, Any]: ...
+    def prepared(self, image: np.ndarray) -> np.ndarray: ...
+
+
 class FormatWriter:
-    """Makes forms of one checkpoint's model.
+    """Writes one checkpoint's model in each of the formats.
 
     `labels`: the names of classes 1 and up. `images`: uint8, height x width x 3, of what the model is for; only
     int8 asks for them. `workspace`: an empty folder for what several forms share.
@@ -24,7 +36,7 @@ class FormatWriter:
 
     def __init__(
         self,
-        exporter: Exporter,
+        exporter: ModelExporter,
         *,
         name: str,
         labels: Sequence[str],
@@ -36,7 +48,7 @@ class FormatWriter:
         self._signature_key, self._images, self._workspace = signature_key, images, workspace
         self._frozen: Any = None
 
-    def make(self, form: str, folder: Path) -> Path:
+    def write(self, form: str, folder: Path) -> Path:
         """Writes `form` into `folder`, which is there, and returns what a program loads: a file or a folder.
 
         Raises SettingsError if the checkpoint does not fit its pipeline.config, DetboxError if a converter fails.
@@ -80,7 +92,7 @@ class FormatWriter:
         )
         target.write_bytes(tflite_annotation.annotate(data, input_of_network, description, self._labels))
         labels = "".join(f"{label}\n" for label in self._labels)
-        target.with_name(tflite_metadata.LABELS).write_text(labels, encoding="utf-8")
+        target.with_name(LABELS).write_text(labels, encoding="utf-8")
 
     def _onnx(self, target: Path) -> None:
         import tf2onnx

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from app import drawing
+from app.checkpoint import Checkpoint
 from app.detection import batching, image_paths, results
 from app.detection.detections import Detections
 from app.detection.image_paths import ImageFile, Skipped
+from app.detection.loader import Loaded
+from app.detection.resolver import ResolvedDetector, resolve_detector
 from app.errors import DatasetError, SettingsError
-from app.jobs import resolve_detector
-from app.jobs.resolve_detector import ResolvedDetector
+from app.odapi.models import load_detector
 from app.run.directory import Run, find_run
 from app.run.files import read_json, refuse_foreign, replacing, write_json, write_text
 from app.run.lenient_json import mapping
@@ -68,9 +70,9 @@ def run(settings: Settings) -> Detected:
     run = find_run(settings.models_dir, settings.run_name)
     target = _target(settings, run)
     images, skipped = _images(settings.input, target)
-    chosen = resolve_detector.resolve_detector(settings, run)
+    resolved = _resolve(settings, run)
     with _whole(target) as folder:
-        work = Work(chosen, settings.score_threshold, folder, skipped)
+        work = Work(resolved, settings.score_threshold, folder, skipped)
         started = time.monotonic()
         looked = work.all(images, settings.detect_batch_size)
         seconds = time.monotonic() - started
@@ -79,25 +81,49 @@ def run(settings: Settings) -> Detected:
         found = Counter(one.class_id for image in looked for one in image.found)
         result = Detected(
             folder=str(target),
-            detector=chosen.words,
+            detector=resolved.description,
             images=len(looked),
             detections=found.total(),
-            classes={chosen.name(number): count for number, count in found.most_common()},
-            thresholds={chosen.name(number): score for number, score in sorted(work.thresholds.items())},
+            classes={resolved.name(number): count for number, count in found.most_common()},
+            thresholds={resolved.name(number): score for number, score in sorted(work.thresholds.items())},
             skipped=skipped,
             seconds=round(seconds, 2),
         )
-        _write(folder, result, looked, chosen)
+        _write(folder, result, looked, resolved)
     return result
+
+
+def _resolve(settings: Settings, run: Run) -> ResolvedDetector:
+    return resolve_detector(
+        run,
+        _load,
+        detector=settings.detector,
+        server=settings.server,
+        served_model=settings.serving_name or settings.run,
+        label_map=settings.label_map,
+        run_is_named=bool(settings.run),
+    )
+
+
+def _load(path: Path, checkpoint: Checkpoint | None) -> Loaded:
+    """On the GPU if there is one."""
+    if checkpoint:
+        return load_detector(checkpoint, use_gpu=True)
+    from app.odapi import runtime
+
+    runtime.start(use_gpu=True)
+    from app.detection import loader
+
+    return loader.load(path)
 
 
 class Work:
     """Detection on image after image: read, detect, draw."""
 
-    def __init__(self, chosen: ResolvedDetector, threshold: float | None, folder: Path, skipped: list[Skipped]):
+    def __init__(self, resolved: ResolvedDetector, threshold: float | None, folder: Path, skipped: list[Skipped]):
         """`skipped` gets what can't be read."""
         self.thresholds: dict[int, float] = {}
-        self._chosen, self._given, self._folder, self._skipped = chosen, threshold, folder, skipped
+        self._resolved, self._given, self._folder, self._skipped = resolved, threshold, folder, skipped
 
     def all(self, images: Sequence[ImageFile], batch_size: int) -> list[results.ImageDetections]:
         """What was found on each image that could be read, in the order of `images`."""
@@ -107,7 +133,7 @@ class Work:
         looked: dict[int, results.ImageDetections] = {}
         with bars.shown("detect") as report:
             for numbers, batch in batching.batches(self._readable(images), batch_size):
-                for number, pixels, found in zip(numbers, batch, self._chosen.detector.detect(batch), strict=True):
+                for number, pixels, found in zip(numbers, batch, self._resolved.detector.detect(batch), strict=True):
                     looked[number] = self._look(images[number].name, drawn[number], pixels, found)
                 report(max(numbers) + 1, len(images))
         return [looked[number] for number in sorted(looked)]
@@ -131,7 +157,7 @@ class Work:
             if score < least:
                 continue
             found.append(results.Found(number, round(float(score), 4), results.in_pixels(box, width, height)))
-            shown.append(drawing.Labelled(tuple(box), number, f"{self._chosen.name(number)} {score:.0%}"))
+            shown.append(drawing.Labelled(tuple(box), number, f"{self._resolved.name(number)} {score:.0%}"))
         path = self._folder / drawn
         path.parent.mkdir(parents=True, exist_ok=True)
         drawing.draw(pixels, shown).save(path, quality=90)
@@ -139,7 +165,7 @@ class Work:
 
     def _threshold(self, class_id: int) -> float:
         if class_id not in self.thresholds:
-            self.thresholds[class_id] = self._chosen.threshold(class_id, self._given)
+            self.thresholds[class_id] = self._resolved.threshold(class_id, self._given)
         return self.thresholds[class_id]
 
 
@@ -167,7 +193,7 @@ def _target(settings: Settings, run: Run) -> Path:
     """The folder to write: as given, else the run's where a run detects or is named, else `detected`."""
     if settings.output:
         target = Path(settings.output).expanduser().absolute()
-    elif resolve_detector.needs_run(settings) or (settings.run and run.root.is_dir()):
+    elif not (settings.detector or settings.server) or (settings.run and run.root.is_dir()):
         return run.detected
     else:
         target = Path("detected").absolute()
@@ -201,14 +227,16 @@ def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
     )
 
 
-def _write(folder: Path, result: Detected, looked: Sequence[results.ImageDetections], chosen: ResolvedDetector) -> None:
+def _write(
+    folder: Path, result: Detected, looked: Sequence[results.ImageDetections], resolved: ResolvedDetector
+) -> None:
     info = {
         "description": DESCRIPTION,
         "date_created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "detector": chosen.words,
+        "detector": resolved.description,
         "thresholds": result.thresholds,
     }
-    value = results.coco(looked, chosen.names, info)
+    value = results.coco(looked, resolved.names, info)
     value["skipped"] = [{"file": skip.file, "reason": skip.reason} for skip in result.skipped]
     write_json(folder / JSON, value)
-    write_text(folder / CSV, results.table(looked, chosen.names))
+    write_text(folder / CSV, results.table(looked, resolved.names))

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
 from app.errors import DatasetError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, selection
 from app.evaluation.matching import Errors, EvaluatedImage
-from app.jobs.export import export_forms
+from app.export.session import export_formats
 from app.jobs.prepare import settings_of_run
-from app.jobs.promote import promote_best, shelf_of
+from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
+from app.odapi.models import load_detector, load_models
 from app.report.held_out_images import draw, side_by_side, thresholds
 from app.run import lock
 from app.run.directory import CHECKPOINT_PREFIX, Run
@@ -46,7 +48,7 @@ def run(settings: Settings) -> None:
     settings = settings_of_run(run, settings)
     odapi_build.verify()
     if settings.promote_threshold is not None:
-        shelf_of(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
+        model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
     with lock.hold_service(run, "evaluator"):
         _write_state(run, "starting", "loading TensorFlow")
@@ -89,10 +91,11 @@ def _write_outputs(run: Run, settings: Settings) -> None:
     """Images and exports of the best checkpoint, as far as they are asked for."""
     if settings.detection_outputs:
         _write_state(run, "evaluating", "drawing held-out images")
-        draw(run, settings.detection_outputs)
+        best = resolve_checkpoint(run, "best")
+        draw(best, load_detector(best, use_gpu=False), settings.detection_outputs)
     if settings.export_when_done:
         _write_state(run, "evaluating", "exporting the best checkpoint")
-        export_forms(run, settings.export_forms)
+        export_formats(resolve_checkpoint(run, "best"), settings.export_forms, load_models)
 
 
 class EvaluatorService:

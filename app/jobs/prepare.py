@@ -1,12 +1,12 @@
 """`prepare`: a data set and settings become a run's records, label map and pipeline.config."""
 
-import contextlib
 import glob
 import logging
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.checkpoint import bytes_of
 from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
@@ -234,7 +234,7 @@ def check_before_training(
     if card is not None:
         boxes = {number: card.train.boxes_per_class.get(name, 0) for number, name in enumerate(card.classes, start=1)}
     there = memory.of_training()
-    sizes = [_bytes_of(run, step) for step in run.checkpoint_steps()]
+    sizes = [bytes_of(run.checkpoint(step)) for step in run.checkpoint_steps()]
     findings = checks.check(
         config,
         label_map=label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map)),
@@ -253,12 +253,3 @@ def check_before_training(
         verify_checkpoint=verify_checkpoint,
     )
     checks.raise_if_any(findings)
-
-
-def _bytes_of(run: Run, step: int) -> int:
-    """Bytes of the files of a checkpoint."""
-    prefix, total = run.checkpoint(step), 0
-    for path in prefix.parent.glob(f"{prefix.name}.*"):
-        with contextlib.suppress(FileNotFoundError):  # A trainer at work deletes old ones.
-            total += path.stat().st_size
-    return total

@@ -1,9 +1,7 @@
 """`promote`: a checkpoint that passes the gate becomes the version that serves, or the one before it serves again."""
 
 import contextlib
-import dataclasses
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from app import humanize
-from app.checkpoint import Checkpoint, copy_sidecar_files, resolve_checkpoint
+from app.checkpoint import Checkpoint, resolve_checkpoint
 from app.errors import DetboxError, GateError, SettingsError, Stopped
 from app.evaluation.promotion import ModelVersions, decide
 from app.evaluation.selection import Rule, lower_is_better
+from app.export import session
+from app.odapi.models import load_models
 from app.run import lock
-from app.run.directory import CARD, CHECKPOINT_STATE, Run, find_run, is_run_name, serving_dir
-from app.run.files import read_json, replacing, write_json, write_text
+from app.run.directory import CARD, Run, find_run, is_run_name, serving_dir
+from app.run.files import read_json, replacing, write_json
 from app.settings import Settings, flag, is_given
 
 logger = logging.getLogger(__name__)
@@ -65,12 +65,12 @@ def run(settings: Settings) -> Promoted:
     Raises GateError if it does not pass, or does not give the same detections as a SavedModel.
     """
     run = find_run(settings.models_dir, settings.run_name)
-    shelf = shelf_of(run, settings)
+    versions = model_versions(run, settings)
     if settings.rollback:
-        return _roll_back(shelf)
+        return _roll_back(versions)
     if not run.root.is_dir():
         raise SettingsError(f"there is no run {run.name}", where=str(run.root.parent), remedy=flag("run"))
-    return _promote(run, shelf, resolve_checkpoint(run, settings.checkpoint), settings, by_hand=True)
+    return _promote(run, versions, resolve_checkpoint(run, settings.checkpoint), settings, by_hand=True)
 
 
 def promote_best(run: Run, settings: Settings) -> Promoted | None:
@@ -82,14 +82,14 @@ def promote_best(run: Run, settings: Settings) -> Promoted | None:
         return None
     try:
         best = resolve_checkpoint(run, "best")
-        shelf = shelf_of(run, settings)
+        versions = model_versions(run, settings)
         value = best.metrics.get(_rule(run, best, settings).metric)
-        if shelf.was_withdrawn(run.name, best.step, value):
-            logger.info("promote | %s was taken back by hand: it is not promoted again by itself", _named(best))
+        if versions.was_withdrawn(run.name, best.step, value):
+            logger.info("promote | %s was taken back by hand: it is not promoted again by itself", best)
             return None
-        if shelf.serves(run.name, best.step, value):
+        if versions.serves(run.name, best.step, value):
             return None
-        return _promote(run, shelf, best, settings, by_hand=False)
+        return _promote(run, versions, best, settings, by_hand=False)
     except Stopped:
         raise
     except GateError as error:
@@ -99,7 +99,7 @@ def promote_best(run: Run, settings: Settings) -> Promoted | None:
     return None
 
 
-def shelf_of(run: Run, settings: Settings) -> ModelVersions:
+def model_versions(run: Run, settings: Settings) -> ModelVersions:
     """The versions of the model that the settings name, the run's name if they name none. Raises SettingsError."""
     name = settings.serving_name or run.name
     if not is_run_name(name):
@@ -110,55 +110,55 @@ def shelf_of(run: Run, settings: Settings) -> ModelVersions:
     return ModelVersions(serving_dir(settings.models_dir.resolve(), name))
 
 
-def _promote(run: Run, shelf: ModelVersions, checkpoint: Checkpoint, settings: Settings, *, by_hand: bool) -> Promoted:
+def _promote(
+    run: Run, versions: ModelVersions, checkpoint: Checkpoint, settings: Settings, *, by_hand: bool
+) -> Promoted:
     rule = _rule(run, checkpoint, settings)
-    _judged(shelf, checkpoint, rule, settings, by_hand=by_hand)
-    with _held(shelf):
+    _check_gate(versions, checkpoint, rule, settings, by_hand=by_hand)
+    with _one_at_a_time(versions):
         # Again: another promotion may have come between.
-        note = _judged(shelf, checkpoint, rule, settings, by_hand=by_hand)
-        version, previous = shelf.next(), shelf.current
-        archive = run.promoted(shelf.folder.name, version)
-        what = _what(run, checkpoint, rule)
-        card = {"name": shelf.folder.name, "version": version, **what, "note": note}
+        note = _check_gate(versions, checkpoint, rule, settings, by_hand=by_hand)
+        version, previous = versions.next(), versions.current
+        archive = run.promoted(versions.folder.name, version)
+        what = _card_of(run, checkpoint, rule)
+        card = {"name": versions.folder.name, "version": version, **what, "note": note}
         # The copy is what is exported: retention and a better best may take the checkpoint itself away meanwhile.
-        with replacing(shelf.path(version)) as folder, replacing(archive) as copied:
-            exported = _saved_model(run, _copy(run, checkpoint, copied), folder, settings.serving_input)
+        with replacing(versions.path(version)) as folder, replacing(archive) as copied:
+            exported = _saved_model(checkpoint.copy_to(copied), folder, settings.serving_input)
             write_json(copied / CARD, card)
             write_json(folder / CARD, exported | card)
             line = {key: what[key] for key in ("run", "step", "metric", "value")}
-            shelf.note("promoted", version, **line)
+            versions.note("promoted", version, **line)
         result = Promoted(
             action="promoted",
             previous=previous,
             version=version,
-            name=shelf.folder.name,
-            folder=str(shelf.path(version)),
+            name=versions.folder.name,
+            folder=str(versions.path(version)),
             archive=str(archive),
             note=note,
             **line,
         )
-    logger.info("promote | version %d of %s serves: %s of run %s", version, result.name, _named(checkpoint), run.name)
+    logger.info("promote | version %d of %s serves: %s of run %s", version, result.name, checkpoint, run.name)
     if note:
         logger.warning("promote | %s", note)
     return result
 
 
-def _judged(shelf: ModelVersions, checkpoint: Checkpoint, rule: Rule, settings: Settings, *, by_hand: bool) -> str:
-    """What is to be known of a checkpoint that passes. Raises GateError for one that does not."""
-    current = shelf.current
+def _check_gate(
+    versions: ModelVersions, checkpoint: Checkpoint, rule: Rule, settings: Settings, *, by_hand: bool
+) -> str:
+    """The note on a checkpoint that passes the gate. Raises GateError for one that does not."""
+    current = versions.current
     value = checkpoint.metrics.get(rule.metric)
-    verdict = decide(value, rule, settings.promote_threshold, current, shelf.card(current), by_hand=by_hand)
-    if not verdict.passes:
+    decision = decide(value, rule, settings.promote_threshold, current, versions.card(current), by_hand=by_hand)
+    if not decision.passes:
         raise GateError(
-            verdict.reason,
-            where=_named(checkpoint),
+            decision.reason,
+            where=str(checkpoint),
             remedy=f"detbox promote without {flag('promote_threshold')} takes any checkpoint",
         )
-    return verdict.reason
-
-
-def _named(checkpoint: Checkpoint) -> str:
-    return f"step {checkpoint.step}" if checkpoint.step is not None else str(checkpoint.prefix)
+    return decision.reason
 
 
 def _rule(run: Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
@@ -169,19 +169,15 @@ def _rule(run: Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
     return Rule(metric=settings.best_metric, direction=settings.best_metric_direction)
 
 
-def _saved_model(run: Run, checkpoint: Checkpoint, folder: Path, form: str) -> dict[str, Any]:
+def _saved_model(checkpoint: Checkpoint, folder: Path, form: str) -> dict[str, Any]:
     """Exports the checkpoint and compares it; the export's own card. Raises GateError if they differ."""
-    from app.jobs import export
-    from app.odapi import runtime
-
-    runtime.start(use_gpu=False)
     try:
-        return export.saved_model_for_serving(run, str(checkpoint.prefix), folder, form=form)
+        return session.export_for_serving(checkpoint, load_models, folder, form=form)
     except GateError as error:
-        raise GateError(error.what, where=_named(checkpoint), remedy="it is not promoted") from None
+        raise GateError(error.what, where=str(checkpoint), remedy="it is not promoted") from None
 
 
-def _what(run: Run, checkpoint: Checkpoint, rule: Rule) -> dict[str, Any]:
+def _card_of(run: Run, checkpoint: Checkpoint, rule: Rule) -> dict[str, Any]:
     """What a card says of the checkpoint, besides what the export found."""
     from app.dataset import card as cards
 
@@ -201,30 +197,19 @@ def _what(run: Run, checkpoint: Checkpoint, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _copy(run: Run, checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """The checkpoint in a folder of its own, as every tool of the OD API loads it."""
-    folder.mkdir()
-    name = checkpoint.prefix.name
-    for path in sorted(checkpoint.prefix.parent.glob(f"{name}.*")):
-        shutil.copy2(path, folder / path.name)
-    copy_sidecar_files(checkpoint, folder, run)
-    write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{name}"\n')
-    return dataclasses.replace(checkpoint, prefix=folder / name)
-
-
-def _roll_back(shelf: ModelVersions) -> Promoted:
-    if shelf.current is None:
-        shelf.withdraw()
-    with _held(shelf):
-        withdrawn, now = shelf.withdraw()
-    card = shelf.card(now)
-    logger.info("promote | version %d of %s is withdrawn: version %d serves", withdrawn, shelf.folder.name, now)
+def _roll_back(versions: ModelVersions) -> Promoted:
+    if versions.current is None:
+        versions.withdraw()
+    with _one_at_a_time(versions):
+        withdrawn, now = versions.withdraw()
+    card = versions.card(now)
+    logger.info("promote | version %d of %s is withdrawn: version %d serves", withdrawn, versions.folder.name, now)
     return Promoted(
         action="withdrawn",
-        name=shelf.folder.name,
+        name=versions.folder.name,
         version=now,
         previous=withdrawn,
-        folder=str(shelf.path(now)),
+        folder=str(versions.path(now)),
         run=str(card.get("run", "unknown")),
         step=card.get("step"),
         metric=str(card.get("metric", "")),
@@ -233,12 +218,12 @@ def _roll_back(shelf: ModelVersions) -> Promoted:
 
 
 @contextlib.contextmanager
-def _held(shelf: ModelVersions) -> Iterator[None]:
+def _one_at_a_time(versions: ModelVersions) -> Iterator[None]:
     """One promotion of a model at a time; the next waits, and then finds what this one has left."""
     refusal = SettingsError(
         "another promotion of this model is at work",
-        where=str(shelf.folder),
+        where=str(versions.folder),
         remedy=f"wait for it to end, or take another name: {flag('serving_name')}",
     )
-    with lock.hold_lock(shelf.folder / ".lock", refusal, wait_secs=WAIT_SECONDS):
+    with lock.hold_lock(versions.folder / ".lock", refusal, wait_secs=WAIT_SECONDS):
         yield

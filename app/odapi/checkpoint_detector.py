@@ -16,6 +16,8 @@ from app.detection.detections import Detections
 class CheckpointDetector:
     """The model of `pipeline_config` with the weights of `checkpoint` (a prefix)."""
 
+    form = "checkpoint"
+
     def __init__(self, pipeline_config: Path, checkpoint: Path):
         configs = config_util.get_configs_from_pipeline_file(str(pipeline_config))
         self._model = model_builder.build(configs["model"], is_training=False)

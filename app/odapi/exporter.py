@@ -12,7 +12,7 @@ from object_detection.builders import model_builder
 from object_detection.utils import config_util
 
 from app.errors import SettingsError
-from app.export.formats import fixed_size
+from app.protos.architecture import fixed_size
 from app.settings import flag
 
 INPUT = "input_tensor"

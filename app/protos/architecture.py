@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import SettingsError
-from app.protos.pipeline_config import PipelineConfig
+from app.protos.pipeline_config import DetectionModel, PipelineConfig
 from app.settings import flag
 
 KNOWN = ("ssd", "faster_rcnn", "center_net")
@@ -42,4 +42,19 @@ def image_size(config: PipelineConfig) -> tuple[int, int] | None:
     if resizer.HasField("keep_aspect_ratio_resizer"):
         side = resizer.keep_aspect_ratio_resizer.max_dimension
         return side, side
+    return None
+
+
+def fixed_size(model: DetectionModel) -> tuple[int, int] | None:
+    """Height and width that an SSD's network sees, if they are the same for all images; else None.
+
+    Upstream's own converter takes only `fixed_shape_resizer`; padded to a square, EfficientDet's is as good.
+    """
+    resizer = model.ssd.image_resizer
+    kind = resizer.WhichOneof("image_resizer_oneof")
+    if kind == "fixed_shape_resizer":
+        return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
+    padded = resizer.keep_aspect_ratio_resizer
+    if kind == "keep_aspect_ratio_resizer" and padded.pad_to_max_dimension:
+        return padded.max_dimension, padded.max_dimension
     return None

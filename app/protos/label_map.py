@@ -79,3 +79,8 @@ def read_label_map(path: Path) -> dict[int, str]:
         raise ValueError(f"no label map: {' '.join(str(error).split())[:120]}") from None
     names = {item.id: " ".join((item.name or item.display_name).split()) for item in message.item}
     return {number: names[number] for number in sorted(names) if number > 0 and names[number]}
+
+
+def read_class_names(path: Path) -> dict[int, str]:
+    """Class ids to the names that people read. Raises SettingsError, OSError."""
+    return parse_shown_names(path.read_text(encoding="utf-8", errors="replace"), where=str(path))

@@ -4,21 +4,29 @@ import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from app import drawing
+from app.checkpoint import Checkpoint
 from app.dataset import card as cards
 from app.dataset import records
+from app.detection.detections import Detections
 from app.errors import DetboxError
 from app.evaluation import figures
 from app.evaluation.details import UNDECIDED_SCORE
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.run.directory import Run
-from app.run.evaluations import read_best
 from app.run.files import replacing, write_json
+
+
+class Detector(Protocol):
+    """What detects."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """What is on each of `images` (uint8, height x width x 3, RGB)."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +48,17 @@ class HeldOutImage:
     truth: list[drawing.Labelled]
 
 
-def draw(run: Run, count: int) -> None:
-    """Draws the best checkpoint's detections on `count` held-out images into `detections/`.
+def draw(best: Checkpoint, detector: Detector, count: int) -> None:
+    """Draws what `detector`, the run's `best` checkpoint, detects on `count` held-out images into `detections/`.
 
-    Half are those with the most errors, half those with the fewest; `index.json` says which. TensorFlow must have
-    been started.
+    Half are those with the most errors, half those with the fewest; `index.json` says which. Raises DetboxError for a
+    run without records.
     """
-    from app.odapi import checkpoint_detector
-
-    best, card = read_best(run), cards.read(run.records)
-    if not best or card is None:
-        raise DetboxError("no checkpoint was evaluated", where=str(run.root), remedy="detbox evaluate --once")
-    detector = checkpoint_detector.CheckpointDetector(
-        run.best / run.pipeline_config.name, run.best / best["checkpoint"]
-    )
-    details = best.get("details") or {}
+    run = best.run
+    card = cards.read(run.records) if run else None
+    if run is None or card is None:
+        raise DetboxError("has no records to draw on", where=str(best.prefix), remedy="detbox prepare")
+    details = best.details
     chosen = select_images(details, count) or [SelectedImage(held.name, "first") for held in _first(run, card, count)]
     images = {held.name: held for held in held_out(run, card, {item.name for item in chosen})}
     shown_from = thresholds(details)

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from app.checkpoint import resolve_checkpoint
+from app.checkpoint import bytes_of, resolve_checkpoint
 from app.errors import DetboxError, SettingsError
 from app.run.directory import Run
-from app.run.files import append_line
+from app.run.files import append_line, write_json
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def run(tmp_path) -> Run:
 def test_a_word_or_a_step_is_of_the_run(run, wanted, step, metric):
     """With the metrics of its evaluation."""
     found = resolve_checkpoint(run, wanted)
-    assert (found.step, found.metrics["m"], found.run) == (step, metric, "r")
+    assert (found.step, found.metrics["m"], found.run) == (step, metric, run)
     assert found.prefix.with_name(found.prefix.name + ".index").is_file()
 
 
@@ -49,7 +49,7 @@ def test_a_folder_of_the_zoo_is_a_checkpoint_of_no_run(run, tmp_path):
     (folder / "ckpt-0.index").touch()
     (folder.parent / "pipeline.config").touch()
     found = resolve_checkpoint(run, str(folder.parent))
-    assert (found.prefix, found.run, found.step) == (folder / "ckpt-0", "", None)
+    assert (found.prefix, found.run, found.step) == (folder / "ckpt-0", None, None)
     assert (found.pipeline_config, found.label_map) == (folder.parent / "pipeline.config", None)
 
 
@@ -69,3 +69,25 @@ def test_a_run_without_an_evaluation_has_no_best(tmp_path):
         resolve_checkpoint(Run(tmp_path), "best")
     with pytest.raises(DetboxError, match="no checkpoint yet"):
         resolve_checkpoint(Run(tmp_path), "newest")
+
+
+def test_a_copy_is_the_same_checkpoint(run, tmp_path):
+    """Files, sidecar files and the state file are copied; step, run and metrics stay; so they do by the copy's path."""
+    (run.root / "ckpt-20.data-00000-of-00001").write_text("weights")
+    copied = resolve_checkpoint(run, "20").copy_to(tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [
+        "checkpoint", "ckpt-20.data-00000-of-00001", "ckpt-20.index", "label_map.pbtxt", "pipeline.config"
+    ]  # fmt: skip
+    assert (copied.prefix, copied.run, copied.step) == (tmp_path / "copy" / "ckpt-20", run, 20)
+    assert copied.pipeline_config == tmp_path / "copy" / "pipeline.config" and copied.metrics == {"m": 0.2}
+    assert bytes_of(copied.prefix) == len("weights")
+
+
+def test_an_archived_checkpoint_is_of_the_run(run):
+    """What was promoted once is known by the card beside it."""
+    archive = run.promoted("served", 1)
+    archive.parent.mkdir(parents=True)
+    resolve_checkpoint(run, "10").copy_to(archive)
+    write_json(archive / "card.json", {"step": 10, "metrics": {"m": 0.1}})
+    found = resolve_checkpoint(run, str(archive))
+    assert (found.run, found.step, found.metrics) == (run, 10, {"m": 0.1})

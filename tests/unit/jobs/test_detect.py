@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from serving_stand_in import serving
 
+from app.detection.resolver import checkpoint_at
 from app.errors import DatasetError, SettingsError
 from app.jobs import detect as detect_job
-from app.jobs import resolve_detector
+from app.protos.label_map import read_class_names
 from app.run.directory import Run
 from app.run.files import write_json, write_text
 from app.settings import Settings
@@ -192,7 +193,7 @@ def test_what_is_a_checkpoint(tmp_path, given, expected):
         write_text(tmp_path / name, "")
     for name in ("graph.pb", "zoo/pipeline.config"):
         write_text(tmp_path / name, "")
-    found = resolve_detector.checkpoint_at(tmp_path / given)
+    found = checkpoint_at(tmp_path / given)
     assert (found and found.prefix) == (expected and tmp_path / expected)
 
 
@@ -200,10 +201,12 @@ def test_a_checkpoint_that_can_not_be_used(tmp_path):
     """Several to choose from, or none of the model's shape beside it: told before TensorFlow is loaded."""
     for step in (1, 2):
         write_text(tmp_path / f"ckpt-{step}.index", "")
-    with pytest.raises(SettingsError, match="there are 2 checkpoints"):
-        resolve_detector.checkpoint_at(tmp_path)
-    with pytest.raises(SettingsError, match=r"no pipeline\.config"):
-        resolve_detector._load(tmp_path / "ckpt-1")
+    with pytest.raises(SettingsError) as caught:
+        checkpoint_at(tmp_path)
+    assert caught.value.where == str(tmp_path) and "--detector" in caught.value.remedy
+    with pytest.raises(SettingsError) as caught:
+        checkpoint_at(tmp_path / "ckpt-1")
+    assert caught.value.where == str(tmp_path / "ckpt-1")
 
 
 @pytest.mark.parametrize(
@@ -225,4 +228,4 @@ def test_names_beside_a_model(tmp_path, files, expected):
         write_text(tmp_path / name, text)
     beside = sidecar_files.label_map(tmp_path / "graph.pb")
     cards = map(sidecar_files.names_of_card, sidecar_files.cards(tmp_path / "graph.pb"))
-    assert (sidecar_files.read_class_names(beside) if beside else next(filter(None, cards), {})) == expected
+    assert (read_class_names(beside) if beside else next(filter(None, cards), {})) == expected

@@ -1,17 +1,22 @@
 """`promote`, with an export that is a file: what appears under serving/, and when."""
 
+import json
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from app.dataset.preparation import prepare
+from app.detection import loader
+from app.detection.detections import Detections
 from app.errors import DetboxError, GateError, SettingsError
 from app.evaluation.promotion import ModelVersions
-from app.jobs import export, promote
-from app.odapi import runtime
+from app.jobs import promote
 from app.run.directory import Run
 from app.run.files import append_line, read_json, replacing, write_json, write_text
 from app.settings import Settings
@@ -19,28 +24,51 @@ from app.settings import Settings
 MAP = "DetectionBoxes_Precision/mAP"
 
 
+class Tensorflow:
+    """Stands in for TensorFlow: a model is one box, an export a file; `fail` makes the export find another box."""
+
+    form = "image_tensor"
+    fail = False
+    error: Exception | None = None
+    seconds = 0.0
+    made = 0
+
+    def load(self, checkpoint):
+        assert checkpoint.prefix.with_name(f"{checkpoint.prefix.name}.index").is_file()
+        return Model(), Model(checkpoint, self)
+
+    def load_export(self, folder):
+        self.made += not self.fail
+        return Model(shift=0.3 if self.fail else 0.0)
+
+
+class Model:
+    form = "image_tensor"
+
+    def __init__(self, checkpoint=None, tensorflow=None, shift=0.0):
+        self.checkpoint, self.tensorflow, self.shift = checkpoint, tensorflow, shift
+
+    def detect(self, images):
+        box = np.array([[0.1, 0.1, 0.5, 0.5 + self.shift]], np.float32)
+        return [Detections(box, np.array([0.9], np.float32), np.array([1])) for _ in images]
+
+    def signature(self):
+        return {"inputs": {}, "outputs": {}}
+
+    def saved_model(self, folder, form, key):
+        if self.tensorflow.error:
+            raise self.tensorflow.error
+        time.sleep(self.tensorflow.seconds)
+        folder.mkdir()
+        prefix = self.checkpoint.prefix
+        (folder / "saved_model.pb").write_text(prefix.with_name(f"{prefix.name}.index").read_text())
+
+
 @pytest.fixture
 def exports(monkeypatch):
-    """Stands in for TensorFlow: writes a file as the SavedModel; `fail` makes it find something else."""
-
-    class Exports:
-        fail = False
-        seconds = 0.0
-        made = 0
-
-        def write(self, run, checkpoint, folder, form):
-            assert Path(f"{checkpoint}.index").is_file()
-            time.sleep(self.seconds)
-            folder.mkdir()
-            (folder / "saved_model.pb").write_text(Path(f"{checkpoint}.index").read_text())
-            if self.fail:
-                raise GateError("image_tensor does not find what the checkpoint finds: scores differ by 0.2")
-            self.made += 1
-            return {"form": form, "run": "", "classes": {"1": "cat"}, "parity": {"score": 1e-6}}
-
-    made = Exports()
-    monkeypatch.setattr(export, "saved_model_for_serving", made.write)
-    monkeypatch.setattr(runtime, "start", lambda use_gpu: None)
+    made = Tensorflow()
+    monkeypatch.setattr(promote, "load_models", made.load)
+    monkeypatch.setattr(loader, "load", made.load_export)
     return made
 
 
@@ -48,8 +76,8 @@ def exports(monkeypatch):
 def run(tmp_path, exports):
     """A run whose best checkpoint is that of step 20, with an mAP of 0.6; step 30 has 0.5; 40 has none."""
     made = Run(tmp_path / "wheels")
-    for path in (made.pipeline_config, made.label_map):
-        write_text(path, path.name)
+    write_text(made.pipeline_config, "")
+    write_text(made.label_map, 'item { id: 1 name: "cat" }')
     for step, value in ((20, 0.6), (30, 0.5), (40, None)):
         _checkpoint(made.root, step)
         if value:
@@ -69,7 +97,7 @@ def _better(run, step, value, metric=MAP):
     with replacing(run.best) as folder:
         _checkpoint(folder, step)
         for path in (run.pipeline_config, run.label_map):
-            write_text(folder / path.name, path.name)
+            write_text(folder / path.name, path.read_text())
         best = {
             "step": step,
             "metric": metric,
@@ -84,7 +112,7 @@ def settings(run, **given):
     return Settings(models_dir=run.root.parent, run=run.name, **given)
 
 
-def shelf(run, name="wheels"):
+def versions_of(run, name="wheels"):
     return ModelVersions(run.root.parent / "serving" / name)
 
 
@@ -93,7 +121,9 @@ def test_the_best_checkpoint_by_hand(run):
     result = promote.run(settings(run))
     assert (result.version, result.step, result.value, result.previous) == (1, 20, 0.6, None)
     folder = run.root.parent / "serving" / "wheels"
-    assert sorted(path.name for path in (folder / "1").iterdir()) == ["card.json", "saved_model.pb"]
+    assert sorted(path.name for path in (folder / "1").iterdir()) == [
+        "card.json", "label_map.pbtxt", "pipeline.config", "saved_model.pb"
+    ]  # fmt: skip
     card = read_json(folder / "1" / "card.json")
     assert (card["run"], card["step"], card["metric"], card["value"]) == ("wheels", 20, MAP, 0.6)
     assert card["form"] == "image_tensor" and card["classes"] == {"1": "cat"} and card["direction"] == "higher"
@@ -101,8 +131,32 @@ def test_the_best_checkpoint_by_hand(run):
     assert archive == run.root / "promoted" / "wheels" / "1"
     assert (archive / "ckpt-20.index").read_text() == "step 20" and (archive / "pipeline.config").is_file()
     again = promote.run(settings(run, checkpoint=str(archive), serving_input="tf_example"))
-    assert shelf(run).card(2)["form"] == "tf_example"
+    assert versions_of(run).card(2)["form"] == "tf_example"
     assert again.version == 2 and "serves    version 2 of wheels" in str(again)
+
+
+def test_the_gate_compares_on_the_runs_held_out_images(run):
+    """The copy that is exported is still the run's checkpoint: so are the images; also when it is promoted again."""
+    rng = np.random.default_rng(0)
+    source = run.root.parent / "set"
+    for split, count in (("train", 3), ("val", 2)):
+        images, annotations = [], []
+        (source / split).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 255, (48, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(source / split / f"{split}{number}.jpg")
+            images.append({"id": number, "file_name": f"{split}{number}.jpg", "width": 64, "height": 48})
+            annotations.append({"id": number, "image_id": number, "category_id": 1, "bbox": [5, 5, 20, 20]})
+        document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cat"}]}
+        (source / split / "_annotations.coco.json").write_text(json.dumps(document))
+    prepare(source, run.records)
+    result = promote.run(settings(run))
+    parity = read_json(versions_of(run).path(1) / "card.json")["parity"]
+    assert (parity["source"], parity["images"]) == ("held-out images", 2)
+    again = promote.run(settings(run, checkpoint=result.archive))
+    parity = read_json(versions_of(run).path(2) / "card.json")["parity"]
+    assert (again.step, again.value) == (20, 0.6)
+    assert (parity["source"], parity["images"]) == ("held-out images", 2)
 
 
 @pytest.mark.parametrize(("wanted", "step", "value"), [("30", 30, 0.5), ("newest", 40, None), ("best", 20, 0.6)])
@@ -110,7 +164,7 @@ def test_which_checkpoint(run, wanted, step, value):
     """Best, newest or a step, each with the metrics of its evaluation."""
     result = promote.run(settings(run, checkpoint=wanted))
     assert (result.step, result.value) == (step, value)
-    assert (shelf(run).path(1) / "saved_model.pb").read_text() == f"step {step}"
+    assert (versions_of(run).path(1) / "saved_model.pb").read_text() == f"step {step}"
 
 
 def test_by_hand_without_a_threshold_it_may_be_worse(run):
@@ -134,17 +188,18 @@ def test_a_threshold_is_a_gate(run, given, words):
     with pytest.raises(GateError, match=words) as caught:
         promote.run(settings(run, **given))
     assert caught.value.exit_code == 8
-    assert shelf(run).versions == [1] and len(shelf(run).history()) == 1
+    assert versions_of(run).versions == [1] and len(versions_of(run).history()) == 1
 
 
 def test_a_model_that_finds_something_else_is_not_promoted(run, exports):
     """Nothing is left under serving/ or in the archive, by hand and by itself; the number is still free."""
     exports.fail = True
-    with pytest.raises(GateError, match="step 20: image_tensor does not find what the checkpoint finds"):
+    with pytest.raises(GateError) as caught:
         promote.run(settings(run))
+    assert caught.value.where == "step 20" and "image_tensor" in caught.value.what
     assert promote.promote_best(run, settings(run, promote_threshold=0.5)) is None
-    assert shelf(run).versions == [] and not list(run.root.glob("promoted/*/*"))
-    assert [path.name for path in shelf(run).folder.iterdir()] == [".lock"]
+    assert versions_of(run).versions == [] and not list(run.root.glob("promoted/*/*"))
+    assert [path.name for path in versions_of(run).folder.iterdir()] == [".lock"]
     exports.fail = False
     assert promote.run(settings(run)).version == 1
 
@@ -160,7 +215,7 @@ def test_by_itself(run, exports):
     _better(run, 40, 0.8)
     assert promote.promote_best(run, given).version == 2
     assert promote.promote_best(run, settings(run)) is None
-    assert (exports.made, shelf(run).versions) == (2, [1, 2])
+    assert (exports.made, versions_of(run).versions) == (2, [1, 2])
 
 
 def test_what_was_rolled_back_does_not_come_back_by_itself(run):
@@ -174,7 +229,7 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(run):
     assert promote.promote_best(run, given) is None
     _better(run, 40, 0.75)
     assert promote.promote_best(run, given).version == 3
-    assert shelf(run).versions == [1, 3]
+    assert versions_of(run).versions == [1, 3]
 
 
 def test_nothing_to_go_back_to(run):
@@ -184,7 +239,7 @@ def test_nothing_to_go_back_to(run):
     promote.run(settings(run))
     with pytest.raises(GateError, match="version 1 is the only one"):
         promote.run(settings(run, rollback=True))
-    assert shelf(run).versions == [1]
+    assert versions_of(run).versions == [1]
 
 
 def test_the_metric_that_chose_the_best_is_the_gates(run):
@@ -213,15 +268,11 @@ def test_what_is_not_there(run, given):
     assert not (run.root.parent / "serving").exists()
 
 
-def test_a_failure_does_not_end_the_evaluator(run, monkeypatch):
+def test_a_failure_does_not_end_the_evaluator(run, exports):
     """A full disk while promoting is told and left at that."""
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(export, "saved_model_for_serving", full)
+    exports.error = OSError(28, "No space left on device")
     assert promote.promote_best(run, settings(run, promote_threshold=0.5)) is None
-    assert shelf(run).versions == []
+    assert versions_of(run).versions == []
 
 
 def test_two_promotions_at_once(run, exports):
@@ -236,14 +287,14 @@ def test_two_promotions_at_once(run, exports):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(result.version for result in results) == shelf(run).versions == [1, 2, 3]
+    assert sorted(result.version for result in results) == versions_of(run).versions == [1, 2, 3]
     assert sorted(str(result.previous) for result in results) == ["1", "2", "None"]
 
 
 def test_a_promotion_that_does_not_end(run, monkeypatch):
     """Another process holds the model for too long: it is told and nothing is done."""
     monkeypatch.setattr(promote, "WAIT_SECONDS", 0.3)
-    lock = shelf(run).folder / ".lock"
+    lock = versions_of(run).folder / ".lock"
     hold = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
     hold += "print('held', flush=True); time.sleep(60)"
     lock.parent.mkdir(parents=True)
@@ -252,4 +303,4 @@ def test_a_promotion_that_does_not_end(run, monkeypatch):
         with pytest.raises(SettingsError, match="another promotion of this model is at work"):
             promote.run(settings(run))
         other.kill()
-    assert shelf(run).versions == []
+    assert versions_of(run).versions == []
