@@ -100,14 +100,19 @@ def export_formats(
 
 
 def export_for_serving(
-    checkpoint: Checkpoint, load: LoadModels, folder: Path, *, form: str = "image_tensor"
+    checkpoint: Checkpoint,
+    load: LoadModels,
+    folder: Path,
+    *,
+    form: str = "image_tensor",
+    signature_key: str = "serving_default",
 ) -> dict[str, Any]:
     """Writes a SavedModel of `form` straight into `folder`, as TensorFlow Serving wants a version, and its card.
 
     `folder` must not be there; label map and pipeline.config come into it too. Returns the card. Raises GateError if
     it does not find what the checkpoint finds on the run's held-out images; the folder is gone then.
     """
-    with export_session(checkpoint, load, ProbeImages(checkpoint.run, "")) as session:
+    with export_session(checkpoint, load, ProbeImages(checkpoint.run, ""), signature_key=signature_key) as session:
         return session.export_for_serving(form, folder)
 
 

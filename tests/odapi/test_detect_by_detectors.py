@@ -95,7 +95,7 @@ def test_a_promoted_checkpoint(untrained, prepared, tmp_path, images):
     """It appears as TensorFlow Serving wants a version, finds what the checkpoint finds, and knows its classes."""
     run = copy_of(prepared, tmp_path / "models" / "small")
     settings = Settings(models_dir=run.root.parent, run="small", checkpoint=str(untrained / "ckpt-1"))
-    version = Path(promote.promote(settings).folder)
+    version = Path(promote.run(settings).folder)
     assert version == run.root.parent / "serving" / "small" / "1"
     assert (version / "saved_model.pb").is_file() and (version / "variables").is_dir()
     card = read_json(version / "card.json")
@@ -108,7 +108,7 @@ def test_a_promoted_checkpoint(untrained, prepared, tmp_path, images):
 def _found(detector: Path, output: Path, images: Path) -> list[dict]:
     """Every detection of `detector`, whatever its score."""
     given = {"detector": str(detector), "output": str(output), "models_dir": output.parent / "none"}
-    assert detect.detect(Settings(input=str(images), score_threshold=0.0, **given)).images == 2
+    assert detect.run(Settings(input=str(images), score_threshold=0.0, **given)).images == 2
     return json.loads((output / "detections.json").read_text())["annotations"]
 
 

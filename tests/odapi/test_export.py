@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from command import copy_of, detbox, place
 
+from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
-from app.detection import loader
+from app.detection import loader, tflite_file
 from app.errors import GateError, SettingsError
-from app.export import formats, tflite_metadata
+from app.export import formats, session
 from app.export.probe_images import ProbeImages
-from app.jobs import export
+from app.jobs import promote
+from app.odapi.models import load_models
 from app.run.directory import CARD, Run
 from app.run.files import write_json
+from app.settings import Settings
 
 pytestmark = pytest.mark.odapi
 SEED = 3
@@ -61,9 +64,9 @@ def run(tf, prepared, tmp_path_factory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def exported(run) -> export.Exported:
+def exported(run) -> session.Exported:
     """Every form of it."""
-    return export.export_forms(run, "all")
+    return session.export_formats(resolve_checkpoint(run, "best"), "all", load_models)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
         assert [len(detail["shape"]) for detail in details] == [3, 2, 2, 1]
         assert [detail["name"].rpartition("_")[2] for detail in details] == ["boxes", "classes", "scores", "detections"]
         with zipfile.ZipFile(path) as archive:
-            assert archive.read(tflite_metadata.LABELS).decode().split() == list(cards.read(run.records).classes)
+            assert archive.read(tflite_file.LABELS).decode().split() == list(cards.read(run.records).classes)
     card = json.loads((run.exports / "tflite_int8" / CARD).read_text())
     assert [tensor["dtype"] for tensor in card["inputs"].values()] == ["uint8"]
     sizes = {form: (run.exports / form / "model.tflite").stat().st_size for form in formats.TFLITE}
@@ -155,15 +158,29 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
 
 
 def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, images):
-    """As TensorFlow Serving wants a version, under the signature asked for; without records too, on drawn shapes."""
+    """As TensorFlow Serving wants a version, under the signature asked for; without records too, on drawn images."""
     alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
-    card = export.saved_model_for_serving(alone, "best", tmp_path / "1", signature_key="detect")
+    best = resolve_checkpoint(alone, "best")
+    card = session.export_for_serving(best, load_models, tmp_path / "1", signature_key="detect")
     assert (tmp_path / "1" / "saved_model.pb").is_file()
     assert json.loads((tmp_path / "1" / CARD).read_text()) == card
-    assert card["parity"]["source"] == "drawn shapes"
+    assert card["parity"]["source"] == "drawn images"
     assert list(tf.saved_model.load(str(tmp_path / "1")).signatures) == ["detect"]
     assert loader.load(tmp_path / "1").detect(images)[0].scores.size
+
+
+def test_a_promotion_is_compared_on_the_runs_held_out_images(run, tmp_path):
+    """The card under serving/ says so, with their number; nothing of it is replaced here."""
+    copied = copy_of(run, tmp_path / "models" / "small")
+    result = promote.run(Settings(models_dir=copied.root.parent, run="small"))
+    card = json.loads((tmp_path / "models" / "serving" / "small" / "1" / CARD).read_text())
+    assert (card["run"], card["step"], result.version) == ("small", 7, 1)
+    assert (card["parity"]["source"], card["parity"]["images"]) == (
+        "held-out images",
+        cards.read(run.records).eval.images,
+    )
+    assert card["parity"]["compared"] >= 6 * 10
 
 
 def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypatch):
@@ -177,8 +194,8 @@ def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypa
 
     monkeypatch.setattr(checkpoint_detector.CheckpointDetector, "detect", off)
     before = (run.exports / "frozen_graph" / CARD).read_text()
-    with pytest.raises(GateError, match="does not find") as caught:
-        export.export_forms(run, "frozen_graph")
+    with pytest.raises(GateError) as caught:
+        session.export_formats(resolve_checkpoint(run, "best"), "frozen_graph", load_models)
     assert caught.value.exit_code == 8
     assert (run.exports / "frozen_graph" / CARD).read_text() == before
     assert [path.name for path in run.exports.iterdir() if path.name.startswith(".")] == []
@@ -199,5 +216,6 @@ def test_int8_without_images_is_refused_with_the_remedy(run, tmp_path):
     """Before any work too."""
     alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
-    with pytest.raises(SettingsError, match="--input"):
-        export.export_forms(alone, "tflite_int8")
+    with pytest.raises(SettingsError) as caught:
+        session.export_formats(resolve_checkpoint(alone, "best"), "tflite_int8", load_models)
+    assert "--input" in caught.value.remedy
