@@ -42,3 +42,8 @@ def spoken_time(seconds: float) -> str:
     # Rounded to minutes first, or 59.6 minutes would not become an hour.
     hours, minutes = divmod(round(whole / 60), 60)
     return f"{hours:,} h {minutes} min"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 false negative`, `3 false negatives`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -132,8 +132,8 @@ def _as_ours(error: BaseException) -> DetboxError | None:
         return error.stopped
     if isinstance(error, DetboxError):
         return error
-    raised = error
-    while raised := raised.__context__:
+    raised: BaseException | None = error
+    while raised and (raised := raised.__context__):
         if isinstance(raised, Stopped):
             return raised
     if isinstance(error, KeyboardInterrupt):

@@ -155,7 +155,7 @@ def _function(command: Command) -> Callable[..., Job]:
     build.__doc__ = "\n".join(
         [command.summary, "", "Args:", *(f"  {name}: {document(name)}" for name in command.settings)]
     )
-    build.__signature__ = inspect.Signature(
-        [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in command.settings]
-    )
-    return decorators.SetParseFn(str)(build)
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in command.settings]
+    vars(build)["__signature__"] = inspect.Signature(parameters)
+    function: Callable[..., Job] = decorators.SetParseFn(str)(build)
+    return function

@@ -3,6 +3,7 @@
 `python -m entrypoint.reference` writes them; tests/unit/test_reference.py holds them equal.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from app.run.files import write_text
@@ -73,7 +74,7 @@ def fill(text: str, name: str, content: str, begin: str = BEGIN, end: str = END)
     return f"{head}{begin}\n{content}\n{end}{tail}" if found and closed else text
 
 
-def settings_table(names=tuple(FIELDS), *, commands: bool = False) -> str:
+def settings_table(names: Iterable[str] = tuple(FIELDS), *, commands: bool = False) -> str:
     """A table of settings: name, default, meaning; `commands` adds who reads it."""
     heads = ["setting", "default", "meaning", *(["commands"] if commands else [])]
     rows = []

@@ -11,7 +11,9 @@ def present(result: Any, *, as_json: bool) -> str:
     Unless `as_json`, a dict becomes aligned lines and a list a line an item; the rest is shown by its `str`.
     """
     if as_json:
-        value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) else result
+        value = (
+            dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
+        )
         return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
     if result is None or result == "":
         return ""

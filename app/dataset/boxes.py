@@ -1,8 +1,9 @@
-"""Boxes brought into the frame of the stored image, mended where they can be."""
+"""Boxes brought into the frame of the stored image, fixed where they can be."""
 
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ EDGE_TOLERANCE = 1.0
 
 THINNEST = 0.01
 """Pixels of a box's shorter side below which it is as good as empty (and would be, in float32)."""
+
+Number = TypeVar("Number", float, np.ndarray)
 
 
 def sound(box: Box, where: str) -> Iterator[Box | Fault]:
@@ -54,18 +57,15 @@ def frame(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tupl
         found = Fault(faults.BOX_IN_FRACTIONS, image.name, f"{len(image.boxes)} boxes", FIXED)
         return 1.0, 1.0, said == raw and said != view, [found]
     if not all(said) or said == view:
-        return *map(float, view), False, []
+        return float(view[0]), float(view[1]), False, []
     if said == raw:
-        return *map(float, raw), True, []
+        return float(raw[0]), float(raw[1]), True, []
     detail = f"{said[0]}x{said[1]} said, {view[0]}x{view[1]} found"
     for size, rotated in ((view, False), (raw, orientation >= 5)):
         if abs(said[0] * size[1] - said[1] * size[0]) <= ASPECT_TOLERANCE * said[0] * size[1]:
-            return *map(float, said), rotated, [Fault(faults.SIZE_SCALED, image.name, detail, FIXED)]
-    return (
-        *map(float, view),
-        False,
-        [Fault(faults.SIZE_WRONG, image.name, f"{detail}; boxes taken as pixels", FIXED)],
-    )
+            return float(said[0]), float(said[1]), rotated, [Fault(faults.SIZE_SCALED, image.name, detail, FIXED)]
+    wrong = Fault(faults.SIZE_WRONG, image.name, f"{detail}; boxes taken as pixels", FIXED)
+    return float(view[0]), float(view[1]), False, [wrong]
 
 
 def _in_fractions(image: AnnotatedImage) -> bool:
@@ -75,7 +75,7 @@ def _in_fractions(image: AnnotatedImage) -> bool:
     return bool(corners) and not whole and min(corners) >= -0.01 and max(corners) <= 1.01
 
 
-def turned(x: float, y: float, orientation: int) -> tuple[float, float]:
+def turned(x: Number, y: Number, orientation: int) -> tuple[Number, Number]:
     """Where a point lies once EXIF's orientation is applied; (x, y) in fractions before and after."""
     return {
         1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y),
@@ -88,7 +88,8 @@ def _moved(box: Box, width: float, height: float, orientation: int) -> Box:
     scale = np.array([width, height])
 
     def move(points: np.ndarray) -> np.ndarray:
-        xs, ys = turned(*(points / scale).T, orientation)
+        along, down = (points / scale).T
+        xs, ys = turned(along, down, orientation)
         return np.stack([xs, ys], 1)
 
     def point(x: float, y: float, seen: int) -> Point:
@@ -107,7 +108,7 @@ def _detail(box: Box, width: float, height: float) -> str:
 
 
 def place(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
-    """The image's boxes in fractions of the image as viewers show it, and what had to be mended.
+    """The image's boxes in fractions of the image as viewers show it, and what had to be fixed.
 
     Corners are clipped to the image. `area` becomes a fraction of the image's area. A box that lies
     wholly outside is dropped; a keypoint that does counts as not annotated.

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_encoding
-
-from app.dataset.faults import FaultCount
+from app.dataset.faults import FIXED, FaultCount
 from app.run.directory import DATASET_CARD
 from app.run.files import read_json
 from app.run.lenient_json import with_current_keys
@@ -52,6 +50,11 @@ class Card:
     keypoints: int = 0
 
     @property
+    def class_names(self) -> dict[int, str]:
+        """Class ids, from 1, to names."""
+        return dict(enumerate(self.classes, start=1))
+
+    @property
     def train(self) -> SplitCard:
         return self.splits["train"]
 
@@ -71,11 +74,16 @@ def from_json(value: Any) -> Card | None:
                 **value,
                 "classes": tuple(value["classes"]),
                 "splits": {name: _split_card(split) for name, split in value["splits"].items()},
-                "faults": tuple(FaultCount(**{**f, "examples": tuple(f["examples"])}) for f in value["faults"]),
+                "faults": tuple(map(_fault_count, value["faults"])),
             }
         )
     except (TypeError, KeyError, AttributeError):
         return None
+
+
+def _fault_count(row: dict[str, Any]) -> FaultCount:
+    action = FIXED if row["action"] == "mended" else row["action"]  # as older versions called it
+    return FaultCount(row["kind"], action, row["count"], tuple(row["examples"]))
 
 
 def _split_card(split: dict[str, Any]) -> SplitCard:
@@ -86,11 +94,3 @@ def _split_card(split: dict[str, Any]) -> SplitCard:
 def read(records: Path) -> Card | None:
     """The card in a folder of records, or None."""
     return from_json(read_json(records / DATASET_CARD))
-
-
-def label_map_text(card: Card) -> str:
-    """The label map as text of upstream's `StringIntLabelMap`: ids from 1, names escaped as proto text."""
-    items = []
-    for number, name in enumerate(card.classes, start=1):
-        items.append(f'item {{\n  id: {number}\n  name: "{text_encoding.CEscape(name, as_utf8=True)}"\n}}\n')
-    return "".join(items)

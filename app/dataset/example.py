@@ -6,6 +6,7 @@ imports. Field numbers are those of tensorflow/core/example/{example,feature}.pr
 
 import functools
 from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
@@ -21,7 +22,7 @@ _LISTS = (
 
 
 @functools.cache
-def _example_class():
+def _example_class() -> type[Any]:
     """The message class of `Example { Features { map<string, Feature> } }`."""
     file = descriptor_pb2.FileDescriptorProto(name="detbox/example.proto", package="detbox", syntax="proto3")
     for name, _, kind in _LISTS:
@@ -69,14 +70,15 @@ def encode(features: Mapping[str, tuple[str, Values]]) -> bytes:
     message = _example_class()()
     for key, (kind, values) in features.items():
         if kind == "bytes_list":
-            values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
+            texts = cast("Iterable[bytes | str]", values)
+            values = [text.encode(errors="surrogateescape") if isinstance(text, str) else text for text in texts]
         target = getattr(message.features.feature[key], kind)
         target.SetInParent()
         target.value.extend(values)
     return message.SerializeToString(deterministic=True)
 
 
-def decode(data: bytes) -> dict[str, list]:
+def decode(data: bytes) -> dict[str, list[Any]]:
     """The features of a serialized Example: lists of bytes, float or int. Raises ValueError if it is none."""
     try:
         message = _example_class().FromString(data)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
-FIXED, DROPPED, KEPT = "mended", "dropped", "kept"
+Action: TypeAlias = Literal["fixed", "dropped", "kept"]
+FIXED: Action = "fixed"
+DROPPED: Action = "dropped"
+KEPT: Action = "kept"
 EXAMPLES_MAX = 10
 
 ANNOTATION_UNREADABLE = "annotation not readable"
@@ -49,7 +52,7 @@ class Fault:
     kind: str
     file: str
     detail: str = ""
-    action: Literal["mended", "dropped", "kept"] = DROPPED
+    action: Action = DROPPED
 
     @property
     def example(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.dataset import faults
 from app.dataset.faults import Fault
@@ -100,7 +100,7 @@ def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], 
     except Image.DecompressionBombError:
         limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
         raise UnusableImage(Fault(faults.IMAGE_TOO_LARGE, name, limit)) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UnusableImage(Fault(faults.IMAGE_UNREADABLE, name, "no image format")) from None
     except Exception as error:
         # Pillow's decoders raise nearly anything on hostile bytes: SyntaxError, struct.error, IndexError ...
@@ -117,7 +117,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
 def _glance(image: Image.Image, data: bytes) -> ImageProbe:
     raw, orientation = image.size, _orientation(image)
     if image.format == "JPEG":
-        image.draft("L", tuple(4 * side for side in MINIATURE))
+        image.draft("L", (4 * MINIATURE[0], 4 * MINIATURE[1]))
     image.load()
     turned = ImageOps.exif_transpose(image) if orientation != 1 else image
     grey = turned if turned.mode == "L" else _rgb(turned).convert("L")

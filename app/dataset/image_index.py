@@ -5,6 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from app.errors import DatasetError
 
@@ -97,7 +98,7 @@ class ImageIndex:
             raise AmbiguousImage(*(self.name(p) for p, s in zip(candidates, scores, strict=True) if s == best))
         return candidates[scores.index(best)]
 
-    def _score(self, path: Path, wanted: PurePosixPath, near: Path, split: str) -> tuple:
+    def _score(self, path: Path, wanted: PurePosixPath, near: Path, split: str) -> tuple[Any, ...]:
         tail = wanted.parts if not wanted.is_absolute() else wanted.parts[1:]
         parts = path.relative_to(self.root).parts
         common = os.path.commonpath([path.parent, near]) if near.is_absolute() == path.is_absolute() else ""

@@ -50,7 +50,8 @@ def of_outlines(outlines: Sequence[Sequence[float]]) -> Mask:
 def of_bitmap(bitmap: np.ndarray) -> Mask:
     """The mask of a bitmap [height, width], of anything that is zero outside."""
     runs = coco_masks.encode(np.asfortranarray(bitmap != 0, np.uint8))
-    return Mask(runs=runs["counts"], size=tuple(map(int, runs["size"])))
+    height, width = map(int, runs["size"])
+    return Mask(runs=runs["counts"], size=(height, width))
 
 
 def of_png(data: bytes) -> Mask:

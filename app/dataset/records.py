@@ -7,7 +7,7 @@ data, the data's masked CRC-32C.
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -72,7 +72,7 @@ def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
         raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
 
 
-def read(paths: Iterable[Path]) -> Iterator[dict[str, list]]:
+def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:
     """The Examples of record files in order, as `{key: list of bytes, float or int}`.
 
     Raises DatasetError for a file that is missing, cut short or damaged, or holds something else than

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -62,7 +63,8 @@ def write(
     with replacing(folder) as target, bars.shown("sample", progress) as report:
         for name, numbers in parts.items():
             (target / name).mkdir(parents=True)
-            entries, annotations = [], []
+            entries: list[dict[str, Any]] = []
+            annotations: list[dict[str, Any]] = []
             for number in numbers:
                 file_name = f"shapes_{number:05d}.jpg"
                 image, shapes = draw(np.random.default_rng((seed, number)))
@@ -74,11 +76,11 @@ def write(
             (target / name / coco.ROBOFLOW).write_text(json.dumps(document))
 
 
-def _categories() -> list[dict]:
+def _categories() -> list[dict[str, Any]]:
     return [{"id": number, "name": name, "supercategory": "shape"} for number, name in enumerate(CLASSES, start=1)]
 
 
-def _annotation(number: int, image: int, shape: _Shape) -> dict:
+def _annotation(number: int, image: int, shape: _Shape) -> dict[str, Any]:
     xmin, ymin, xmax, ymax = shape.box
     width, height = xmax - xmin, ymax - ymin
     return {

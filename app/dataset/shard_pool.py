@@ -5,6 +5,7 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from app.dataset import shards
 from app.dataset.shards import Shard, Written
@@ -57,10 +58,12 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_counter = _stop = None
+_counter: Any = None
+_stop: Any = None
+"""A worker's share of what all have: multiprocessing's Value and Event, whose types only its contexts know."""
 
 
-def _begin(counter, stop) -> None:
+def _begin(counter: Any, stop: Any) -> None:
     """Gives a worker process what all share: the count of finished images, and the word to stop."""
     global _counter, _stop
     _counter, _stop = counter, stop

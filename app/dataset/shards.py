@@ -98,7 +98,7 @@ def features(
         "image/object/class/text": ("bytes_list", [box.label for box in kept]),
         "image/object/class/label": ("int64_list", [ids[box.label] for box in kept]),
         "image/object/is_crowd": ("int64_list", [int(box.is_crowd) for box in kept]),
-        "image/object/area": ("float_list", [box.area * pixels for box in kept]),
+        "image/object/area": ("float_list", [(box.area or 0.0) * pixels for box in kept]),
         "image/object/difficult": ("int64_list", [int(box.difficult) for box in kept]),
         "image/object/truncated": ("int64_list", [int(box.truncated) for box in kept]),
         "image/object/group_of": ("int64_list", [int(box.group_of) for box in kept]),

@@ -39,8 +39,9 @@ def best_first(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, count
 def of_batch(found: dict[str, np.ndarray]) -> list[Detections]:
     """The detections of each image of a batch, from arrays under the OD API's names with the batch in front."""
     count = found.get("num_detections", np.full(len(found["detection_scores"]), found["detection_scores"].shape[1]))
+    boxes, scores, classes = (found[key] for key in NEEDED)
     return [
-        best_first(*(found[key][row] for key in NEEDED), int(number))
+        best_first(boxes[row], scores[row], classes[row], int(number))
         for row, number in enumerate(np.reshape(count, [-1]))
     ]
 

@@ -41,7 +41,7 @@ def coco(images: Sequence[ImageDetections], names: Mapping[int, str], info: Mapp
 
     Image ids count from 1 in the order given, so does `id` of annotations. `bbox` is `x, y, width, height` in pixels.
     """
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for number, image in enumerate(images, start=1):
         for found in image.found:
             xmin, ymin, xmax, ymax = found.box

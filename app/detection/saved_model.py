@@ -50,7 +50,7 @@ class SavedModel:
         return of_batch({key: part.numpy() for key, part in self._signature(**{self._input.name: value}).items()})
 
 
-def _signature(signatures, folder: Path):
+def _signature(signatures: Any, folder: Path) -> Any:
     """The signature that detects: `serving_default` if there is one that does, else the first."""
     usable = {
         key: signature
@@ -62,7 +62,7 @@ def _signature(signatures, folder: Path):
     return usable.get("serving_default") or next(iter(usable.values()))
 
 
-def _form(signature, spec: tf.TensorSpec) -> str:
+def _form(signature: Any, spec: tf.TensorSpec) -> str:
     if spec.dtype != tf.string:
         return "image_tensor" if spec.dtype == tf.uint8 else "float_image_tensor"
     graph = signature.graph.as_graph_def()
@@ -78,7 +78,7 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _example(image: np.ndarray) -> bytes:
-    def feature(value: bytes):
+    def feature(value: bytes) -> Any:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     features = {"image/encoded": feature(_png(image)), "image/format": feature(b"png")}

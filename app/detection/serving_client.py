@@ -59,7 +59,7 @@ class ServedModel:
         # By column, "inputs", and not by row, "instances": rows want a batch dimension in every output, which the
         # anchors that Faster R-CNN gives out have not.
         body = {"signature_name": self._signature, "inputs": {self._input: value}}
-        found = self._ask("POST", ":predict", body).get("outputs")
+        found: Any = self._ask("POST", ":predict", body).get("outputs")
         try:
             answer = of_batch({key: np.asarray(part, np.float32) for key, part in found.items() if key in _WANTED})
         except (KeyError, ValueError, AttributeError, IndexError, TypeError):

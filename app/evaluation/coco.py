@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,8 @@ def _mean(values: np.ndarray) -> float | None:
     return float(measured.mean()) if measured.size else None
 
 
-def _truth(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
-    rows: list[dict] = []
+def _truth(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for number, image in enumerate(images, 1):
         corners, sizes = sides(image.truth_boxes)
         areas = _areas(image.truth_boxes)
@@ -103,7 +104,7 @@ def _areas(boxes: np.ndarray) -> list[float]:
     return ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).astype(np.float64).tolist()
 
 
-def _found(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict]:
+def _found(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> list[dict[str, Any]]:
     rows = []
     for number, image in enumerate(images, 1):
         corners, sizes = sides(image.boxes)

@@ -1,4 +1,4 @@
-"""What one evaluation says of each class: curve, best threshold, and which boxes were missed, invented or confused."""
+"""What one evaluation says of each class: curve, best threshold, false negatives and positives, misclassified boxes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,21 +72,21 @@ def worst(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[in
 
 def best(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the images, those with the fewest errors first, and of these those with the most boxes right."""
-    return sorted(range(len(images)), key=lambda at: (_count(errors[at]), -errors[at].right, images[at].name))
+    return sorted(range(len(images)), key=lambda at: (_count(errors[at]), -errors[at].true_positives, images[at].name))
 
 
 def _count(errors: Errors) -> int:
-    return errors.missed + errors.invented + errors.confused
+    return errors.false_negatives + errors.false_positives + errors.misclassified
 
 
 def _listed(images: Sequence[EvaluatedImage], errors: Sequence[Errors], order: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
             "name": images[at].name,
-            "missed": errors[at].missed,
-            "invented": errors[at].invented,
-            "confused": errors[at].confused,
-            "right": errors[at].right,
+            "false_negatives": errors[at].false_negatives,
+            "false_positives": errors[at].false_positives,
+            "misclassified": errors[at].misclassified,
+            "right": errors[at].true_positives,
         }
         for at in order[:LISTED]
     ]
@@ -109,9 +109,9 @@ def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at:
         "f1": curve.f1,
         "precision": curve.precision_there,
         "recall": curve.recall_there,
-        "missed": int(matrix[at, -1]),
-        "invented": int(matrix[-1, at]),
-        "confused": int(matrix[at, :-1].sum() - matrix[at, at]),
+        "false_negatives": int(matrix[at, -1]),
+        "false_positives": int(matrix[-1, at]),
+        "misclassified": int(matrix[at, :-1].sum() - matrix[at, at]),
         "curve": curve.precision,
     }
 

@@ -1,12 +1,14 @@
 """The confusion matrix and the precision-recall curves of one evaluation as images for TensorBoard."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from app.drawing import PALETTE
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 LEAST_CELL, MOST_CELL, WANTED_SIDE = 14, 56, 560
 """Pixels of a cell of the matrix, between which the whole is to be about WANTED_SIDE wide."""
@@ -18,7 +20,10 @@ LINE_HEIGHT, LISTED_MOST = 18, 24
 
 
 def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str) -> Image.Image:
-    """Counts shaded by their part of their row (groundtruth); the last row is invented, the last column missed."""
+    """Counts shaded by their part of their row (groundtruth).
+
+    The last row has the false positives, the last column the false negatives.
+    """
     counts = np.asarray(matrix)
     cell = int(np.clip(WANTED_SIDE // len(labels), LEAST_CELL, MOST_CELL))
     font = _font(min(13, cell - 2))
@@ -78,7 +83,7 @@ def side_by_side(left: Image.Image, right: Image.Image, words: str) -> Image.Ima
     return image
 
 
-def _cell(pen: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, count: int, part: float, font) -> None:
+def _cell(pen: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, count: int, part: float, font: Font) -> None:
     left, top = corner
     shade = tuple(round(255 + (deep - 255) * part) for deep in DEEP)
     pen.rectangle((left, top, left + cell, top + cell), fill=shade, outline=GRID)
@@ -96,7 +101,7 @@ def _at(recall: float, precision: float) -> tuple[float, float]:
     return MARGIN + PLOT * recall, MARGIN + PLOT * (1 - precision)
 
 
-def _upright(text: str, font) -> Image.Image:
+def _upright(text: str, font: Font) -> Image.Image:
     image = Image.new("RGB", (int(font.getlength(text)) + 4, LINE_HEIGHT), PAPER)
     ImageDraw.Draw(image).text((2, LINE_HEIGHT / 2), text, fill=INK, font=font, anchor="lm")
     return image.rotate(90, expand=True)
@@ -106,5 +111,5 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
-def _font(size: int):
+def _font(size: int) -> Font:
     return ImageFont.load_default(size=size)

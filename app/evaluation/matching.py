@@ -94,28 +94,28 @@ def _greedy(ious: np.ndarray, crowd: np.ndarray, truth: np.ndarray, hits: np.nda
 class Errors:
     """What is right and wrong on one image, as counts by class index.
 
-    `matrix`: int [n + 1, n + 1], rows groundtruth, columns detections; the last row is what was invented, the last
-    column what was missed.
+    `matrix`: int [n + 1, n + 1], rows groundtruth, columns detections; the last row is false positives, the last
+    column false negatives.
     """
 
     matrix: np.ndarray
 
     @property
-    def right(self) -> int:
+    def true_positives(self) -> int:
         return int(np.trace(self.matrix))
 
     @property
-    def missed(self) -> int:
+    def false_negatives(self) -> int:
         return int(self.matrix[:, -1].sum())
 
     @property
-    def invented(self) -> int:
+    def false_positives(self) -> int:
         return int(self.matrix[-1].sum())
 
     @property
-    def confused(self) -> int:
+    def misclassified(self) -> int:
         """Groundtruth that was found, but as another class."""
-        return int(self.matrix.sum()) - self.right - self.missed - self.invented
+        return int(self.matrix.sum()) - self.true_positives - self.false_negatives - self.false_positives
 
 
 def compare(
@@ -145,7 +145,9 @@ def compare(
     return Errors(matrix)
 
 
-def _across(image: EvaluatedImage, spare: np.ndarray, free: np.ndarray, iou: float):
+def _across(
+    image: EvaluatedImage, spare: np.ndarray, free: np.ndarray, iou: float
+) -> list[tuple[int | None, int | None]]:
     """Pairs (detection, groundtruth) of what no class matched within itself; None where one has no partner."""
     spare = spare[np.argsort(-image.scores[spare], kind="stable")]
     hits = np.full(len(spare), FREE)

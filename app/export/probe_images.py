@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
@@ -114,7 +115,7 @@ def _open(path: Path) -> np.ndarray:
         raise SettingsError(f"is no image: {error}", where=str(path), remedy=flag("input")) from None
 
 
-def _pixels(row: dict[str, list]) -> np.ndarray:
+def _pixels(row: dict[str, list[Any]]) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
 
 

@@ -97,17 +97,18 @@ class FormatWriter:
     def _onnx(self, target: Path) -> None:
         import tf2onnx
 
+        from app.detection.frozen_graph import EXTRAS, INPUT, OUTPUTS
         from app.export import frozen_graph
 
         # From a frozen graph, and not by `from_function`, which makes inputs of a model's captured constants.
         graph = frozen_graph.freeze(self._exporter.for_one_image())
-        outputs = [node.name for node in graph.node if node.name in (*frozen_graph.OUTPUTS, *frozen_graph.EXTRAS)]
+        outputs = [node.name for node in graph.node if node.name in (*OUTPUTS, *EXTRAS)]
         try:
             tf2onnx.convert.from_graph_def(
                 graph,
-                input_names=[f"{frozen_graph.INPUT}:0"],
+                input_names=[f"{INPUT}:0"],
                 output_names=[f"{name}:0" for name in outputs],
-                tensors_to_rename={f"{name}:0": name for name in [frozen_graph.INPUT, *outputs]},
+                tensors_to_rename={f"{name}:0": name for name in [INPUT, *outputs]},
                 opset=OPSET,
                 output_path=str(target),
             )

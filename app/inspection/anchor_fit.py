@@ -123,7 +123,10 @@ def _ratios(config: PipelineConfig, boxes: np.ndarray) -> Iterator[_Change]:
     """Anchors flatter or narrower than there are, as the outermost boxes are."""
     if anchors.generator(config).WhichOneof("anchor_generator_oneof") == "flexible_grid_anchor_generator":
         return
-    known = anchors.from_config(config).aspect_ratios
+    made = anchors.from_config(config)
+    if made is None:
+        return
+    known = made.aspect_ratios
     logs = np.log2(boxes[:, 1] / boxes[:, 0])
     for share in (0.1, 0.02):
         edges = (2.0 ** (round(float(np.quantile(logs, edge)) * 2) / 2) for edge in (share, 1 - share))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from app import drawing
 from app.dataset.annotation import Box
@@ -110,7 +110,7 @@ def compose(cells: Iterable[tuple[str, Image.Image]]) -> Image.Image:
     return sheet
 
 
-def _short(text: str, font) -> str:
+def _short(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     """The text in one line, its beginning left out where it is wider than a cell: names differ at their ends."""
     text = " ".join(text.split())
     if font.getlength(text) <= CELL[0]:

@@ -172,7 +172,8 @@ def superset_splits(members: Mapping[str, Sequence[str]]) -> set[str]:
 
 def _overlaps(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The images that several splits have, by the names of those, umbrellas left out."""
-    wide, found = superset_splits(members), {}
+    wide = superset_splits(members)
+    found: dict[str, list[str]] = {}
     for name, inside in members.items():
         narrow = [split for split in inside if split not in wide]
         if len(narrow) > 1:
@@ -250,7 +251,7 @@ def _looks_of_set(
                 )  # fmt: skip
 
 
-def _rows(folder: Path, card: Card) -> Iterator[tuple[str, dict[str, list]]]:
+def _rows(folder: Path, card: Card) -> Iterator[tuple[str, dict[str, list[Any]]]]:
     for name, split in card.splits.items():
         for row in records.read(sorted(folder.glob(split.records))):
             yield name, row
@@ -272,11 +273,11 @@ def _looks_of_records(
                 yield ImageSummary(name, (split,), height, width, tuple(_boxes(row)), glance.digest, glance.miniature)
 
 
-def _name(row: Mapping[str, list]) -> str:
+def _name(row: Mapping[str, list[Any]]) -> str:
     return row["image/source_id"][0].decode("utf-8", errors="replace")
 
 
-def _boxes(row: Mapping[str, list]) -> Iterator[Box]:
+def _boxes(row: Mapping[str, list[Any]]) -> Iterator[Box]:
     sides = (row[f"image/object/bbox/{side}"] for side in ("xmin", "ymin", "xmax", "ymax"))
     for label, *corners in zip(row["image/object/class/text"], *sides, strict=True):
         yield Box(label.decode("utf-8", errors="replace"), *corners)

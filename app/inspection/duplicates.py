@@ -45,7 +45,7 @@ class DuplicateFinder:
     names: list[str] = field(default_factory=list)
     splits: list[tuple[str, ...]] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
-    miniatures: array = field(default_factory=lambda: array("B"))
+    miniatures: "array[int]" = field(default_factory=lambda: array("B"))
 
     def add(self, look: ImageSummary) -> None:
         self.names.append(look.name)

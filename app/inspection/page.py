@@ -105,7 +105,7 @@ def _boxes(result: Inspected) -> Iterable[Section]:
     yield Section("Boxes", parts, note=note)
 
 
-def _histogram(title: str, bins: Sequence[tuple], fit: Any, *, x: str, label: Any) -> Html:
+def _histogram(title: str, bins: Sequence[tuple[Any, ...]], fit: Any, *, x: str, label: Any) -> Html:
     """Boxes by bin, those that match an anchor apart; empty bins at the ends are left out."""
     filled = [index for index, (_, _, count, _) in enumerate(bins) if count]
     shown = bins[filled[0] : filled[-1] + 1]

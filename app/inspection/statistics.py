@@ -37,7 +37,7 @@ class DatasetStatistics:
     crowding: Counter[int] = field(default_factory=Counter)
     """Images by their number of boxes."""
     total: int = 0
-    sides: array = field(default_factory=lambda: array("f"))
+    sides: "array[float]" = field(default_factory=lambda: array("f"))
     """For each box: its height and width in fractions, its image's height and width in pixels."""
 
     def add(self, look: ImageSummary) -> None:
@@ -91,7 +91,7 @@ def imbalance(classes: Iterable[str], boxes_of: Mapping[str, int]) -> Imbalance 
     there = {name: count for name, count in counts.items() if count}
     if not there:
         return None
-    most, least = max(there, key=there.get), min(there, key=there.get)
+    most, least = max(there, key=there.__getitem__), min(there, key=there.__getitem__)
     missing = tuple(name for name in counts if name not in there)
     return Imbalance(most, least, there[most] / there[least], missing, alone=len(there) == 1)
 

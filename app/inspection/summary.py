@@ -184,7 +184,7 @@ def _findings(result: Inspected) -> Iterator[str]:
 
 
 def _remedy(result: Inspected) -> str:
-    if not result.anchors.remedies:
+    if result.anchors is None or not result.anchors.remedies:
         return "; no change of anchors or of the image size that was tried helps"
     best = result.anchors.remedies[0]
     return f" -> {best.flag} leaves {1 - best.share:.0%}"

@@ -88,14 +88,13 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
             where=settings.dataset or "the built-in sample",
             remedy=f"choose a model of boxes: {flag('model')}; or see {flag('masks')}",
         )
-    text = cards.label_map_text(card)
-    if run.checkpoint_steps() and run.label_map.is_file() and run.label_map.read_text("utf-8") != text:
+    if run.checkpoint_steps() and run.label_map.is_file() and _names_of(run) != card.class_names:
         raise SettingsError(
             "the classes differ from those that this run was trained on",
             where=str(run.root),
             remedy=f"start another run: {flag('run', 'NAME')}",
         )
-    write_text(run.label_map, text)
+    write_text(run.label_map, label_map.print_label_map(card.class_names))
     pipeline = build_pipeline(run, settings, card, found)
     check_before_training(run, pipeline.config, write_schedule(settings, pipeline.num_train_steps))
     write_pipeline(run, pipeline)
@@ -237,7 +236,7 @@ def check_before_training(
     sizes = [bytes_of(run.checkpoint(step)) for step in run.checkpoint_steps()]
     findings = checks.check(
         config,
-        label_map=label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map)),
+        label_map=_names_of(run),
         boxes_per_class=boxes,
         classes=card.classes if card is not None else None,
         resuming=bool(sizes),
@@ -253,3 +252,7 @@ def check_before_training(
         verify_checkpoint=verify_checkpoint,
     )
     checks.raise_if_any(findings)
+
+
+def _names_of(run: Run) -> dict[int, str]:
+    return label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))

@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import SettingsError
 from app.humanize import in_bytes, short
@@ -12,6 +13,9 @@ from app.run.directory import Run, comparison_page, find_run, find_runs
 from app.run.files import read_json, write_text
 from app.run.heartbeat import first_line
 from app.settings import Settings, flag, is_given
+
+if TYPE_CHECKING:
+    from app.report.run_report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +119,7 @@ def _find(models_dir: Path, name: str) -> Run:
     return find_run(models_dir, name)
 
 
-def _read(run: Run, settings: Settings):
+def _read(run: Run, settings: Settings) -> "Report":
     """The figures of a run. Without `best_metric` of its own, the metric is what chose the run's best checkpoint."""
     from app.dataset import card as cards
     from app.report import run_report
@@ -139,7 +143,7 @@ def _target(output: str, usual: Path) -> Path:
     return path / usual.name if path.is_dir() or output.endswith("/") else path
 
 
-def _figures(report) -> RunFigures:
+def _figures(report: "Report") -> RunFigures:
     return RunFigures(
         run=report.run,
         step=report.step,

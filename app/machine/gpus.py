@@ -128,7 +128,8 @@ def library_faults(requires: Iterable[str], installed: Mapping[str, str]) -> lis
 
     faults = []
     for wanted in map(Requirement, requires):
-        if not wanted.name.startswith("nvidia-") or not wanted.marker.evaluate({"extra": "and-cuda"}):
+        marker = wanted.marker
+        if not wanted.name.startswith("nvidia-") or marker is None or not marker.evaluate({"extra": "and-cuda"}):
             continue
         version = installed.get(wanted.name)
         if version is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
@@ -41,6 +42,6 @@ class CheckpointDetector:
             )
         ]
 
-    def _run(self, images):
+    def _run(self, images: Any) -> Any:
         prepared, shapes = self._model.preprocess(images)
         return self._model.postprocess(self._model.predict(prepared, shapes), shapes)

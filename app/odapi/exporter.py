@@ -78,7 +78,7 @@ class Exporter:
         """The traced function of one uint8 image [1, height, width, 3], without loops: what ONNX likes."""
         signature = [tf.TensorSpec([1, None, None, 3], tf.uint8, name=INPUT)]
 
-        def detect(images):
+        def detect(images: Any) -> Any:
             prepared = self._model.preprocess(tf.cast(images, tf.float32))
             return self._module._run_inference_on_images(*prepared)
 
@@ -93,7 +93,10 @@ class Exporter:
         config = type(self._config)()
         config.CopyFrom(self._config)
         # Upstream's module asks the resizer for the size alone, and only this one.
-        height, width = fixed_size(config.model)
+        size = fixed_size(config.model)
+        if size is None:
+            raise ValueError("TensorFlow Lite needs one size of input")
+        height, width = size
         config.model.ssd.image_resizer.fixed_shape_resizer.height = height
         config.model.ssd.image_resizer.fixed_shape_resizer.width = width
         suppression = config.model.ssd.post_processing.batch_non_max_suppression
@@ -137,7 +140,7 @@ class Exporter:
     def _function(self, input_type: str) -> tuple[Any, Any]:
         shape, dtype, decode = INPUTS[input_type]
 
-        def detect(input_tensor):
+        def detect(input_tensor: Any) -> Any:
             prepared = self._module._preprocess_input(input_tensor, decode)
             return self._module._run_inference_on_images(*prepared)
 

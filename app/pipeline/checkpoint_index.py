@@ -75,7 +75,8 @@ def _entries(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes
 
 
 def _tensor(value: bytes) -> Tensor:
-    shape, size = (), 0
+    shape: tuple[int, ...] = ()
+    size = 0
     for number, field in _fields(value):
         if number == 2 and isinstance(field, bytes):
             # TensorShapeProto: 2 is a dimension, of which 1 is the size.
@@ -89,6 +90,7 @@ def _tensor(value: bytes) -> Tensor:
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Numbers and values of a protobuf message's fields, in order."""
     place = 0
+    value: int | bytes
     while place < len(message):
         tag, place = _varint(message, place)
         kind = tag & 7

@@ -13,6 +13,7 @@ PROTO_ERROR = re.compile(r"^(?P<line>\d+):\d+ : (?:'.*': )?(?P<what>.*)$", re.DO
 
 
 def parse_proto(text: str, message: Message, *, where: str, remedy: str) -> Any:
+    """`message` with what `text` says. Raises SettingsError with the line."""
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:

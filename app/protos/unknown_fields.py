@@ -40,7 +40,7 @@ def parse_pipeline(text: str, *, where: str) -> tuple[Any, list[UnknownField]]:
         except text_format.ParseError as error:
             match = NO_FIELD.search(str(error))
             span = _span(text, error, match["field"]) if match else None
-            if span is None:
+            if match is None or span is None:
                 return pipeline_config.parse_pipeline(text, where=where), unknown
             start, end = span
             whole = " ".join(text[start:end].split())
@@ -52,11 +52,11 @@ def parse_pipeline(text: str, *, where: str) -> tuple[Any, list[UnknownField]]:
 def _span(text: str, error: text_format.ParseError, name: str) -> tuple[int, int] | None:
     """Where the field at the error begins and ends, or None if it is not to be found there."""
     lines = text.splitlines(keepends=True)
-    start = sum(map(len, lines[: error.GetLine() - 1])) + error.GetColumn() - 1
+    start = sum(len(line) for line in lines[: (error.GetLine() or 1) - 1]) + (error.GetColumn() or 1) - 1
     if not text.startswith(name, start):
         return None
     head = re.compile(rf"{re.escape(name)}{SKIPPED}:?{SKIPPED}").match(text, start)
-    end = _value_end(text, head.end())
+    end = _value_end(text, head.end()) if head else None
     return None if end is None else (start, end)
 
 

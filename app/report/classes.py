@@ -1,6 +1,6 @@
 """The parts of a report that tell classes apart: table, confusion matrix, curves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.html import charts, page
 from app.html.page import Html, Section
@@ -17,7 +17,7 @@ TOGETHER = 5
 """Up to so many precision-recall curves share a chart."""
 CURVES_MAX = 24
 PAIRS = 10
-COUNTED = ("missed", "confused", "invented", "groundtruth")
+COUNTED = ("false_negatives", "misclassified", "false_positives", "groundtruth")
 TALL = (0.0, 1.0)
 
 
@@ -52,12 +52,14 @@ def _classes(details: Details) -> Section:
 def _note(details: Details) -> str:
     order = ", the lowest AP first" if len(details.classes) > IN_ORDER else ""
     at = f" at IoU {details.iou:g}" if details.iou is not None else ""
-    return f"Step {details.step:,}{order}. Precision, recall, missed and invented: at the score of the highest F1{at}."
+    counted = "Precision, recall, false negatives and false positives: at the score of the highest F1"
+    return f"Step {details.step:,}{order}. {counted}{at}."
 
 
 def _table(classes: Sequence[ClassFigures]) -> Html:
     heads = (
-        "Class", "AP", "AP50", "AR", "best F1", "at score", "precision", "recall", *COUNTED,
+        "Class", "AP", "AP50", "AR", "best F1", "at score", "precision", "recall",
+        *(name.replace("_", " ") for name in COUNTED),
     )  # fmt: skip
     rows = []
     for row in weakest_first(classes) if len(classes) > IN_ORDER else classes:
@@ -70,7 +72,7 @@ def _table(classes: Sequence[ClassFigures]) -> Html:
     return page.table(heads, rows, total=total)
 
 
-def _sum(values) -> int | None:
+def _sum(values: Iterable[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
@@ -105,9 +107,9 @@ def _matrix(confusion: Confusion, shown: Sequence[int]) -> Html:
     for at in shown:
         whole = sum(confusion.matrix[at]) or 1
         counts = [confusion.matrix[at][other] for other in shown]
-        rows.append(("invented" if at == last else confusion.labels[at], counts))
+        rows.append(("false positives" if at == last else confusion.labels[at], counts))
         shades.append([count / whole for count in counts])
-    heads = ["missed" if at == last else confusion.labels[at] for at in shown]
+    heads = ["false negatives" if at == last else confusion.labels[at] for at in shown]
     return page.heat_table("is \\ found as", heads, rows, shades=shades, is_right=lambda i, j: i == j)
 
 

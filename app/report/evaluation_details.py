@@ -11,7 +11,7 @@ from app.run.lenient_json import count, listed, mapping, number
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class. `confused`: boxes taken for another class, which are not among the missed.
+    """One class. `misclassified`: boxes taken for another class, which are not among the false negatives.
 
     None is what could not be measured, such as the AP of a class without groundtruth.
 
@@ -28,15 +28,15 @@ class ClassFigures:
     f1: float | None
     precision: float | None
     recall: float | None
-    missed: int | None
-    invented: int | None
-    confused: int | None
+    false_negatives: int | None
+    false_positives: int | None
+    misclassified: int | None
     curve: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Rows are groundtruth, columns detections; the last row is what was invented, the last column what was missed."""
+    """Rows are groundtruth, columns detections; the last row is false positives, the last column false negatives."""
 
     labels: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
@@ -75,27 +75,39 @@ def _details(step: int, found: Mapping[str, Any]) -> Details:
     )
 
 
-SHARES = ("ap", "ap50", "ar", "f1_threshold", "f1", "precision", "recall")
-COUNTS = ("groundtruth", "missed", "invented", "confused")
+COUNTS = ("groundtruth", "false_negatives", "false_positives", "misclassified")
 
 
 def _class(row: Mapping[str, Any]) -> ClassFigures:
-    shares = {name: number(row.get(name)) for name in SHARES}
     values = [number(value) for value in listed(row.get("curve"))]
+    curve = tuple(value for value in values if value is not None and value >= 0)
     return ClassFigures(
         name=str(row.get("name", "")),
-        # COCO says -1 where there is nothing to measure on.
-        **{name: None if value is None or value < 0 else value for name, value in shares.items()},
-        **{name: count(row.get(name)) for name in COUNTS},
-        curve=tuple(values) if values and all(value is not None and value >= 0 for value in values) else (),
+        groundtruth=count(row.get("groundtruth")),
+        ap=_share(row, "ap"),
+        ap50=_share(row, "ap50"),
+        ar=_share(row, "ar"),
+        f1_threshold=_share(row, "f1_threshold"),
+        f1=_share(row, "f1"),
+        precision=_share(row, "precision"),
+        recall=_share(row, "recall"),
+        false_negatives=count(row.get("false_negatives")),
+        false_positives=count(row.get("false_positives")),
+        misclassified=count(row.get("misclassified")),
+        curve=curve if len(curve) == len(values) else (),
     )
+
+
+def _share(row: Mapping[str, Any], name: str) -> float | None:
+    """A figure of 0 or more; COCO says -1 where there is nothing to measure on."""
+    value = number(row.get(name))
+    return None if value is None or value < 0 else value
 
 
 def _confusion(found: Mapping[str, Any]) -> Confusion | None:
     """The matrix, if it is a square of counts with a label to each row."""
     labels = tuple(str(label) for label in listed(found.get("labels")))
-    matrix = tuple(tuple(count(value) for value in listed(row)) for row in listed(found.get("matrix")))
-    is_square = labels and len(matrix) == len(labels) and all(len(row) == len(labels) for row in matrix)
-    if not is_square or any(value is None or value < 0 for row in matrix for value in row):
-        return None
-    return Confusion(labels, matrix)
+    read = [[count(value) for value in listed(row)] for row in listed(found.get("matrix"))]
+    matrix = tuple(tuple(value for value in row if value is not None and value >= 0) for row in read)
+    is_square = bool(labels) and len(matrix) == len(labels) and all(len(row) == len(labels) for row in matrix)
+    return Confusion(labels, matrix) if is_square and all(len(row) == len(labels) for row in read) else None

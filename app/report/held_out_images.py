@@ -18,6 +18,7 @@ from app.errors import DetboxError
 from app.evaluation import figures
 from app.evaluation.details import UNDECIDED_SCORE
 from app.evaluation.matching import Errors, EvaluatedImage
+from app.humanize import counted
 from app.run.directory import Run
 from app.run.files import replacing, write_json
 
@@ -35,8 +36,8 @@ class SelectedImage:
 
     name: str
     kind: str
-    missed: int | None = None
-    invented: int | None = None
+    false_negatives: int | None = None
+    false_positives: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def draw(best: Checkpoint, detector: Detector, count: int) -> None:
                     "file": file,
                     "image": item.name,
                     "kind": item.kind,
-                    "missed": item.missed,
-                    "invented": item.invented,
+                    "false_negatives": item.false_negatives,
+                    "false_positives": item.false_positives,
                 }
             )
         write_json(folder / run.detections_index.name, index)
@@ -94,7 +95,7 @@ def select_images(details: Mapping[str, Any], count: int) -> list[SelectedImage]
     for kind, most in (("worst", count - count // 2), ("best", count)):
         for row in listed.get(kind) or ():
             if len(rows) < most and row["name"] not in rows:
-                rows[row["name"]] = SelectedImage(row["name"], kind, row["missed"], row["invented"])
+                rows[row["name"]] = SelectedImage(row["name"], kind, row["false_negatives"], row["false_positives"])
     return list(rows.values())
 
 
@@ -132,11 +133,13 @@ def side_by_side(
             left = drawing.draw(held.pixels, _found(image, held, card, shown_from))
             truth = [drawing.Labelled(item.box, item.class_id, card.classes[item.class_id - 1]) for item in held.truth]
             right = drawing.draw(held.pixels, truth)
-            words = (
-                f"{image.name}: {errors.missed} missed, {errors.invented} invented, {errors.confused} confused, "
-                f"{errors.right} right"
+            counts = (
+                counted(errors.false_negatives, "false negative"),
+                counted(errors.false_positives, "false positive"),
+                f"{errors.misclassified} misclassified",
+                counted(errors.true_positives, "true positive"),
             )
-            drawn.append(figures.side_by_side(left, right, words))
+            drawn.append(figures.side_by_side(left, right, f"{image.name}: {', '.join(counts)}"))
     return drawn
 
 
@@ -156,7 +159,7 @@ def _first(run: Run, card: cards.Card, count: int) -> list[HeldOutImage]:
     return [held for _, held in zip(range(count), held_out(run, card), strict=False)]
 
 
-def _held_out(name: str, row: Mapping[str, list]) -> HeldOutImage:
+def _held_out(name: str, row: Mapping[str, list[Any]]) -> HeldOutImage:
     pixels = np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
     truth = [
         drawing.Labelled(tuple(box), int(label), "")

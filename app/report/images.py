@@ -8,12 +8,17 @@ from PIL import Image
 
 from app.html import page
 from app.html.page import Html, Section
+from app.humanize import counted
 from app.report.run_report import DrawnImage
 
 SIDE, QUALITY = 640, 72
 BYTES_MAX = 1_700_000
 """All images together; in the page they take a third more."""
-KINDS = {"worst": "Most missed and invented boxes", "best": "Fewest missed and invented boxes", "first": "First"}
+KINDS = {
+    "worst": "Most false negatives and false positives",
+    "best": "Fewest false negatives and false positives",
+    "first": "First",
+}
 EACH_MAX = 12
 
 
@@ -44,8 +49,8 @@ def section(images: Sequence[DrawnImage]) -> Section | None:
 
 def _caption(image: DrawnImage) -> str:
     counts = [
-        f"{count} {what}"
-        for what, count in (("missed", image.missed), ("invented", image.invented))
+        counted(count, what)
+        for what, count in (("false negative", image.false_negatives), ("false positive", image.false_positives))
         if count is not None
     ]
     return " · ".join([image.name, *counts])

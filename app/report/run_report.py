@@ -37,13 +37,13 @@ class Best:
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """A held-out image with boxes drawn. `missed` and `invented` count boxes; None where nobody counted."""
+    """A held-out image with boxes drawn, and its errors in boxes; None where nobody counted."""
 
     path: Path
     name: str
     kind: str
-    missed: int | None = None
-    invented: int | None = None
+    false_negatives: int | None = None
+    false_positives: int | None = None
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,9 @@ def _images(run: Run) -> list[DrawnImage]:
     for entry in map(mapping, listed(with_current_keys(index))):
         path = there.get(str(entry.get("file")))
         if path:
-            missed, invented = count(entry.get("missed")), count(entry.get("invented"))
+            false_negatives, false_positives = count(entry.get("false_negatives")), count(entry.get("false_positives"))
             name, kind = str(entry.get("image") or path.stem), str(entry.get("kind") or "first")
-            found.append(DrawnImage(path, name, kind, missed, invented))
+            found.append(DrawnImage(path, name, kind, false_negatives, false_positives))
     return found
 
 

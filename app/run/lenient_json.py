@@ -9,6 +9,10 @@ CURRENT_KEYS = {
     "pictures": "images",
     "pictures_without_boxes": "images_without_boxes",
     "sample_pictures": "sample_images",
+    "missed": "false_negatives",
+    "invented": "false_positives",
+    "confused": "misclassified",
+    "right": "true_positives",
 }
 """Keys of files that older versions wrote, and what they are called now."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.dataset import card, records, sample
 from app.dataset.preparation import prepare
+from app.protos.label_map import print_label_map
 
 pytestmark = pytest.mark.odapi
 
@@ -63,7 +64,7 @@ def test_the_od_api_decodes_them(tf, prepared, tmp_path):
 
     made = card.read(prepared)
     label_map = tmp_path / "label_map.pbtxt"
-    label_map.write_text(card.label_map_text(made))
+    label_map.write_text(print_label_map(made.class_names))
     assert label_map_util.get_label_map_dict(str(label_map)) == {n: i for i, n in enumerate(made.classes, start=1)}
     decoder = TfExampleDecoder(label_map_proto_file=str(label_map))
     files = sorted(prepared.glob("*.tfrecord"))

@@ -110,7 +110,7 @@ def evaluate(lot: random.Random, step: int, classes: Sequence[str]) -> dict[str,
 def figures(lot: random.Random, name: str) -> dict[str, Any]:
     """A class of an evaluation's details."""
     shares = ("ap", "ap50", "ar", "f1_threshold", "f1", "precision", "recall")
-    counts = ("groundtruth", "missed", "invented", "confused")
+    counts = ("groundtruth", "false_negatives", "false_positives", "misclassified")
     return {
         "name": name,
         **{share: lot.random() for share in shares},
@@ -128,7 +128,7 @@ def draw(run: Run, lot: random.Random, count: int, size: tuple[int, int]) -> Non
         kind, file = ("worst", "best")[at % 2], f"{at:02d}.jpg"
         (run.detections / file).write_bytes(noise.getvalue())
         index.append({"file": file, "image": f"photo-{at}", "kind": kind})
-        index[-1] |= {"missed": lot.randint(10, 99), "invented": lot.randint(10, 99)}
+        index[-1] |= {"false_negatives": lot.randint(10, 99), "false_positives": lot.randint(10, 99)}
     write_json(run.detections_index, index)
 
 

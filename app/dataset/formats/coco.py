@@ -77,13 +77,13 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
-def _without_outlines(node: dict) -> dict:
+def _without_outlines(node: dict[str, Any]) -> dict[str, Any]:
     """Drops outlines while the JSON is parsed: they are most of a COCO file, and boxes do not need them."""
     node.pop("segmentation", None)
     return node
 
 
-def _packed_outlines(node: dict) -> dict:
+def _packed_outlines(node: dict[str, Any]) -> dict[str, Any]:
     """Packs outlines while the JSON is parsed, for the same reason; text says why one can't be read."""
     if node.get("segmentation"):
         try:
@@ -124,7 +124,7 @@ class _Document:
         for image in images:
             yield from self._image(image, boxes)
 
-    def _categories(self, rows: list[dict], labels: dict[Any, str]) -> Iterator[Category | Fault]:
+    def _categories(self, rows: list[dict[str, Any]], labels: dict[Any, str]) -> Iterator[Category | Fault]:
         """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
         groups = {_text(row.get("supercategory", "")) for row in rows}
         seen = set()
@@ -143,7 +143,7 @@ class _Document:
             seen.add(name)
             yield Category(name, group=name in groups and row.get("supercategory") in (None, "", "none", name))
 
-    def _told_apart(self, rows: list[dict]) -> Generator[Fault, None, list[dict]]:
+    def _told_apart(self, rows: list[dict[str, Any]]) -> Generator[Fault, None, list[dict[str, Any]]]:
         """The images but those of one id, whose boxes could be any one's. One that is listed twice is an image."""
         names: dict[str, dict[str, None]] = {}
         for row in rows:
@@ -154,7 +154,7 @@ class _Document:
                 yield Fault(faults.IMAGE_ID_TWICE, f"{self.where} image {key}", detail)
         return [row for row in rows if len(names[_key(row.get("id"))]) == 1]
 
-    def _box(self, row: dict, labels: dict[Any, str], boxes: dict) -> Box | Fault:
+    def _box(self, row: dict[str, Any], labels: dict[Any, str], boxes: dict[str, Any]) -> Box | Fault:
         where = f"{self.where} annotation {row.get('id')}"
         if _key(row.get("image_id")) not in boxes:
             return Fault(faults.BOX_ORPHAN, where, f"image_id {row.get('image_id')}")
@@ -173,7 +173,7 @@ class _Document:
             mask=mask if isinstance(mask, masks.Mask) else None, keypoints=_keypoints(row.get("keypoints")),
         )  # fmt: skip
 
-    def _image(self, image: dict, boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
+    def _image(self, image: dict[str, Any], boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
         said = _text(image.get("file_name") or "")
         try:
             found = self.catalogue.find(said, near=self.file.parent, split=self.split) if said else None
@@ -186,7 +186,8 @@ class _Document:
         if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
             yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
         name = self.catalogue.name(found)
-        width, height = image.get("width"), image.get("height")
+        width: Any = image.get("width")
+        height: Any = image.get("height")
         if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):
             yield Fault(faults.SIZE_MISSING, name, "taken from the image", FIXED)
             width = height = 0
@@ -220,6 +221,6 @@ def _text(value: Any) -> str:
     return " ".join(str(value).encode("utf-8", errors="replace").decode().split())
 
 
-def _rows(content: Any, key: str) -> list[dict]:
+def _rows(content: Any, key: str) -> list[dict[str, Any]]:
     rows = content.get(key) if isinstance(content, dict) else None
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

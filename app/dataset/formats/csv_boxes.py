@@ -116,15 +116,15 @@ def _image(
     boxes = []
     for row in rows:
         label = " ".join(row.get("class", "").split())
-        corners = [_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
+        xmin, ymin, xmax, ymax = (_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax"))
         if not label and not any(row.get(key) for key in ("xmin", "ymin", "xmax", "ymax")):
-            continue  # A image without objects.
+            continue  # An image without objects.
         if not label:
             yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
-        elif any(corner is None for corner in corners):
+        elif xmin is None or ymin is None or xmax is None or ymax is None:
             yield Fault(faults.BOX_UNREADABLE, where, f"{said} {label}")
         else:
-            boxes.append(Box(label, *corners))
+            boxes.append(Box(label, xmin, ymin, xmax, ymax))
     width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the image", FIXED)
@@ -134,6 +134,6 @@ def _image(
 
 def _number(said: str | None) -> float | None:
     try:
-        return float(said)
-    except (TypeError, ValueError):
+        return float(said or "")
+    except ValueError:
         return None

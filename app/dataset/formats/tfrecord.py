@@ -128,7 +128,7 @@ class _File:
         except DatasetError as error:  # What comes after the damage can't be found.
             yield Fault(faults.RECORD_DAMAGED, self.where, f"{error.what}; what follows is lost")
 
-    def _image(self, row: dict[str, list], offset: int, where: str) -> Iterator[AnnotatedImage | Fault]:
+    def _image(self, row: dict[str, list[Any]], offset: int, where: str) -> Iterator[AnnotatedImage | Fault]:
         encoded = row.get("image/encoded") or []
         if not (len(encoded) == 1 and isinstance(encoded[0], bytes) and encoded[0]):
             yield Fault(faults.IMAGE_MISSING, where, "no image/encoded")
@@ -149,10 +149,10 @@ class _File:
             self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset
         )
 
-    def _in_pixels(self, row: dict[str, list]) -> bool:
+    def _in_pixels(self, row: dict[str, list[Any]]) -> bool:
         return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)
 
-    def _name(self, row: dict[str, list], where: str) -> str:
+    def _name(self, row: dict[str, list[Any]], where: str) -> str:
         """The file's name in the record, made unique: records of one image cut up or changed share it."""
         said = [_text(v) for key in ("image/filename", "image/source_id") for v in row.get(key, [])[:1]]
         name = next((text for text in said if text), where)
@@ -163,7 +163,9 @@ class _File:
         self.taken.add(name)
         return name
 
-    def _boxes(self, row: dict[str, list], where: str, scale: tuple[int, int], pixels: int) -> Iterator[Box | Fault]:
+    def _boxes(
+        self, row: dict[str, list[Any]], where: str, scale: tuple[int, int], pixels: int
+    ) -> Iterator[Box | Fault]:
         """The boxes in fractions. Raises ValueError where lists of one image do not go together."""
         corners = [_numbers(row, f"image/object/bbox/{key}") for key in _CORNERS]
         count = len(corners[0])
@@ -180,16 +182,19 @@ class _File:
                 yield fault
             if not label:
                 continue
-            if isinstance(drawn[i], str):
-                yield Fault(faults.MASK_UNREADABLE, where, drawn[i], FIXED)
+            mask = drawn[i]
+            if isinstance(mask, str):
+                yield Fault(faults.MASK_UNREADABLE, where, mask, FIXED)
+            xmin, ymin, xmax, ymax = (value / side for value, side in zip(values, (*scale, *scale), strict=True))
             yield Box(
-                label, *(value / side for value, side in zip(values, (*scale, *scale), strict=True)),
-                **{key: bool(value[i]) for key, value in flags.items()},
+                label, xmin, ymin, xmax, ymax,
+                is_crowd=bool(flags["is_crowd"][i]), difficult=bool(flags["difficult"][i]),
+                truncated=bool(flags["truncated"][i]), group_of=bool(flags["group_of"][i]),
                 area=areas[i] / pixels if areas[i] > 0 else None,
-                mask=drawn[i] if isinstance(drawn[i], masks.Mask) else None, keypoints=points[i],
+                mask=mask if isinstance(mask, masks.Mask) else None, keypoints=points[i],
             )  # fmt: skip
 
-    def _masks(self, row: dict[str, list], count: int) -> list[masks.Mask | str | None]:
+    def _masks(self, row: dict[str, list[Any]], count: int) -> list[masks.Mask | str | None]:
         """A mask, what is wrong with it, or None for each box: of PNGs, or of numbers in the image's size."""
         values = row.get("image/object/mask", []) if self.masked else []
         if not values:
@@ -209,18 +214,18 @@ def _mask(data: bytes) -> masks.Mask | str:
         return str(error)
 
 
-def _numbers(row: dict[str, list], key: str) -> Sequence[float]:
+def _numbers(row: dict[str, list[Any]], key: str) -> Sequence[float]:
     values = row.get(key, [])
     return [] if values and isinstance(values[0], bytes) else values
 
 
-def _each(row: dict[str, list], key: str, count: int) -> Sequence[Any]:
+def _each(row: dict[str, list[Any]], key: str, count: int) -> Sequence[Any]:
     """A number for each box: zeros where the record does not have them all."""
     values = _numbers(row, f"image/object/{key}")
     return values if len(values) == count else [0] * count
 
 
-def _keypoints(row: dict[str, list], count: int) -> list[tuple[Point, ...]]:
+def _keypoints(row: dict[str, list[Any]], count: int) -> list[tuple[Point, ...]]:
     """The keypoints of each box, in fractions; without the record's word on it, all are visible."""
     xs, ys = (_numbers(row, f"image/object/keypoint/{axis}") for axis in "xy")
     if not count or not xs or len(xs) != len(ys) or len(xs) % count:

@@ -145,11 +145,11 @@ def _box(node: Element, where: str) -> Box | Fault:
         return Fault(faults.LABEL_UNKNOWN, where, "object without a name")
     found = node.find("bndbox")
     said = {} if found is None else {side.tag: side.text for side in reversed(found)}
-    corners = [_number(said.get(key)) for key in ("xmin", "ymin", "xmax", "ymax")]
-    if None in corners:
+    xmin, ymin, xmax, ymax = (_number(said.get(key)) for key in ("xmin", "ymin", "xmax", "ymax"))
+    if xmin is None or ymin is None or xmax is None or ymax is None:
         return Fault(faults.BOX_UNREADABLE, where, f"{label} without a whole bndbox")
     difficult, truncated = (node.findtext(key, "").strip() == "1" for key in ("difficult", "truncated"))
-    return Box(label, *corners, difficult=difficult, truncated=truncated)
+    return Box(label, xmin, ymin, xmax, ymax, difficult=difficult, truncated=truncated)
 
 
 def parse(data: bytes) -> Element:
@@ -208,8 +208,8 @@ def _undeclared(content: str) -> str:
 
 def _number(said: str | None) -> float | None:
     try:
-        return float(said)
-    except (TypeError, ValueError):
+        return float(said or "")
+    except ValueError:
         return None
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -88,7 +89,7 @@ def _names_file(source: Path) -> Path | None:
     return max(lists, key=lambda path: len(text_files.lines(path)), default=None)
 
 
-def _table(path: Path) -> dict:
+def _table(path: Path) -> dict[str, Any]:
     """What a YOLO data.yaml holds, or nothing: such a file has `names` and a split."""
     if path.suffix not in (".yaml", ".yml"):
         return {}
@@ -129,7 +130,7 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     return found | {key: images for key, images in rest.items() if key not in found}
 
 
-def _listed(said: object, table: dict, root: Path) -> list[Path]:
+def _listed(said: object, table: dict[str, Any], root: Path) -> list[Path]:
     """The images of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
 
     `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
@@ -158,7 +159,7 @@ def _missing(source: Path, split: str) -> Iterator[Fault]:
                 yield Fault(faults.IMAGE_MISSING, line, f"named in {place.name}")
 
 
-def _place(entry: object, table: dict, root: Path) -> Path:
+def _place(entry: object, table: dict[str, Any], root: Path) -> Path:
     places = (_below(root, f"{table.get('path') or ''}/{entry}"), _below(root, str(entry)))
     return next((path for path in places if path.exists()), root)
 

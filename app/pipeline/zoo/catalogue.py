@@ -81,5 +81,14 @@ def _plain(name: str) -> str:
 
 
 def _model(row: dict[str, str]) -> Model:
-    figures = {key: float(row[key]) if row[key] else None for key in ("box_map", "other_map")}
-    return Model(**{**row, **figures, "speed_ms": int(row["speed_ms"])})
+    return Model(
+        title=row["title"],
+        name=row["name"],
+        date=row["date"],
+        kind=row["kind"],
+        input=row["input"],
+        speed_ms=int(row["speed_ms"]),
+        box_map=float(row["box_map"]) if row["box_map"] else None,
+        other_map=float(row["other_map"]) if row["other_map"] else None,
+        outputs=row["outputs"],
+    )

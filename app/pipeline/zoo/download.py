@@ -204,14 +204,14 @@ def _card(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _validator(headers: requests.structures.CaseInsensitiveDict) -> str:
+def _validator(headers: requests.structures.CaseInsensitiveDict[str]) -> str:
     tag = headers.get("ETag", "")
     # If-Range takes no weak tag: RFC 9110, 13.1.5.
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The innermost cause of an error of requests or urllib3, which wrap it several times."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     return str(error) or type(error).__name__

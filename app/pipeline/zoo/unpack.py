@@ -25,7 +25,7 @@ MAX_HEADER = 1 << 20
 class _Stream(gzip.GzipFile):
     """A gzip stream that refuses to give more than MAX_HEADER bytes at once."""
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= MAX_HEADER:
             raise tarfile.ReadError(f"an entry's header claims {size} bytes")
         return super().read(size)

@@ -31,7 +31,7 @@ def test_pixels_become_fractions():
 
 def test_corners():
     """Swapped corners are mended; boxes without area or with no numbers are dropped."""
-    assert sound(9, 8, 1, 2) == ([(1, 2, 9, 8)], [(faults.BOX_SWAPPED, "mended")])
+    assert sound(9, 8, 1, 2) == ([(1, 2, 9, 8)], [(faults.BOX_SWAPPED, "fixed")])
     assert sound(5, 1, 5, 9) == ([], [(faults.BOX_EMPTY, "dropped")])
     assert sound(5, 9, 6, 9) == ([], [(faults.BOX_EMPTY, "dropped")])
     assert sound(float("nan"), 1, 2, 3) == ([], [(faults.BOX_UNREADABLE, "dropped")])
@@ -41,7 +41,7 @@ def test_corners():
 def test_edges():
     """A pixel over the edge is clipped in silence, more is counted, a box wholly outside is dropped."""
     assert placed(Box("a", -1, 0, 101, 50)) == ([(0, 0, 1, 1)], [])
-    assert placed(Box("a", -10, 5, 50, 25)) == ([(0, 0.1, 0.5, 0.5)], [(faults.BOX_CLIPPED, "mended")])
+    assert placed(Box("a", -10, 5, 50, 25)) == ([(0, 0.1, 0.5, 0.5)], [(faults.BOX_CLIPPED, "fixed")])
     assert placed(Box("a", 100, 5, 150, 25)) == ([], [(faults.BOX_OUTSIDE, "dropped")])
     assert placed(Box("a", 10, 5, 10.001, 25)) == ([], [(faults.BOX_EMPTY, "dropped")])
     assert placed(Box("a", 10, -20, 50, 0)) == ([], [(faults.BOX_OUTSIDE, "dropped")])
@@ -51,8 +51,8 @@ def test_stated_size():
     """None: the image's; of a resized copy: boxes are scaled; of another shape: they are pixels."""
     box = Box("a", 20, 10, 40, 20)
     assert placed(box, said=(0, 0)) == ([(0.2, 0.2, 0.4, 0.4)], [])
-    assert placed(box, said=(200, 100)) == ([(0.1, 0.1, 0.2, 0.2)], [(faults.SIZE_SCALED, "mended")])
-    assert placed(box, said=(50, 100)) == ([(0.2, 0.2, 0.4, 0.4)], [(faults.SIZE_WRONG, "mended")])
+    assert placed(box, said=(200, 100)) == ([(0.1, 0.1, 0.2, 0.2)], [(faults.SIZE_SCALED, "fixed")])
+    assert placed(box, said=(50, 100)) == ([(0.2, 0.2, 0.4, 0.4)], [(faults.SIZE_WRONG, "fixed")])
 
 
 def test_fractions_need_no_size():
@@ -86,7 +86,7 @@ def test_rotated_images():
 @pytest.mark.parametrize("said", [(100, 50), (0, 0), (37, 91)])
 def test_fractions_where_pixels_belong(said):
     """Boxes of which all lie within the first pixel are in fractions, whatever size is stated, and counted."""
-    mended = [(faults.BOX_IN_FRACTIONS, "mended")]
+    mended = [(faults.BOX_IN_FRACTIONS, "fixed")]
     assert placed(Box("a", 0.1, 0.2, 0.5, 1.0), said=said) == ([(0.1, 0.2, 0.5, 1.0)], mended)
     assert placed(Box("a", 0.99, 0.2, 1.005, 1.0), said=said) == ([(0.99, 0.2, 1.0, 1.0)], mended)
 

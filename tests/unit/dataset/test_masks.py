@@ -92,7 +92,7 @@ def test_masks_follow_rotation_and_shrinking(people, tmp_path):
     """Masks turn and shrink with the image; a box whose mask can't be read has an empty one, and that is counted."""
     card = prepare(people, tmp_path / "records", masked=True, max_side=32)
     assert card.masks
-    assert [(row.kind, row.action) for row in card.faults if "mask" in row.kind] == [(faults.MASK_UNREADABLE, "mended")]
+    assert [(row.kind, row.action) for row in card.faults if "mask" in row.kind] == [(faults.MASK_UNREADABLE, "fixed")]
     found = rows(tmp_path / "records")
     wanted = np.rot90(bitmap(), 3)[::2, ::2]
     for name in ("a.jpg", "b.jpg"):

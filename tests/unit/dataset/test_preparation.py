@@ -14,6 +14,7 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.preparation import prepare
 from app.dataset.shards import Shard
 from app.errors import DatasetError
+from app.protos.label_map import print_label_map
 from app.run.files import read_json
 
 DOG, CAT = ("dog", 8, 6, 40, 30), ("cat", 10, 10, 50, 40)
@@ -66,7 +67,7 @@ def test_the_card_survives_json_and_gives_the_label_map(animals, tmp_path):
     assert cards.from_json(json.loads(json.dumps(card.to_json()))) == card == cards.read(tmp_path / "records")
     assert cards.from_json({"classes": 1}) is None and cards.from_json([]) is None
     odd = dataclasses.replace(card, classes=('a "b"\\', "Größe 狗"))
-    assert cards.label_map_text(odd) == (
+    assert print_label_map(odd.class_names) == (
         'item {\n  id: 1\n  name: "a \\"b\\"\\\\"\n}\nitem {\n  id: 2\n  name: "Größe 狗"\n}\n'
     )
 
@@ -217,7 +218,7 @@ def test_images_listed_twice_are_joined(tmp_path, image, coco):
     content["images"].append({"id": 3, "file_name": "a.jpg", "width": 64, "height": 48})
     file.write_text(json.dumps(content))
     card = prepare(file, tmp_path / "records")
-    assert kinds(card) == {faults.IMAGE_TWICE: ("mended", 1)}
+    assert kinds(card) == {faults.IMAGE_TWICE: ("fixed", 1)}
     rows = {**read(tmp_path / "records", "train")[0], **read(tmp_path / "records", "eval")[0]}
     assert rows["a.jpg"]["image/object/class/text"] == [b"dog", b"cat"]
 
@@ -259,16 +260,16 @@ def test_faults_are_mended_counted_and_named(voc, voc_xml, image, tmp_path):
     (xml / "p7.xml").write_text(voc_xml([]))
     card = prepare(root, tmp_path / "records")
     assert kinds(card) == {
-        faults.BOX_SWAPPED: ("mended", 1),
+        faults.BOX_SWAPPED: ("fixed", 1),
         faults.BOX_EMPTY: ("dropped", 1),
-        faults.BOX_CLIPPED: ("mended", 1),
+        faults.BOX_CLIPPED: ("fixed", 1),
         faults.BOX_OUTSIDE: ("dropped", 1),
         faults.IMAGE_UNREADABLE: ("dropped", 1),
         faults.IMAGE_MISSING: ("dropped", 1),
         faults.ANNOTATION_UNREADABLE: ("dropped", 1),
-        faults.SIZE_MISSING: ("mended", 1),
-        faults.SIZE_SCALED: ("mended", 1),
-        faults.IMAGE_ROTATED: ("mended", 1),
+        faults.SIZE_MISSING: ("fixed", 1),
+        faults.SIZE_SCALED: ("fixed", 1),
+        faults.IMAGE_ROTATED: ("fixed", 1),
     }
     rows, said = read(tmp_path / "records", "train")
     assert (said.images, said.images_without_boxes, said.boxes) == (5, 1, 5)

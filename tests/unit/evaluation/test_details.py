@@ -57,7 +57,13 @@ def test_the_threshold_lies_between_two_scores():
     seen = image([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
     row = details([seen])["classes"][0]
     assert row["f1_threshold"] == pytest.approx(0.6)
-    assert (row["f1"], row["precision"], row["recall"], row["missed"], row["invented"]) == (1, 1, 1, 0, 0)
+    assert (row["f1"], row["precision"], row["recall"], row["false_negatives"], row["false_positives"]) == (
+        1,
+        1,
+        1,
+        0,
+        0,
+    )
 
 
 def test_a_score_that_was_asked_for_counts_instead():
@@ -65,7 +71,7 @@ def test_a_score_that_was_asked_for_counts_instead():
     seen = image([(1, HERE)], [(1, HERE, 0.8), (1, THERE, 0.4)])
     found = details([seen], score=0.3)
     row = found["classes"][0]
-    assert (found["score"], row["invented"], row["f1_threshold"]) == (0.3, 1, pytest.approx(0.6))
+    assert (found["score"], row["false_positives"], row["f1_threshold"]) == (0.3, 1, pytest.approx(0.6))
 
 
 def test_the_iou_that_was_asked_for_counts():
@@ -81,12 +87,12 @@ def test_the_matrix_adds_up():
     assert found["confusion"]["labels"] == [*CLASSES.values(), "background"]
     for at, row in enumerate(found["classes"]):
         assert matrix[at].sum() == row["groundtruth"]
-        assert (row["missed"], row["invented"]) == (matrix[at, -1], matrix[-1, at])
+        assert (row["false_negatives"], row["false_positives"]) == (matrix[at, -1], matrix[-1, at])
         if row["groundtruth"]:
             assert matrix[at, at] / row["groundtruth"] == pytest.approx(row["recall"])
             assert len(row["curve"]) == 101
     assert {name: value for name, value in found["classes"][3].items() if value is not None} == {
-        "name": "never there", "groundtruth": 0, "missed": 0, "invented": 0, "confused": 0,
+        "name": "never there", "groundtruth": 0, "false_negatives": 0, "false_positives": 0, "misclassified": 0,
     }  # fmt: skip
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
@@ -94,13 +100,19 @@ def test_the_matrix_adds_up():
 def test_the_worst_and_the_best_images():
     """Most errors first; fewest first, and among those the ones with most right, so that empty ones don't lead."""
     images = [
-        image([(1, HERE)], [], name="missed"),
+        image([(1, HERE)], [], name="false_negatives"),
         image([(1, HERE)], [(1, HERE, 0.9), (1, THERE, 0.95), (2, THERE, 0.9)], name="bad"),
         image([], [], name="empty"),
         image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, THERE, 0.9)], name="good"),
     ]
     listed = details(images, score=0.5)["images"]
-    assert [row["name"] for row in listed["worst"]] == ["bad", "missed", "empty", "good"]
-    assert [row["name"] for row in listed["best"]] == ["good", "empty", "missed", "bad"]
-    assert listed["worst"][1] == {"name": "missed", "missed": 1, "invented": 0, "confused": 0, "right": 0}
+    assert [row["name"] for row in listed["worst"]] == ["bad", "false_negatives", "empty", "good"]
+    assert [row["name"] for row in listed["best"]] == ["good", "empty", "false_negatives", "bad"]
+    assert listed["worst"][1] == {
+        "name": "false_negatives",
+        "false_negatives": 1,
+        "false_positives": 0,
+        "misclassified": 0,
+        "right": 0,
+    }
     assert len(details(scene(1))["images"]["worst"]) == LISTED

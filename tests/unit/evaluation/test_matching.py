@@ -42,7 +42,7 @@ def test_every_box_is_right_confused_missed_or_invented():
     )
     found = errors(seen)
     assert found.matrix.tolist() == [[1, 1, 0], [0, 0, 2], [0, 1, 0]]
-    assert (found.right, found.confused, found.missed, found.invented) == (1, 1, 2, 1)
+    assert (found.true_positives, found.misclassified, found.false_negatives, found.false_positives) == (1, 1, 2, 1)
 
 
 def test_its_own_class_goes_before_a_better_score_of_another():

@@ -82,7 +82,9 @@ def test_its_report(run, capsys):
 
 
 def test_the_counts_of_its_report(run):
-    """Boxes that were missed and invented, by class and by image."""
+    """False negatives and false positives, by class and by image."""
     found = run_report.read(run)
-    assert [(row.missed, row.invented, row.confused) for row in found.details.classes] == [(6, 27, 2)] * 2
-    assert [(image.missed, image.invented) for image in found.images] == [(2, 22), (0, 3)]
+    assert [(row.false_negatives, row.false_positives, row.misclassified) for row in found.details.classes] == [
+        (6, 27, 2)
+    ] * 2
+    assert [(image.false_negatives, image.false_positives) for image in found.images] == [(2, 22), (0, 3)]

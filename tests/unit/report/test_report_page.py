@@ -34,11 +34,11 @@ def test_the_figures_on_the_page_are_the_runs(run):
     assert page.fields["Training time"] == "1 min 40 s"
     for figures in best["details"]["classes"]:
         shares = ("ap", "ap50", "ar", "f1", "f1_threshold", "precision", "recall")
-        counts = ("missed", "confused", "invented", "groundtruth")
+        counts = ("false_negatives", "misclassified", "false_positives", "groundtruth")
         wanted = [*(f"{figures[name]:.3f}" for name in shares), *(str(figures[name]) for name in counts)]
         assert page.row(figures["name"])[1:] == wanted
     confusion = best["details"]["confusion"]
-    for name, counts in zip([*confusion["labels"][:-1], "invented"], confusion["matrix"], strict=True):
+    for name, counts in zip([*confusion["labels"][:-1], "false positives"], confusion["matrix"], strict=True):
         assert [name, *map(str, counts)] in page.rows
     card = read_json(run.dataset_card)
     for split, words in (("train", "Training set"), ("eval", "Evaluation set")):

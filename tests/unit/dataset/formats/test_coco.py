@@ -126,7 +126,7 @@ def test_ids_as_text_and_twice_declared_names(tmp_path, image, coco):
     images, classes, found = read(file)
     assert [b.label for b in images[0].boxes] == ["big dog", "big dog"]
     assert [c.name for c in classes] == ["big dog"]
-    assert [(f.kind, f.action) for f in found] == [(faults.LABEL_TWICE, "mended")]
+    assert [(f.kind, f.action) for f in found] == [(faults.LABEL_TWICE, "fixed")]
 
 
 @pytest.mark.parametrize(

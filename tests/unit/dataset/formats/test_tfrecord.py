@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.dataset import card as cards
 from app.dataset import example, faults, records
 from app.dataset.formats import registry
 from app.dataset.formats import tfrecord as reader
 from app.dataset.preparation import prepare
 from app.errors import DatasetError
+from app.protos.label_map import print_label_map
 
 BOX = {"xmin": 0.25, "ymin": 0.25, "xmax": 0.5, "ymax": 0.75}
 
@@ -71,7 +71,7 @@ def test_what_detbox_wrote_it_reads(voc, tmp_path):
     """A run's folder of records is a data set; twice through is the same boxes and images as once."""
     source = voc({f"p{n}": [("dog", 8, 6, 40, 30), ("cat", 1, 1, 9, 9)] for n in range(6)})
     once = prepare(source, tmp_path / "run" / "records")
-    (tmp_path / "run" / "label_map.pbtxt").write_text(cards.label_map_text(once))
+    (tmp_path / "run" / "label_map.pbtxt").write_text(print_label_map(once.class_names))
     twice = prepare(tmp_path / "run" / "records", tmp_path / "again")
     assert (twice.format, twice.classes, twice.train.boxes, twice.faults) == (
         "tfrecord",
@@ -110,7 +110,7 @@ def test_numbers_that_contradict_the_label_map(tmp_path, row):
     boxes.remove(("", 8))
     write(source / "a.record", row("a", boxes), row("b", seed=1))
     card = prepare(source, tmp_path / "records")
-    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("mended", 2), faults.LABEL_UNKNOWN: ("dropped", 1)}
+    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("fixed", 2), faults.LABEL_UNKNOWN: ("dropped", 1)}
     assert sum((card.train.boxes, card.eval.boxes)) == 4
     assert card.train.boxes_per_class["big cat"] + card.eval.boxes_per_class["big cat"] == 1
 
@@ -139,7 +139,7 @@ def test_boxes_out_of_range(tmp_path, row):
     over = {**BOX, "xmax": 1.2}
     source = write(tmp_path / "set" / "a.record", row("a", corners=pixels), row("b", corners=over, seed=1)).parent
     card = prepare(source, tmp_path / "records")
-    assert kinds(card) == {faults.BOX_IN_PIXELS: ("mended", 1), faults.BOX_CLIPPED: ("mended", 1)}
+    assert kinds(card) == {faults.BOX_IN_PIXELS: ("fixed", 1), faults.BOX_CLIPPED: ("fixed", 1)}
     found = {r["image/filename"][0]: r for r in records.read(sorted((tmp_path / "records").glob("*.tfrecord")))}
     assert found[b"a"]["image/object/bbox/xmin"] == [0.25] and found[b"a"]["image/object/bbox/ymax"] == [0.75]
     assert found[b"b"]["image/object/bbox/xmax"] == [1.0]

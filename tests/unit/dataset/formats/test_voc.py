@@ -69,7 +69,7 @@ def test_the_stem_wins_over_a_wrong_file_name(voc, voc_xml):
     (root / "Annotations" / "b.xml").write_text(voc_xml([DOG], filename="a.jpg"))
     images, found = read(root)
     assert set(images) == {"JPEGImages/a.jpg", "JPEGImages/b.jpg"}
-    assert [(f.kind, f.file, f.action) for f in found] == [(faults.FILENAME_WRONG, "Annotations/b.xml", "mended")]
+    assert [(f.kind, f.file, f.action) for f in found] == [(faults.FILENAME_WRONG, "Annotations/b.xml", "fixed")]
 
 
 def test_the_file_name_helps_where_the_stem_does_not(tmp_path, image, voc_xml):
@@ -168,7 +168,7 @@ def test_missing_size_is_mended(voc, voc_xml, size):
     (root / "Annotations" / "a.xml").write_text(voc_xml([DOG], size=size, filename="a.jpg"))
     images, found = read(root)
     assert images["JPEGImages/a.jpg"].width == 0
-    assert [(f.kind, f.action) for f in found] == [(faults.SIZE_MISSING, "mended")]
+    assert [(f.kind, f.action) for f in found] == [(faults.SIZE_MISSING, "fixed")]
 
 
 def test_unlabelled_images_are_counted(voc, image):
