@@ -6,7 +6,9 @@ Colours are the page's variables, so a chart follows the reader's light or dark.
 import math
 from collections.abc import Mapping, Sequence
 
-from app.html.page import Html, escape
+from markupsafe import Markup
+
+from app.html.page import escape
 
 WIDTH, HEIGHT = 360, 200
 """Of the drawing, in its own units: about the pixels of a phone, so that its letters keep their size there."""
@@ -28,7 +30,7 @@ def bars(
     x: str = "",
     y: str = "",
     note: str = "",
-) -> Html:
+) -> Markup:
     """Columns, one a label; the values of several `series` stand on one another. `x`, `y` name the axes."""
     sums = [sum(values) for values in zip(*series.values(), strict=True)] if series else []
     ticks = nice_ticks(0, max([*sums, 1e-9]))
@@ -66,7 +68,7 @@ def lines(
     spots: Mapping[str, Point] | None = None,
     behind: Mapping[str, Sequence[Point]] | None = None,
     note: str = "",
-) -> Html:
+) -> Markup:
     """Lines through points (x, y), in order of x. A y that is not finite breaks its line.
 
     `y_range` None: from the values; a dashed upright with its words stands at the x of each of `marks`. `spots`: a
@@ -167,7 +169,7 @@ def _grid(ticks: Sequence[float], low: float, high: float) -> str:
     return "".join(rows)
 
 
-def _chart(title: str, body: Sequence[str], names: Sequence[str], *, x: str, y: str, note: str) -> Html:
+def _chart(title: str, body: Sequence[str], names: Sequence[str], *, x: str, y: str, note: str) -> Markup:
     legend = "".join(
         f'<span><i class="{_colour(number)}"></i>{escape(name)}</span>' for number, name in enumerate(names)
     )
@@ -175,7 +177,7 @@ def _chart(title: str, body: Sequence[str], names: Sequence[str], *, x: str, y: 
     axis = _text((WIDTH + _LEFT) / 2, HEIGHT - 7, x, "middle") if x else ""
     heading = f"{title} ({y})" if y else title
     words = f"<figcaption>{escape(note)}</figcaption>" if note else ""
-    return Html(
+    return Markup(
         f'<figure class="chart"><p class="title">{escape(heading)}</p>{keys}'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(heading)}">{"".join(body)}{axis}</svg>'
         f"{words}</figure>"

@@ -1,23 +1,20 @@
 """A self-contained HTML page: one file without scripts or outside resources, light or dark as the reader's system is.
 
-Text that is given as `str` is escaped wherever it goes; what is markup already is `Html`. Charts: `app.charts`.
+Text that is given as `str` is escaped wherever it goes; what is markup already is `markupsafe.Markup`. Charts:
+`app.html.charts`.
 """
 
 import base64
-import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-
-class Html(str):
-    """Markup that is ready for the page."""
-
-    __slots__ = ()
+import markupsafe
+from markupsafe import Markup
 
 
-class Figure(Html):
+class Figure(Markup):
     """A number in the form that it is shown in; it stands where numbers stand in a table."""
 
     __slots__ = ()
@@ -38,16 +35,16 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-ur
 """The page asks the browser to load and run nothing, whatever slipped into it."""
 
 
-def escape(text: object) -> Html:
-    """`text` as markup that shows just that; `Html` is left as it is."""
-    if isinstance(text, Html):
+def escape(text: object) -> Markup:
+    """`text` as markup that shows just that; `Markup` is left as it is."""
+    if isinstance(text, Markup):
         return text
-    return Html(html.escape(_UNPRINTABLE.sub("�", str(text)), quote=True))
+    return markupsafe.escape(_UNPRINTABLE.sub("�", str(text)))
 
 
-def join(parts: Iterable[object]) -> Html:
-    """The parts one after another, each escaped unless it is `Html`."""
-    return Html("".join(escape(part) for part in parts))
+def join(parts: Iterable[object]) -> Markup:
+    """The parts one after another, each escaped unless it is `Markup`."""
+    return Markup("").join(map(escape, parts))
 
 
 def page(title: str, sections: Sequence[Section], *, subtitle: str = "", head: Sequence[str] = ()) -> str:
@@ -80,25 +77,27 @@ def _style() -> str:
     return (resources.files("app.html") / "page.css").read_text(encoding="utf-8")
 
 
-def paragraph(text: object) -> Html:
+def paragraph(text: object) -> Markup:
     """One paragraph."""
-    return Html(f"<p>{escape(text)}</p>")
+    return Markup(f"<p>{escape(text)}</p>")
 
 
-def facts(pairs: Sequence[tuple[str, object]]) -> Html:
+def facts(pairs: Sequence[tuple[str, object]]) -> Markup:
     """Key figures in a row of tiles: (what, figure)."""
     tiles = [f"<div><dt>{escape(what)}</dt><dd>{escape(figure)}</dd></div>" for what, figure in pairs]
-    return Html(f'<dl class="facts">{"".join(tiles)}</dl>')
+    return Markup(f'<dl class="facts">{"".join(tiles)}</dl>')
 
 
-def notices(lines: Sequence[object], *, kind: str = "warning") -> Html:
+def notices(lines: Sequence[object], *, kind: str = "warning") -> Markup:
     """Lines that the reader should not miss; `kind` is `warning` or `good`. Nothing where there are none."""
     if not lines:
-        return Html("")
-    return Html(f'<ul class="notices {escape(kind)}">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>')
+        return Markup("")
+    return Markup(f'<ul class="notices {escape(kind)}">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>')
 
 
-def table(heads: Sequence[object], rows: Iterable[Sequence[object]], *, total: Sequence[object] | None = None) -> Html:
+def table(
+    heads: Sequence[object], rows: Iterable[Sequence[object]], *, total: Sequence[object] | None = None
+) -> Markup:
     """A table; numbers stand on the right, with thin thousands. It scrolls sideways by itself where it is wide."""
     rows = list(rows)
     numeric = [
@@ -108,7 +107,7 @@ def table(heads: Sequence[object], rows: Iterable[Sequence[object]], *, total: S
     top = "".join(f"<th{_right(right)}>{escape(head)}</th>" for head, right in zip(heads, numeric, strict=True))
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     foot = f"<tfoot><tr>{_cells(total)}</tr></tfoot>" if total is not None else ""
-    return Html(f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody>{foot}</table></div>')
+    return Markup(f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody>{foot}</table></div>')
 
 
 def heat_table(
@@ -118,7 +117,7 @@ def heat_table(
     *,
     shades: Sequence[Sequence[float]],
     is_right: Callable[[int, int], bool],
-) -> Html:
+) -> Markup:
     """A table of counts, each with the name of its row before it and a ground as strong as its shade (0 to 1).
 
     `corner` names the rows and the columns; `is_right(row, column)` says which cells are good to be full.
@@ -133,7 +132,7 @@ def heat_table(
             for j, count in enumerate(counts)
         ]
         body.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
-    return Html(
+    return Markup(
         f'<div class="wide"><table class="heat"><thead><tr><th>{escape(corner)}</th>{top}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
@@ -151,13 +150,13 @@ def _cells(row: Sequence[object]) -> str:
     return "".join(f"<td{_right(_is_number(value))}>{number(value)}</td>" for value in row)
 
 
-def number(value: object) -> Html:
+def number(value: object) -> Markup:
     """An int with thousands set apart, a float with up to four digits that count; all else as text."""
     if value is None:
-        return Html("")
+        return Markup("")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return escape(value)
-    return Html(f"{value:,}".replace(",", "&#8239;") if isinstance(value, int) else f"{value:.4g}")
+    return Markup(f"{value:,}".replace(",", "&#8239;") if isinstance(value, int) else f"{value:.4g}")
 
 
 def fixed(value: float | None, digits: int = 3) -> Figure | None:
@@ -165,29 +164,29 @@ def fixed(value: float | None, digits: int = 3) -> Figure | None:
     return None if value is None else Figure(f"{value:.{digits}f}")
 
 
-def meter(share: float, text: object = "") -> Html:
+def meter(share: float, text: object = "") -> Markup:
     """A bar as long as `share` (0 to 1) of its cell, with `text` beside it."""
     width = min(max(share, 0.0), 1.0) * 100
-    return Html(f'<span class="meter"><i style="width:{width:.1f}%"></i></span> {escape(text)}')
+    return Markup(f'<span class="meter"><i style="width:{width:.1f}%"></i></span> {escape(text)}')
 
 
-def details(summary: object, parts: Iterable[object], *, opened: bool = False) -> Html:
+def details(summary: object, parts: Iterable[object], *, opened: bool = False) -> Markup:
     """Parts that are folded away until the reader asks for them."""
     state = " open" if opened else ""
-    return Html(f"<details{state}><summary>{escape(summary)}</summary>{join(parts)}</details>")
+    return Markup(f"<details{state}><summary>{escape(summary)}</summary>{join(parts)}</details>")
 
 
-def listing(items: Iterable[object]) -> Html:
+def listing(items: Iterable[object]) -> Markup:
     """A plain list, one line an item."""
-    return Html(f'<ul class="plain">{"".join(f"<li>{escape(item)}</li>" for item in items)}</ul>')
+    return Markup(f'<ul class="plain">{"".join(f"<li>{escape(item)}</li>" for item in items)}</ul>')
 
 
-def code(text: object) -> Html:
+def code(text: object) -> Markup:
     """Text of a file or a command, line breaks kept."""
-    return Html(f"<pre>{escape(text)}</pre>")
+    return Markup(f"<pre>{escape(text)}</pre>")
 
 
-def diff(text: str, *, lines_max: int = 3000) -> Html:
+def diff(text: str, *, lines_max: int = 3000) -> Markup:
     """A unified diff, its lines coloured."""
     rows, kinds = text.splitlines(), {"+": "add", "-": "del", "@": "at"}
     shown = [
@@ -196,16 +195,16 @@ def diff(text: str, *, lines_max: int = 3000) -> Html:
     ]
     if len(rows) > lines_max:
         shown.append(f"... {len(rows) - lines_max} more lines")
-    return Html(f'<pre class="diff">{chr(10).join(shown)}</pre>')
+    return Markup(f'<pre class="diff">{chr(10).join(shown)}</pre>')
 
 
-def columns(parts: Iterable[object], *, narrow: bool = False) -> Html:
+def columns(parts: Iterable[object], *, narrow: bool = False) -> Markup:
     """Parts side by side where there is room, else one below the other; `narrow`: as many as fit, small."""
-    return Html(f'<div class="columns{" narrow" if narrow else ""}">{join(parts)}</div>')
+    return Markup(f'<div class="columns{" narrow" if narrow else ""}">{join(parts)}</div>')
 
 
-def image(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Html:
+def image(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Markup:
     """A image, its bytes within the page; `kind` is `jpeg`, `png` or `webp`."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return Html(f'<figure><img src="{source}" alt="{escape(caption)}">{words}</figure>')
+    return Markup(f'<figure><img src="{source}" alt="{escape(caption)}">{words}</figure>')

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from app.html import charts, page
-from app.html.page import Html, Section
+from app.html.page import Section
 from app.inspection.summary import Inspected
 
 LISTED_MAX = 5000
@@ -33,7 +35,7 @@ def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
     )
 
 
-def _facts(result: Inspected) -> Html:
+def _facts(result: Inspected) -> Markup:
     leaks = sum(twin.leak for twin in result.twins)
     facts: list[tuple[str, object]] = [
         ("images", page.number(result.images)),
@@ -49,13 +51,13 @@ def _facts(result: Inspected) -> Html:
     return page.facts(facts)
 
 
-def _notices(result: Inspected) -> Html:
+def _notices(result: Inspected) -> Markup:
     if result.findings:
         return page.notices(result.findings)
     return page.notices(["Nothing was found wrong with it."], kind="good")
 
 
-def _classes(result: Inspected) -> Html:
+def _classes(result: Inspected) -> Markup:
     most = max((row.boxes for row in result.classes), default=0) or 1
     splits = [split.name for split in result.splits]
     rows = [
@@ -67,7 +69,7 @@ def _classes(result: Inspected) -> Html:
     return page.table(heads, rows)
 
 
-def _splits(result: Inspected) -> Html:
+def _splits(result: Inspected) -> Markup:
     rows = [
         [split.name, split.role, split.images, split.without_boxes, split.boxes,
          float(split.boxes / max(split.images, 1))]
@@ -105,7 +107,7 @@ def _boxes(result: Inspected) -> Iterable[Section]:
     yield Section("Boxes", parts, note=note)
 
 
-def _histogram(title: str, bins: Sequence[tuple[Any, ...]], fit: Any, *, x: str, label: Any) -> Html:
+def _histogram(title: str, bins: Sequence[tuple[Any, ...]], fit: Any, *, x: str, label: Any) -> Markup:
     """Boxes by bin, those that match an anchor apart; empty bins at the ends are left out."""
     filled = [index for index, (_, _, count, _) in enumerate(bins) if count]
     shown = bins[filled[0] : filled[-1] + 1]
@@ -127,7 +129,7 @@ def _ratio(low: float) -> str:
     return f"{low:.2g}:1" if low >= 1 else f"1:{1 / low:.2g}"
 
 
-def _crowding(images_by_boxes: dict[int, int]) -> Html:
+def _crowding(images_by_boxes: dict[int, int]) -> Markup:
     most = max(images_by_boxes)
     step = max(1, -(-(most + 1) // 16))
     labels = [str(start) if step == 1 else f"{start}–{start + step - 1}" for start in range(0, most + 1, step)]
@@ -138,7 +140,7 @@ def _crowding(images_by_boxes: dict[int, int]) -> Html:
     return charts.bars("Boxes on an image", labels, {"images": counts}, x="boxes", y="images")
 
 
-def _anchors(result: Inspected) -> Iterable[Html]:
+def _anchors(result: Inspected) -> Iterable[Markup]:
     fit = result.anchors
     if fit is None:
         yield page.paragraph(f"{result.model} has no anchors: it takes boxes of any size and shape.")
@@ -152,7 +154,7 @@ def _anchors(result: Inspected) -> Iterable[Html]:
     )
     if fit.remedies:
         yield page.paragraph("What would help, as tried on these boxes:")
-        rows = [[f"{one.share:.1%}", one.what, Html(f"<code>{page.escape(one.flag)}</code>")] for one in fit.remedies]
+        rows = [[f"{one.share:.1%}", one.what, Markup(f"<code>{page.escape(one.flag)}</code>")] for one in fit.remedies]
         yield page.table(["would match", "with", "flag"], rows)
         yield page.paragraph(
             "More aspect ratios change the shape of the box head, which then starts from random weights; "
@@ -160,7 +162,7 @@ def _anchors(result: Inspected) -> Iterable[Html]:
         )
 
 
-def _images(cells: Sequence[tuple[str, Any, int]]) -> Html:
+def _images(cells: Sequence[tuple[str, Any, int]]) -> Markup:
     figures = []
     for name, image, boxes in cells:
         buffer = io.BytesIO()
@@ -182,7 +184,7 @@ def _twins(result: Inspected) -> Iterable[Section]:
     yield Section("The same image twice", parts, note="Byte for byte, or alike to the eye: resized, saved again.")
 
 
-def _pairs(summary: str, twins: Sequence[Any], *, opened: bool = False) -> Html:
+def _pairs(summary: str, twins: Sequence[Any], *, opened: bool = False) -> Markup:
     rows = [
         [twin.a, ", ".join(twin.a_splits), twin.b, ", ".join(twin.b_splits), "bytes" if twin.identical else "looks"]
         for twin in twins[:LISTED_MAX]
@@ -208,5 +210,5 @@ def _faults(result: Inspected) -> Iterable[Section]:
     yield Section("Faults" if result.faults or not empty else "Images without boxes", parts)
 
 
-def _rest(count: int) -> Html:
-    return page.paragraph(f"... and {count - LISTED_MAX} more in inspect.json") if count > LISTED_MAX else Html("")
+def _rest(count: int) -> Markup:
+    return page.paragraph(f"... and {count - LISTED_MAX} more in inspect.json") if count > LISTED_MAX else Markup("")

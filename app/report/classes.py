@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from markupsafe import Markup
+
 from app.html import charts, page
-from app.html.page import Html, Section
+from app.html.page import Section
 from app.report.evaluation_details import ClassFigures, Confusion, Details
 from app.report.run_report import Report
 
@@ -56,7 +58,7 @@ def _note(details: Details) -> str:
     return f"Step {details.step:,}{order}. {counted}{at}."
 
 
-def _table(classes: Sequence[ClassFigures]) -> Html:
+def _table(classes: Sequence[ClassFigures]) -> Markup:
     heads = (
         "Class", "AP", "AP50", "AR", "best F1", "at score", "precision", "recall",
         *(name.replace("_", " ") for name in COUNTED),
@@ -101,7 +103,7 @@ def _most_confused_labels(confusion: Confusion) -> list[int]:
     return [*sorted(worst), last]
 
 
-def _matrix(confusion: Confusion, shown: Sequence[int]) -> Html:
+def _matrix(confusion: Confusion, shown: Sequence[int]) -> Markup:
     last = len(confusion.labels) - 1
     rows, shades = [], []
     for at in shown:
@@ -113,7 +115,7 @@ def _matrix(confusion: Confusion, shown: Sequence[int]) -> Html:
     return page.heat_table("is \\ found as", heads, rows, shades=shades, is_right=lambda i, j: i == j)
 
 
-def _pairs(confusion: Confusion) -> Html:
+def _pairs(confusion: Confusion) -> Markup:
     """The classes most often taken for others, in words."""
     last = len(confusion.labels) - 1
     found = [
@@ -145,7 +147,7 @@ def _curves(details: Details) -> Section:
     return Section("Precision and recall", [small], note=note)
 
 
-def _curve(title: str, rows: Sequence[ClassFigures]) -> Html:
+def _curve(title: str, rows: Sequence[ClassFigures]) -> Markup:
     series, spots = {}, {}
     for at, row in enumerate(rows, start=1):
         # Two classes of one name are still two lines.

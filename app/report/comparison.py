@@ -4,8 +4,10 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from app.html import charts, page
-from app.html.page import Html, Section
+from app.html.page import Section
 from app.humanize import in_bytes, short, spoken_time
 from app.report.classes import WHOLE_MAX
 from app.report.curves import Points, smooth, usual_range
@@ -51,7 +53,7 @@ def _notices(reports: Sequence[Report]) -> list[str]:
     return found
 
 
-def _figures(reports: Sequence[Report]) -> Html:
+def _figures(reports: Sequence[Report]) -> Markup:
     metric = reports[0].metric
     rows: list[tuple[str, Callable[[Report], Any]]] = [
         ("Step", lambda run: run.step),
@@ -80,7 +82,7 @@ def _last(points: Points) -> float | None:
     return smoothed[-1][1] if smoothed else None
 
 
-def _words(value: float | None, say: Callable[[float], str]) -> Html | None:
+def _words(value: float | None, say: Callable[[float], str]) -> Markup | None:
     return None if value is None else page.Figure(say(value))
 
 

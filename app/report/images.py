@@ -4,10 +4,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image
 
 from app.html import page
-from app.html.page import Html, Section
+from app.html.page import Section
 from app.humanize import counted
 from app.report.run_report import DrawnImage
 
@@ -37,7 +38,7 @@ def section(images: Sequence[DrawnImage]) -> Section | None:
             figures.append(page.image(data, _caption(image)))
         shown += len(figures)
         if figures:
-            heading = Html(f"<h3>{page.escape(KINDS.get(kind, kind))}</h3>") if len(kinds) > 1 else Html("")
+            heading = Markup(f"<h3>{page.escape(KINDS.get(kind, kind))}</h3>") if len(kinds) > 1 else Markup("")
             parts += [heading, page.columns(figures, narrow=True)]
     if not shown:
         return None

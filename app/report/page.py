@@ -4,8 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from app.html import charts, page
-from app.html.page import Html, Section
+from app.html.page import Section
 from app.humanize import in_bytes, short, spoken_time
 from app.report import classes, images
 from app.report.curves import Points, smooth, usual_range
@@ -105,14 +107,14 @@ def _curves(report: Report) -> Section | None:
     return Section("Curves", [page.columns(parts)]) if parts else None
 
 
-def _losses(report: Report) -> Html | None:
+def _losses(report: Report) -> Markup | None:
     """The training loss and, in the same chart, the evaluation's, which says when it learns by heart."""
     curves = {"training": report.losses.get("total", ()), "evaluation": report.scores.get("Loss/total_loss", ())}
     drawn = {name: points for name, points in curves.items() if points}
     return _smoothed("Loss", drawn, marks=marks(report)) if drawn else None
 
 
-def _smoothed(title: str, curves: Mapping[str, Points], *, y: str = "", marks: Sequence[Any] = ()) -> Html:
+def _smoothed(title: str, curves: Mapping[str, Points], *, y: str = "", marks: Sequence[Any] = ()) -> Markup:
     """Long curves as moving averages with the raw values behind."""
     averages = {name: smooth(points) for name, points in curves.items()}
     raw = {name: points for name, points in curves.items() if averages[name] != points}
@@ -165,7 +167,7 @@ def _dataset(card: Mapping[str, Any] | None) -> Section | None:
     return Section("Data set", parts, note=str(card.get("source", "")))
 
 
-def _boxes_by_class(classes: Sequence[str], splits: Mapping[str, Mapping[str, Any]]) -> Html:
+def _boxes_by_class(classes: Sequence[str], splits: Mapping[str, Mapping[str, Any]]) -> Markup:
     boxes = {SPLITS.get(name, name): mapping(split.get("boxes_per_class")) for name, split in splits.items()}
     counts = {name: [count(counted.get(label)) or 0 for label in classes] for name, counted in boxes.items()}
     heads = ["Class", *(f"{name} boxes" for name in counts)]

@@ -16,9 +16,19 @@ ROOT = Path(__file__).parents[2]
 )
 @pytest.mark.parametrize("check", [["check", "--output-format", "concise"], ["format", "--check"]], ids=" ".join)
 def test_ruff_finds_nothing(check):
-    """The code is as pyproject.toml wants it; scripts/lint --fix mends most."""
+    """The code is as pyproject.toml wants it; scripts/lint --fix corrects most."""
     ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}:{Path('/usr/bin')}") or "ruff"
     done = subprocess.run([ruff, *check, "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("tool", [["mypy"], ["deptry", "."]], ids=" ".join)
+def test_types_and_dependencies(tool):
+    """Types hold by mypy's strict rules; what is imported is declared, and what is declared is imported."""
+    program = shutil.which(tool[0], path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip(f"{tool[0]} is not installed")
+    done = subprocess.run([program, *tool[1:]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
