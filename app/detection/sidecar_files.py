@@ -9,6 +9,8 @@ from app.run.files import read_json
 
 LABEL_MAPS = (LABEL_MAP, "*label*map*.pbtxt")
 CARDS = (CARD, BEST_CARD)
+TFLITE_LABELS = "labelmap.txt"
+"""The file inside a `.tflite` model, as in a zip archive, with a class a line: the first is class 0."""
 
 
 def label_map(model: Path) -> Path | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from tensorflow.lite.python import schema_py_generated as schema
 
+from app.detection.sidecar_files import TFLITE_LABELS
+
 IDENTIFIER = b"TFL3"
-LABELS = "labelmap.txt"
-"""The file inside the model, as in a zip archive, with a class a line: the first is class 0."""
 
 
 NOTE = "detbox"
@@ -64,7 +64,7 @@ def labels(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            wanted = LABELS if LABELS in names else next(iter(names), None)
+            wanted = TFLITE_LABELS if TFLITE_LABELS in names else next(iter(names), None)
             return archive.read(wanted).decode().splitlines() if wanted else []
     except zipfile.BadZipFile:
         return []

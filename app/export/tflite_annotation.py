@@ -9,7 +9,8 @@ from typing import Any
 import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
-from app.detection.tflite_file import IDENTIFIER, LABELS, NOTE, postprocessed
+from app.detection.sidecar_files import TFLITE_LABELS
+from app.detection.tflite_file import IDENTIFIER, NOTE, postprocessed
 from app.export import tflite_metadata
 
 
@@ -41,7 +42,7 @@ def annotate(data: bytes, note: Mapping[str, Any], description: bytes, labels: S
     file.write(builder.Output())
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         # A fixed time: the same checkpoint gives the same bytes.
-        info = zipfile.ZipInfo(LABELS, (1980, 1, 1, 0, 0, 0))
+        info = zipfile.ZipInfo(TFLITE_LABELS, (1980, 1, 1, 0, 0, 0))
         archive.writestr(info, "".join(f"{label}\n" for label in labels))
     return file.getvalue()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import flatbuffers
 
-from app.detection.tflite_file import LABELS
+from app.detection.sidecar_files import TFLITE_LABELS
 
 IDENTIFIER = b"M001"
 NAME = "TFLITE_METADATA"
@@ -62,7 +62,7 @@ def _outputs(writer: "_Writer") -> list[int]:
     index = writer.integers(YMIN_XMIN_YMAX_XMAX)
     properties = writer.table((0, "offset", index), (1, "int8", BOUNDARIES), (2, "int8", RATIO))
     labels = writer.table(
-        (0, "offset", writer.text(LABELS)),
+        (0, "offset", writer.text(TFLITE_LABELS)),
         (1, "offset", writer.text("names of the classes")),
         (2, "int8", VALUE_LABELS),
     )

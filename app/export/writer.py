@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.detection.tflite_file import LABELS
+from app.detection.sidecar_files import TFLITE_LABELS
 from app.errors import DetboxError
 from app.export.formats import FILES, FROZEN, INT8, SAVED_MODELS, TFLITE
 from app.settings import flag
@@ -92,7 +92,7 @@ class FormatWriter:
         )
         target.write_bytes(tflite_annotation.annotate(data, input_of_network, description, self._labels))
         labels = "".join(f"{label}\n" for label in self._labels)
-        target.with_name(LABELS).write_text(labels, encoding="utf-8")
+        target.with_name(TFLITE_LABELS).write_text(labels, encoding="utf-8")
 
     def _onnx(self, target: Path) -> None:
         import tf2onnx

@@ -11,7 +11,7 @@ from command import copy_of, detbox, place
 
 from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
-from app.detection import loader, tflite_file
+from app.detection import loader, sidecar_files
 from app.errors import GateError, SettingsError
 from app.export import formats, session
 from app.export.probe_images import ProbeImages
@@ -150,7 +150,7 @@ def test_a_tflite_file_tells_of_itself(tf, run, exported):
         assert [len(detail["shape"]) for detail in details] == [3, 2, 2, 1]
         assert [detail["name"].rpartition("_")[2] for detail in details] == ["boxes", "classes", "scores", "detections"]
         with zipfile.ZipFile(path) as archive:
-            assert archive.read(tflite_file.LABELS).decode().split() == list(cards.read(run.records).classes)
+            assert archive.read(sidecar_files.TFLITE_LABELS).decode().split() == list(cards.read(run.records).classes)
     card = json.loads((run.exports / "tflite_int8" / CARD).read_text())
     assert [tensor["dtype"] for tensor in card["inputs"].values()] == ["uint8"]
     sizes = {form: (run.exports / form / "model.tflite").stat().st_size for form in formats.TFLITE}

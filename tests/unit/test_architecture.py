@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,14 @@ def violations(name: str, source: str) -> list[str]:
         if upwards or upstream or (root in TENSORFLOW and mine not in MAY_IMPORT_TENSORFLOW):
             found.append(f"{name} imports {imported}")
     return found
+
+
+def test_a_command_starts_before_tensorflow_is_loaded():
+    """It says what is wrong with the settings at once, and sends TensorFlow's chatter where it belongs."""
+    names = [name for name in modules() if name.startswith("app.jobs.")]
+    program = f"import sys, {', '.join(names)}; print([name for name in sys.modules if name in {TENSORFLOW}])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def circles(sources: dict[str, str]) -> list[str]:

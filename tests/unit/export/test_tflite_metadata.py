@@ -3,6 +3,7 @@
 import flatbuffers
 from flatbuffers import number_types
 
+from app.detection import sidecar_files
 from app.export import tflite_metadata
 
 
@@ -56,4 +57,4 @@ def test_a_detector_is_described_as_task_libraries_read_it():
     assert [output.text(0) for output in outputs] == ["location", "category", "score", "number of detections"]
     assert outputs[0].table(3).table(1).numbers(0, number_types.Uint32Flags) == [1, 0, 3, 2]
     (labels,) = outputs[1].tables(6)
-    assert (labels.text(0), labels.byte(2)) == (tflite_metadata.LABELS, tflite_metadata.VALUE_LABELS)
+    assert (labels.text(0), labels.byte(2)) == (sidecar_files.TFLITE_LABELS, tflite_metadata.VALUE_LABELS)
