@@ -34,24 +34,24 @@ def collect(
     choice: SplitSelection,
     fraction: float,
     seed: int,
-    tally: IssueCounter,
+    issues: IssueCounter,
     masked: bool = False,
 ) -> Collection:
-    """Reads the chosen splits and adds what was wrong to `tally`.
+    """Reads the chosen splits and adds what was wrong to `issues`.
 
     Without a split for evaluation a `fraction` is held out; an only image is trained and evaluated on. Images in
     both splits are taken out of training, unless the splits were named by the user: that is refused. Raises
     DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    parts = {TRAIN: read(source, reader, choice.train, declared, tally, masked)}
+    parts = {TRAIN: read(source, reader, choice.train, declared, issues, masked)}
     if choice.eval:
-        parts[EVAL] = read(source, reader, choice.eval, declared, tally, masked)
-        _separate(parts, choice, str(source), tally)
+        parts[EVAL] = read(source, reader, choice.eval, declared, issues, masked)
+        _separate(parts, choice, str(source), issues)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     elif len(parts[TRAIN]) == 1:
         # Enough to see whether a model can learn it at all, which is what a set of one image is for.
-        tally.add(Fault(faults.ONLY_IMAGE, next(iter(parts[TRAIN])), "its metrics say nothing", KEPT))
+        issues.add(Fault(faults.ONLY_IMAGE, next(iter(parts[TRAIN])), "its metrics say nothing", KEPT))
         parts[EVAL] = parts[TRAIN]
         names = dict.fromkeys(parts, choice.train or "the whole set")
     else:
@@ -64,13 +64,13 @@ def collect(
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
     for part, images in parts.items():
         if not images:
-            raise nothing_left(part, names[part], str(source), tally)
+            raise nothing_left(part, names[part], str(source), issues)
     kept = [box for images in parts.values() for image in images.values() for box in image.boxes]
     used = {box.label for box in kept}
     if not used:
-        raise DatasetError("no image has a box", where=str(source), remedy=most_frequent(tally) or "is it annotated?")
+        raise DatasetError("no image has a box", where=str(source), remedy=most_frequent(issues) or "is it annotated?")
     classes = in_order(declared, used)
-    tally.extend(alike(classes))
+    issues.extend(alike(classes))
     return Collection(
         {part: list(images.values()) for part, images in parts.items()}, classes, names,
         masked=any(box.mask for box in kept), keypoints=max((len(box.keypoints) for box in kept), default=0),
@@ -96,9 +96,9 @@ def alike(classes: Iterable[str]) -> Iterator[Fault]:
             yield Fault(faults.LABELS_ALIKE, ", ".join(names), action=KEPT)
 
 
-def nothing_left(part: str, name: str, where: str, tally: IssueCounter) -> DatasetError:
+def nothing_left(part: str, name: str, where: str, issues: IssueCounter) -> DatasetError:
     """The error for a split without usable images; it cites the most frequent fault as the likely cause."""
-    remedy = most_frequent(tally) or f"{flag(f'{part}_split')} names another"
+    remedy = most_frequent(issues) or f"{flag(f'{part}_split')} names another"
     return DatasetError(
         f"no usable image for {'training' if part == TRAIN else 'evaluation'} ({name})",
         where=where,
@@ -106,49 +106,49 @@ def nothing_left(part: str, name: str, where: str, tally: IssueCounter) -> Datas
     )
 
 
-def most_frequent(tally: IssueCounter) -> str:
+def most_frequent(issues: IssueCounter) -> str:
     """The likely cause: an image that nothing annotates may be what is left of one that could not be found."""
-    rows = [row for row in tally.rows() if row.action == faults.DROPPED]
+    rows = [row for row in issues.rows() if row.action == faults.DROPPED]
     rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
 def read(
-    source: Path, reader: Reader, split: str, declared: dict[str, bool], tally: IssueCounter, masked: bool = False
+    source: Path, reader: Reader, split: str, declared: dict[str, bool], issues: IssueCounter, masked: bool = False
 ) -> dict[str, AnnotatedImage]:
     """The images of a split by name, each once: the boxes of one listed twice are joined.
 
-    Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `tally`.
+    Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `issues`.
     """
     images: dict[str, AnnotatedImage] = {}
     for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
-            tally.add(item)
+            issues.add(item)
         elif isinstance(item, Category):
             declared.setdefault(item.name, item.group)
         else:
-            image = dataclasses.replace(item, boxes=tuple(_sound(item, tally)))
+            image = dataclasses.replace(item, boxes=tuple(_sound(item, issues)))
             earlier = images.get(item.name)
             if earlier is not None:
-                tally.add(Fault(faults.IMAGE_TWICE, item.name, "boxes joined", FIXED))
+                issues.add(Fault(faults.IMAGE_TWICE, item.name, "boxes joined", FIXED))
                 image = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + image.boxes)))
             images[item.name] = image
     return images
 
 
-def _sound(image: AnnotatedImage, tally: IssueCounter) -> list[Box]:
+def _sound(image: AnnotatedImage, issues: IssueCounter) -> list[Box]:
     kept = []
     for box in image.boxes:
         for item in boxes.sound(box, image.name):
             if isinstance(item, Fault):
-                tally.add(item)
+                issues.add(item)
             else:
                 kept.append(item)
     return kept
 
 
 def _separate(
-    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, tally: IssueCounter
+    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, issues: IssueCounter
 ) -> None:
     both = [name for name in parts[TRAIN] if name in parts[EVAL]]
     if both and choice.named:
@@ -165,5 +165,5 @@ def _separate(
             f"or other splits: {flag('train_split')}, {flag('eval_split')}",
         )
     for name in both:
-        tally.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))
+        issues.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))
         del parts[TRAIN][name]

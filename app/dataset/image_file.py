@@ -84,7 +84,7 @@ def probe(source: Path | bytes, name: str) -> ImageProbe:
 
     Raises UnusableImage.
     """
-    return _open(source, name, _glance)
+    return _open(source, name, _probe)
 
 
 def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], _Result]) -> _Result:
@@ -114,7 +114,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(_rgb(ImageOps.exif_transpose(image) if orientation != 1 else image))
 
 
-def _glance(image: Image.Image, data: bytes) -> ImageProbe:
+def _probe(image: Image.Image, data: bytes) -> ImageProbe:
     raw, orientation = image.size, _orientation(image)
     if image.format == "JPEG":
         image.draft("L", (4 * MINIATURE[0], 4 * MINIATURE[1]))

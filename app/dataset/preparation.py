@@ -102,23 +102,23 @@ def _prepare(
     )
     log.info("prepare: format %s, because of %s", reader.NAME, reason)
 
-    tally = IssueCounter()
-    found = collection.collect(source, reader, choice, eval_fraction, seed, tally, masked)
+    issues = IssueCounter()
+    found = collection.collect(source, reader, choice, eval_fraction, seed, issues, masked)
     with replacing(target) as folder:
         folder.mkdir()
         plan = list(_plan(found, folder, num_shards, seed, max_side))
         with bars.shown("records", progress) as report:
             written = shard_pool.write(plan, workers, report)
         for result in written:
-            tally.merge(result.faults)
-        _copies(written, tally)
+            issues.merge(result.faults)
+        _copies(written, issues)
         made = Card(
             source=str(source),
             format=reader.NAME,
             reason=reason,
             classes=found.classes,
-            splits={part: _split_card(part, found, written, plan, tally, str(source)) for part in (TRAIN, EVAL)},
-            faults=tally.rows(),
+            splits={part: _split_card(part, found, written, plan, issues, str(source)) for part in (TRAIN, EVAL)},
+            faults=issues.rows(),
             arguments=arguments,
             fingerprint=print_,
             state=state,
@@ -161,26 +161,26 @@ def _dealt(images: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[An
     yield from (images[a:b] for a, b in itertools.pairwise(edges))
 
 
-def _copies(written: list[Written], tally: IssueCounter) -> None:
+def _copies(written: list[Written], issues: IssueCounter) -> None:
     """Counts images that are byte for byte in both splits under two names: evaluation then flatters."""
     known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests}
     for result in written:
         if result.split == EVAL:
             for digest, name in result.digests:
                 if known.get(digest, name) != name:
-                    tally.add(Fault(faults.IMAGE_COPIED, name, f"also {known[digest]}", faults.KEPT))
+                    issues.add(Fault(faults.IMAGE_COPIED, name, f"also {known[digest]}", faults.KEPT))
 
 
 def _split_card(
-    part: str, found: Collection, written: list[Written], plan: list[Shard], tally: IssueCounter, where: str
+    part: str, found: Collection, written: list[Written], plan: list[Shard], issues: IssueCounter, where: str
 ) -> SplitCard:
     mine = [result for result in written if result.split == part]
     per_class = sum((result.boxes for result in mine), Counter())
     images = sum(result.images for result in mine)
     if not images:
-        raise collection.nothing_left(part, found.names[part], where, tally)
+        raise collection.nothing_left(part, found.names[part], where, issues)
     if part == TRAIN and not per_class:
-        remedy = collection.most_frequent(tally) or f"{flag('train_split')} names another"
+        remedy = collection.most_frequent(issues) or f"{flag('train_split')} names another"
         raise DatasetError("no training image has a usable box", where=where, remedy=remedy)
     count = sum(shard.split == part for shard in plan)
     return SplitCard(

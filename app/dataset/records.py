@@ -4,12 +4,16 @@ Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian)
 data, the data's masked CRC-32C.
 """
 
+import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import google_crc32c
+import numpy as np
+from PIL import Image
 
 from app.dataset import example
 from app.errors import DatasetError
@@ -85,6 +89,52 @@ def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:
             except ValueError as error:
                 raise DatasetError(f"record {number} is {error}", where=str(path), remedy=REMEDY) from None
             yield features
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image of records with its groundtruth.
+
+    `encoded`: JPEG or PNG. `boxes`: float32 [n, 4], normalized `ymin, xmin, ymax, xmax`. `class_ids`: int [n], from 1;
+    `labels`: their names. `crowd`: bool [n].
+    """
+
+    name: str
+    encoded: bytes
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    labels: tuple[str, ...]
+    crowd: np.ndarray
+
+    def pixels(self) -> np.ndarray:
+        """uint8 [height, width, 3]."""
+        return np.asarray(Image.open(io.BytesIO(self.encoded)).convert("RGB"))
+
+
+def read_examples(folder: Path, pattern: str, names: Collection[str] | None = None) -> Iterator[Example]:
+    """The images of `folder`'s records of that pattern in order; of `names` only, and no further than they go."""
+    left = None if names is None else set(names)
+    for row in read(sorted(folder.glob(pattern))):
+        if left is not None and not left:
+            return
+        name = row["image/source_id"][0].decode("utf-8", "replace")
+        if left is None or name in left:
+            if left is not None:
+                left.discard(name)
+            yield _example(name, row)
+
+
+def _example(name: str, row: Mapping[str, list[Any]]) -> Example:
+    sides = [row.get(f"image/object/bbox/{side}", []) for side in ("ymin", "xmin", "ymax", "xmax")]
+    class_ids = np.array(row.get("image/object/class/label", []), int)
+    return Example(
+        name=name,
+        encoded=row["image/encoded"][0],
+        boxes=np.array(sides, np.float32).reshape(4, -1).T,
+        class_ids=class_ids,
+        labels=tuple(label.decode("utf-8", "replace") for label in row.get("image/object/class/text", [])),
+        crowd=np.array(row.get("image/object/is_crowd") or [0] * len(class_ids), bool),
+    )
 
 
 def shard_name(split: str, index: int, count: int) -> str:

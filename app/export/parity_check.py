@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from app.dataset.records import Example
 from app.detection.detections import Detections
 from app.detection.loader import Loaded
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
 from app.export import parity
-from app.export.probe_images import Example
 
 METRIC = "DetectionBoxes_Precision/mAP"
 MAP_TOLERANCE = 0.02
@@ -77,19 +77,22 @@ class ParityCheck:
     def _measured(self, detector: Loaded) -> tuple[float, int]:
         images = []
         for number, example in enumerate(self._examples()):
-            (found,) = detector.detect([example.pixels])
-            images.append(_image(number, example, found))
+            pixels = example.pixels()
+            (found,) = detector.detect([pixels])
+            images.append(_image(number, example, pixels.shape[:2], found))
         return (coco.measure(images, self._names).metrics[METRIC] if images else 0.0), len(images)
 
 
-def _image(number: int, example: Example, found: Detections) -> EvaluatedImage:
+def _image(number: int, example: Example, size: tuple[int, ...], found: Detections) -> EvaluatedImage:
+    """Both sorts of boxes in pixels of an image of `size` (height, width)."""
+    scale = np.tile(size, 2)
     return EvaluatedImage(
         name=example.name,
         key=number,
-        truth_boxes=example.boxes,
-        truth_classes=example.classes,
+        truth_boxes=(example.boxes * scale).astype(np.float32),
+        truth_classes=example.class_ids,
         crowd=example.crowd,
-        boxes=(found.boxes * np.tile(example.pixels.shape[:2], 2)).astype(np.float32),
+        boxes=(found.boxes * scale).astype(np.float32),
         scores=found.scores,
         classes=found.classes,
     )

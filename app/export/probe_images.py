@@ -1,17 +1,14 @@
 """The images that an export is made and compared with."""
 
-import io
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from app.dataset import card as cards
-from app.dataset import records
+from app.dataset.records import Example, read_examples
 from app.errors import SettingsError
 from app.run.directory import Run
 from app.settings import flag
@@ -22,17 +19,6 @@ REPRESENTATIVE = 100
 EXAMPLES = 500
 """Held-out images at most for an mAP: a minute or two on a CPU."""
 SHAPES = ((240, 320), (480, 360), (333, 500), (128, 128))
-
-
-@dataclass(frozen=True)
-class Example:
-    """A held-out image, uint8 height x width x 3, with its groundtruth: boxes in pixels, ids from 1, crowd flags."""
-
-    name: str
-    pixels: np.ndarray
-    boxes: np.ndarray
-    classes: np.ndarray
-    crowd: np.ndarray
 
 
 class ProbeImages:
@@ -51,40 +37,35 @@ class ProbeImages:
         """What the probes are, for people."""
         if self._given:
             return "given images"
-        return "held-out images" if self._shards("eval") else "drawn images"
+        return "held-out images" if any(True for _ in self._records("eval")) else "drawn images"
 
     @property
     def represent(self) -> bool:
         """Whether there are images of what the model is for."""
-        return bool(self._given or self._shards("train"))
+        return bool(self._given or any(True for _ in self._records("train")))
 
     def probes(self) -> list[np.ndarray]:
         """The images to compare detections on, uint8 height x width x 3."""
-        images = self._opened() or (example.pixels for example in self.examples())
+        images = self._opened() or (example.pixels() for example in self.examples())
         return list(itertools.islice(images, PROBES)) or [_drawn(*size) for size in SHAPES]
 
     def representative(self) -> list[np.ndarray]:
         """Images of what the model is for; SettingsError if there are none."""
         if not self.represent:
             raise no_images()
-        images = self._opened() or (_pixels(row) for row in records.read(self._shards("train")))
+        images = self._opened() or (example.pixels() for example in self._records("train"))
         return list(itertools.islice(images, REPRESENTATIVE))
 
     def examples(self) -> Iterator[Example]:
         """The held-out images of the records in order, `EXAMPLES` at most; none where there are no records."""
-        for row in itertools.islice(records.read(self._shards("eval")), EXAMPLES):
-            pixels = _pixels(row)
-            sides = np.array([row.get(f"image/object/bbox/{side}", []) for side in ("ymin", "xmin", "ymax", "xmax")])
-            classes = np.array(row.get("image/object/class/label", []), int)
-            crowd = np.array(row.get("image/object/is_crowd") or [0] * len(classes), bool)
-            boxes = sides.reshape(4, -1).T * np.tile(pixels.shape[:2], 2)
-            yield Example(row["image/filename"][0].decode(), pixels, boxes.astype(np.float32), classes, crowd)
+        return itertools.islice(self._records("eval"), EXAMPLES)
 
     def _opened(self) -> Iterator[np.ndarray] | None:
         return map(_open, self._given) if self._given else None
 
-    def _shards(self, split: str) -> list[Path]:
-        return sorted(self._run.records.glob(self._card.splits[split].records)) if self._run and self._card else []
+    def _records(self, split: str) -> Iterator[Example]:
+        if self._run and self._card:
+            yield from read_examples(self._run.records, self._card.splits[split].records)
 
 
 def no_images() -> SettingsError:
@@ -113,10 +94,6 @@ def _open(path: Path) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError) as error:
         raise SettingsError(f"is no image: {error}", where=str(path), remedy=flag("input")) from None
-
-
-def _pixels(row: dict[str, list[Any]]) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
 
 
 def _drawn(height: int, width: int) -> np.ndarray:

@@ -31,7 +31,7 @@ class SheetSample:
 
     seed: int
     kept: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
-    looks: dict[str, tuple[Box, ...]] = field(default_factory=dict)
+    summaries: dict[str, tuple[Box, ...]] = field(default_factory=dict)
     uses: dict[str, int] = field(default_factory=dict)
 
     def add(self, look: ImageSummary) -> None:
@@ -46,13 +46,13 @@ class SheetSample:
             return
         pool.append((key, look.name))
         pool.sort()
-        self.looks[look.name] = look.boxes
+        self.summaries[look.name] = look.boxes
         self.uses[look.name] = self.uses.get(look.name, 0) + 1
         if len(pool) > size:
             _, gone = pool.pop()
             self.uses[gone] -= 1
             if not self.uses[gone]:
-                del self.uses[gone], self.looks[gone]
+                del self.uses[gone], self.summaries[gone]
 
     def choose(self, classes: Sequence[str]) -> list[str]:
         """Names of the images to show: every class is on one where `IMAGES_MAX` allow it. The rarest come first."""
@@ -71,7 +71,7 @@ class SheetSample:
         return list(chosen)
 
     def _labels(self, name: str) -> set[str]:
-        return {box.label for box in self.looks[name]}
+        return {box.label for box in self.summaries[name]}
 
 
 def cell(pixels: np.ndarray, boxes: Sequence[Box], ids: Mapping[str, int]) -> Image.Image:

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from app import progress as bars
-from app.dataset import boxes, collection, faults, image_file, records, shards, splits
+from app.dataset import boxes, collection, faults, image_file, shards, splits
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.card import Card
 from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter
 from app.dataset.formats import registry
+from app.dataset.records import Example, read_examples
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
 from app.run.directory import DATASET_CARD
@@ -50,7 +51,7 @@ class ImageSummary:
 class DatasetView:
     """What is looked at. `roles` has each split in order with what it is for, or an empty string.
 
-    `looks` gives every usable image once, calling back for each that it is through with, and adds to `tally`
+    `looks` gives every usable image once, calling back for each that it is through with, and adds to `issues`
     what is wrong; `pixels` gives chosen images (uint8, height x width x 3) by name.
     """
 
@@ -60,8 +61,8 @@ class DatasetView:
     classes: tuple[str, ...]
     roles: dict[str, str]
     total: int
-    tally: IssueCounter
-    looks: Callable[[Callable[[], None]], Iterator[ImageSummary]]
+    issues: IssueCounter
+    summaries: Callable[[Callable[[], None]], Iterator[ImageSummary]]
     pixels: Callable[[Iterable[str]], Iterator[tuple[str, np.ndarray]]]
     notes: list[str] = field(default_factory=list)
     earlier: tuple[FaultCount, ...] = ()
@@ -69,7 +70,7 @@ class DatasetView:
 
 
 class _Once(IssueCounter):
-    """A tally that a set is read into several times, split by split: a fault counts as often as in one reading.
+    """A issues that a set is read into several times, split by split: a fault counts as often as in one reading.
 
     `whole`: the whole is read after its splits, so that an image of two of them turns up twice.
     """
@@ -101,7 +102,7 @@ def of_set(
     Raises DatasetError where there is no data set, or no image in it.
     """
     reader, reason = registry.resolve_reader(source, format)
-    own, tally, notes = reader.splits(source), _Once(), []
+    own, issues, notes = reader.splits(source), _Once(), []
     declared: dict[str, bool] = {}
     images: dict[str, AnnotatedImage] = {}
     members: dict[str, list[str]] = {}
@@ -115,21 +116,21 @@ def of_set(
     with bars.shown("annotations", None) as report:
         for number, split in enumerate(own):
             report(number, len(own) + 1)
-            tally.read_again()
-            for name, image in collection.read(source, reader, split, declared, tally).items():
+            issues.read_again()
+            for name, image in collection.read(source, reader, split, declared, issues).items():
                 images.setdefault(name, image)
                 members.setdefault(name, []).append(split)
         report(len(own), len(own) + 1)
-        tally.whole = bool(own)
-        tally.read_again()
-        for name, image in collection.read(source, reader, "", declared, tally).items():
+        issues.whole = bool(own)
+        issues.read_again()
+        for name, image in collection.read(source, reader, "", declared, issues).items():
             if name not in images:
                 images[name] = image
                 members[name] = [NO_SPLIT] if own else []
-        tally.whole = False
-        tally.read_again()
+        issues.whole = False
+        issues.read_again()
     if not images:
-        row = next(iter(tally.rows()), None)
+        row = next(iter(issues.rows()), None)
         remedy = f"{row.count} x {row.kind}, e.g. {row.examples[0]}" if row else flag("dataset")
         raise DatasetError("no image in this data set", where=str(source), remedy=remedy)
     roles = {split: "" for split in own}
@@ -138,25 +139,25 @@ def of_set(
     _assign(choice, images, members, roles, eval_fraction, seed)
     for split, overlap in _overlaps(members).items():
         for name in overlap:
-            tally.add(Fault(faults.IMAGE_IN_BOTH, name, split, KEPT))
+            issues.add(Fault(faults.IMAGE_IN_BOTH, name, split, KEPT))
     roles = dict(sorted(roles.items(), key=lambda item: (not item[1], not item[1].startswith(TRAINED))))
     classes = collection.in_order(declared, {box.label for image in images.values() for box in image.boxes})
-    tally.extend(collection.alike(classes))
+    issues.extend(collection.alike(classes))
     return DatasetView(
         source=str(source), format=reader.NAME, reason=reason, classes=classes,
-        roles=roles, total=len(images), tally=tally, notes=notes,
-        looks=lambda done: _looks_of_set(images, members, tally, done),
+        roles=roles, total=len(images), issues=issues, notes=notes,
+        summaries=lambda done: _summaries_of_set(images, members, issues, done),
         pixels=lambda names: ((name, image_file.pixels(shards.source(images[name]), name)) for name in names),
     )  # fmt: skip
 
 
 def of_records(folder: Path, card: Card) -> DatasetView:
     """The records that `prepare` made in `folder`."""
-    tally = IssueCounter(FAULTS_MAX)
+    issues = IssueCounter(FAULTS_MAX)
     return DatasetView(
         source=str(folder), format="records", reason=f"{DATASET_CARD} of {card.source}", classes=card.classes,
-        roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.images + card.eval.images, tally=tally,
-        looks=lambda done: _looks_of_records(folder, card, tally, done),
+        roles={TRAIN: TRAINED, EVAL: EVALUATED}, total=card.train.images + card.eval.images, issues=issues,
+        summaries=lambda done: _summaries_of_records(folder, card, issues, done),
         pixels=lambda names: _pixels_of_records(folder, card, set(names)), earlier=card.faults,
     )  # fmt: skip
 
@@ -215,79 +216,70 @@ def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _glance_at(image: AnnotatedImage) -> image_file.ImageProbe | Fault:
-    return _glance(shards.source(image), image.name)
+def _probe_of(image: AnnotatedImage) -> image_file.ImageProbe | Fault:
+    return _probe(shards.source(image), image.name)
 
 
-def _glance(source: Path | bytes, name: str) -> image_file.ImageProbe | Fault:
+def _probe(source: Path | bytes, name: str) -> image_file.ImageProbe | Fault:
     try:
         return image_file.probe(source, name)
     except image_file.UnusableImage as unusable:
         return unusable.fault
 
 
-def _looks_of_set(
+def _summaries_of_set(
     images: Mapping[str, AnnotatedImage],
     members: Mapping[str, list[str]],
-    tally: IssueCounter,
+    issues: IssueCounter,
     done: Callable[[], None],
 ) -> Iterator[ImageSummary]:
     with _threads() as pool:
         for batch in _batched(images.values()):
-            for image, glance in zip(batch, pool.map(_glance_at, batch), strict=True):
+            for image, probe in zip(batch, pool.map(_probe_of, batch), strict=True):
                 done()
-                if isinstance(glance, Fault):
-                    tally.add(glance)
+                if isinstance(probe, Fault):
+                    issues.add(probe)
                     continue
-                if glance.orientation != 1:
-                    words = f"orientation {glance.orientation}"
-                    tally.add(Fault(faults.IMAGE_ROTATED, image.name, words, FIXED))
-                kept, found = boxes.place(image, glance.raw, glance.orientation)
-                tally.extend(found)
-                width, height = glance.raw[::-1] if glance.orientation >= 5 else glance.raw
+                if probe.orientation != 1:
+                    words = f"orientation {probe.orientation}"
+                    issues.add(Fault(faults.IMAGE_ROTATED, image.name, words, FIXED))
+                kept, found = boxes.place(image, probe.raw, probe.orientation)
+                issues.extend(found)
+                width, height = probe.raw[::-1] if probe.orientation >= 5 else probe.raw
                 yield ImageSummary(
                     image.name, tuple(members[image.name]), height, width, tuple(kept),
-                    glance.digest, glance.miniature,
+                    probe.digest, probe.miniature,
                 )  # fmt: skip
 
 
-def _rows(folder: Path, card: Card) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-    for name, split in card.splits.items():
-        for row in records.read(sorted(folder.glob(split.records))):
-            yield name, row
+def _examples(folder: Path, card: Card, names: Collection[str] | None = None) -> Iterator[tuple[str, Example]]:
+    for split, found in card.splits.items():
+        for example in read_examples(folder, found.records, names):
+            yield split, example
 
 
-def _looks_of_records(
-    folder: Path, card: Card, tally: IssueCounter, done: Callable[[], None]
+def _summaries_of_records(
+    folder: Path, card: Card, issues: IssueCounter, done: Callable[[], None]
 ) -> Iterator[ImageSummary]:
     with _threads() as pool:
-        for batch in _batched(_rows(folder, card)):
-            names = [_name(row) for _, row in batch]
-            seen = pool.map(_glance, [row["image/encoded"][0] for _, row in batch], names)
-            for (split, row), name, glance in zip(batch, names, seen, strict=True):
+        for batch in _batched(_examples(folder, card)):
+            names = [example.name for _, example in batch]
+            probes = pool.map(_probe, [example.encoded for _, example in batch], names)
+            for (split, example), probe in zip(batch, probes, strict=True):
                 done()
-                if isinstance(glance, Fault):
-                    tally.add(glance)
+                if isinstance(probe, Fault):
+                    issues.add(probe)
                     continue
-                width, height = glance.raw
-                yield ImageSummary(name, (split,), height, width, tuple(_boxes(row)), glance.digest, glance.miniature)
+                width, height = probe.raw
+                boxes = tuple(_boxes(example))
+                yield ImageSummary(example.name, (split,), height, width, boxes, probe.digest, probe.miniature)
 
 
-def _name(row: Mapping[str, list[Any]]) -> str:
-    return row["image/source_id"][0].decode("utf-8", errors="replace")
+def _boxes(example: Example) -> Iterator[Box]:
+    for label, (ymin, xmin, ymax, xmax) in zip(example.labels, example.boxes.tolist(), strict=True):
+        yield Box(label, xmin, ymin, xmax, ymax)
 
 
-def _boxes(row: Mapping[str, list[Any]]) -> Iterator[Box]:
-    sides = (row[f"image/object/bbox/{side}"] for side in ("xmin", "ymin", "xmax", "ymax"))
-    for label, *corners in zip(row["image/object/class/text"], *sides, strict=True):
-        yield Box(label.decode("utf-8", errors="replace"), *corners)
-
-
-def _pixels_of_records(folder: Path, card: Card, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
-    for _, row in _rows(folder, card):
-        name = _name(row)
-        if name in wanted:
-            wanted.discard(name)
-            yield name, image_file.pixels(row["image/encoded"][0], name)
-            if not wanted:
-                return
+def _pixels_of_records(folder: Path, card: Card, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+    for _, example in _examples(folder, card, wanted):
+        yield example.name, image_file.pixels(example.encoded, example.name)

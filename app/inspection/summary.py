@@ -105,7 +105,7 @@ def summarize(
 
     seen, fit = _boxes(counts, config)
     balance = statistics.imbalance(subject.classes, counts.boxes_of)
-    faults = [*subject.earlier, *subject.tally.rows()]
+    faults = [*subject.earlier, *subject.issues.rows()]
     boxes = counts.boxes_of.total()
     dropped = sum(row.count for row in faults if row.action == "dropped" and row.kind.startswith(_DROPPED_BOXES))
     by_split = {split: counts.boxes.get(split, {}) for split in subject.roles}

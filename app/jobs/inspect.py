@@ -40,7 +40,7 @@ def run(settings: Settings) -> summary.Inspected:
     )
     with progress.shown("images", None) as report:
         done = iter(range(1, subject.total + 1))
-        for look in subject.looks(lambda: report(next(done), subject.total)):
+        for look in subject.summaries(lambda: report(next(done), subject.total)):
             for one in (counts, pairs, sample):
                 one.add(look)
     with progress.shown("the same twice", None) as report:
@@ -122,6 +122,6 @@ def _cells(subject: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, i
     ids = {name: number for number, name in enumerate(subject.classes, start=1)}
     names = sample.choose(subject.classes)
     for number, (name, pixels) in enumerate(subject.pixels(names), start=1):
-        boxes = sample.looks[name]
+        boxes = sample.summaries[name]
         report(number, len(names))
         yield name, contact_sheet.cell(pixels, boxes, ids), len(boxes)

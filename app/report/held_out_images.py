@@ -1,8 +1,8 @@
 """Held-out images with detections drawn on them, to look at."""
 
-import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from PIL import Image
 from app import drawing
 from app.checkpoint import Checkpoint
 from app.dataset import card as cards
-from app.dataset import records
+from app.dataset.records import Example, read_examples
 from app.detection.detections import Detections
 from app.errors import DetboxError
 from app.evaluation import figures
@@ -40,15 +40,6 @@ class SelectedImage:
     false_positives: int | None = None
 
 
-@dataclass(frozen=True)
-class HeldOutImage:
-    """A image of the evaluation set: uint8 height x width x 3, and its groundtruth."""
-
-    name: str
-    pixels: np.ndarray
-    truth: list[drawing.Labelled]
-
-
 def draw(best: Checkpoint, detector: Detector, count: int) -> None:
     """Draws what `detector`, the run's `best` checkpoint, detects on `count` held-out images into `detections/`.
 
@@ -60,22 +51,26 @@ def draw(best: Checkpoint, detector: Detector, count: int) -> None:
     if run is None or card is None:
         raise DetboxError("has no records to draw on", where=str(best.prefix), remedy="detbox prepare")
     details = best.details
-    chosen = select_images(details, count) or [SelectedImage(held.name, "first") for held in _first(run, card, count)]
-    images = {held.name: held for held in held_out(run, card, {item.name for item in chosen})}
+    chosen = select_images(details, count) or [
+        SelectedImage(held.name, "first")
+        for held in itertools.islice(read_examples(run.records, card.eval.records), count)
+    ]
+    images = {held.name: held for held in read_examples(run.records, card.eval.records, {item.name for item in chosen})}
     shown_from = thresholds(details)
     index = []
     with replacing(run.detections) as folder:
         folder.mkdir()
         for number, item in enumerate(item for item in chosen if item.name in images):
             held = images[item.name]
-            (found,) = detector.detect([held.pixels])
+            pixels = held.pixels()
+            (found,) = detector.detect([pixels])
             shown = [
                 drawing.Labelled(tuple(box), int(label), f"{card.classes[label - 1]} {score:.0%}")
                 for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)
                 if score >= shown_from.get(card.classes[label - 1], UNDECIDED_SCORE)
             ]
             file = f"{number:02d}-{item.kind}-{Path(item.name).stem}.jpg"
-            drawing.draw(held.pixels, shown, held.truth).save(folder / file, quality=90)
+            drawing.draw(pixels, shown, _truth(held)).save(folder / file, quality=90)
             index.append(
                 {
                     "file": file,
@@ -108,31 +103,21 @@ def thresholds(details: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def held_out(run: Run, card: cards.Card, names: Collection[str] | None = None) -> Iterator[HeldOutImage]:
-    """The images of the evaluation set, or those of `names`, in the order of the records."""
-    left = None if names is None else set(names)
-    for row in records.read(sorted(run.records.glob(card.eval.records))):
-        if left is not None and not left:
-            return
-        name = row["image/source_id"][0].decode("utf-8", "replace")
-        if left is None or name in left:
-            if left is not None:
-                left.discard(name)
-            yield _held_out(name, row)
-
-
 def side_by_side(
     run: Run, card: cards.Card, chosen: Sequence[tuple[EvaluatedImage, Errors]], shown_from: Mapping[str, float]
 ) -> list[Image.Image]:
     """Each of `chosen` with its detections on the left and its groundtruth on the right, in their order."""
-    images = {held.name: held for held in held_out(run, card, {image.name for image, _ in chosen})}
+    images = {
+        held.name: held for held in read_examples(run.records, card.eval.records, {image.name for image, _ in chosen})
+    }
     drawn = []
     for image, errors in chosen:
         held = images.get(image.name)
         if held is not None:
-            left = drawing.draw(held.pixels, _found(image, held, card, shown_from))
-            truth = [drawing.Labelled(item.box, item.class_id, card.classes[item.class_id - 1]) for item in held.truth]
-            right = drawing.draw(held.pixels, truth)
+            pixels = held.pixels()
+            left = drawing.draw(pixels, _found(image, pixels, card, shown_from))
+            truth = [replace(item, label=card.classes[item.class_id - 1]) for item in _truth(held)]
+            right = drawing.draw(pixels, truth)
             counts = (
                 counted(errors.false_negatives, "false negative"),
                 counted(errors.false_positives, "false positive"),
@@ -144,9 +129,9 @@ def side_by_side(
 
 
 def _found(
-    image: EvaluatedImage, held: HeldOutImage, card: cards.Card, shown_from: Mapping[str, float]
+    image: EvaluatedImage, pixels: np.ndarray, card: cards.Card, shown_from: Mapping[str, float]
 ) -> list[drawing.Labelled]:
-    height, width = held.pixels.shape[:2]
+    height, width = pixels.shape[:2]
     boxes = image.boxes / np.array([height, width, height, width], np.float32)
     return [
         drawing.Labelled(tuple(box), class_id, f"{card.classes[class_id - 1]} {score:.0%}")
@@ -155,18 +140,6 @@ def _found(
     ]
 
 
-def _first(run: Run, card: cards.Card, count: int) -> list[HeldOutImage]:
-    return [held for _, held in zip(range(count), held_out(run, card), strict=False)]
-
-
-def _held_out(name: str, row: Mapping[str, list[Any]]) -> HeldOutImage:
-    pixels = np.asarray(Image.open(io.BytesIO(row["image/encoded"][0])).convert("RGB"))
-    truth = [
-        drawing.Labelled(tuple(box), int(label), "")
-        for *box, label in zip(
-            *(row[f"image/object/bbox/{side}"] for side in ("ymin", "xmin", "ymax", "xmax")),
-            row["image/object/class/label"],
-            strict=True,
-        )
-    ]
-    return HeldOutImage(name, pixels, truth)
+def _truth(held: Example) -> list[drawing.Labelled]:
+    rows = zip(held.boxes.tolist(), held.class_ids.tolist(), strict=True)
+    return [drawing.Labelled((ymin, xmin, ymax, xmax), class_id, "") for (ymin, xmin, ymax, xmax), class_id in rows]

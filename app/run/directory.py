@@ -21,11 +21,47 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED = {"serving", "zoo"}
 
 
+class _Path:
+    """A path below a run's directory."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def __get__(self, run: "Run", owner: type["Run"]) -> Path:
+        return run.root.joinpath(*self._parts)
+
+
 @dataclass(frozen=True)
 class Run:
     """The paths of one run. Building one touches nothing on disk."""
 
     root: Path
+
+    pipeline_config = _Path(PIPELINE_CONFIG)
+    pipeline_diff = _Path("pipeline.diff")
+    label_map = _Path(LABEL_MAP)
+    provenance = _Path("run.json")
+    records = _Path("records")
+    dataset_card = _Path("records", DATASET_CARD)
+    train_events = _Path("train")
+    eval_events = _Path("eval")
+    metrics = _Path("metrics.jsonl")
+    evaluations = _Path("evaluations.jsonl")
+    detections = _Path("detections")
+    detections_index = _Path("detections", "index.json")
+    detected = _Path("detected")
+    """What `detect` wrote."""
+    pinned_checkpoint = _Path(".evaluating")
+    """The evaluator's own links to the checkpoint that it evaluates."""
+    best = _Path("best")
+    best_card = _Path("best", BEST_CARD)
+    status_dir = _Path("status")
+    done = _Path("DONE")
+    stop_request = _Path("status", "stop.json")
+    exports = _Path("exports")
+    report = _Path("report.html")
+    inspection = _Path("inspect")
+    logs = _Path("logs")
 
     @property
     def name(self) -> str:
@@ -36,87 +72,17 @@ class Run:
         """Whether anything was made of this run: a config, a heartbeat or a metric."""
         return any(path.exists() for path in (self.pipeline_config, self.status_dir, self.metrics))
 
-    @property
-    def pipeline_config(self) -> Path:
-        return self.root / PIPELINE_CONFIG
-
-    @property
-    def pipeline_diff(self) -> Path:
-        return self.root / "pipeline.diff"
-
-    @property
-    def label_map(self) -> Path:
-        return self.root / LABEL_MAP
-
-    @property
-    def provenance(self) -> Path:
-        return self.root / "run.json"
-
     def sample(self, images: int, seed: int) -> Path:
         """The built-in data set, where a run has no other."""
         return self.root / f"{SAMPLE_PREFIX}{images}-{seed}"
-
-    @property
-    def records(self) -> Path:
-        return self.root / "records"
-
-    @property
-    def dataset_card(self) -> Path:
-        return self.records / DATASET_CARD
-
-    @property
-    def train_events(self) -> Path:
-        return self.root / "train"
-
-    @property
-    def eval_events(self) -> Path:
-        return self.root / "eval"
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def evaluations(self) -> Path:
-        return self.root / "evaluations.jsonl"
 
     def evaluation_details(self, step: int) -> Path:
         """Figures by class, confusion matrix and images of the evaluation of `step`."""
         return self.root / "evaluations" / f"{step}.json"
 
-    @property
-    def detections(self) -> Path:
-        return self.root / "detections"
-
-    @property
-    def detections_index(self) -> Path:
-        return self.detections / "index.json"
-
-    @property
-    def detected(self) -> Path:
-        """What `detect` wrote."""
-        return self.root / "detected"
-
     def promoted(self, name: str, version: int) -> Path:
         """The checkpoint that was promoted as that version of the model `name`."""
         return self.root / "promoted" / name / str(version)
-
-    @property
-    def pinned_checkpoint(self) -> Path:
-        """The evaluator's own links to the checkpoint that it evaluates."""
-        return self.root / ".evaluating"
-
-    @property
-    def best(self) -> Path:
-        return self.root / "best"
-
-    @property
-    def best_card(self) -> Path:
-        return self.best / BEST_CARD
-
-    @property
-    def status_dir(self) -> Path:
-        return self.root / "status"
 
     def status(self, service: str) -> Path:
         """`service` is `trainer` or `evaluator`."""
@@ -126,33 +92,9 @@ class Run:
         """Held by the process that is the run's only `service`."""
         return self.status_dir / f"{service}.lock"
 
-    @property
-    def done(self) -> Path:
-        return self.root / "DONE"
-
-    @property
-    def stop_request(self) -> Path:
-        return self.status_dir / "stop.json"
-
-    @property
-    def exports(self) -> Path:
-        return self.root / "exports"
-
     def export_cards(self) -> list[Path]:
         """The cards of the exports that are complete: one that is being written has a hidden name."""
         return sorted(self.exports.glob(f"[!.]*/{CARD}"))
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.html"
-
-    @property
-    def inspection(self) -> Path:
-        return self.root / "inspect"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
 
     def log(self, service: str) -> Path:
         return self.logs / f"{service}.log"

@@ -35,11 +35,11 @@ def splits(source: Path) -> tuple[str, ...]:
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split, or without a name of all, in the order of the JSON's `images`."""
     root = _root(source)
-    catalogue = ImageIndex(root)
+    index = ImageIndex(root)
     for name, file in _files(source).items():
         if not split or name == split:
             where = name_in(root, file)
-            yield from _Document(file, where, catalogue, name, masked).items()
+            yield from _Document(file, where, index, name, masked).items()
 
 
 def _root(source: Path) -> Path:
@@ -96,8 +96,8 @@ def _packed_outlines(node: dict[str, Any]) -> dict[str, Any]:
 class _Document:
     """One COCO file, taken apart."""
 
-    def __init__(self, file: Path, where: str, catalogue: ImageIndex, split: str, masked: bool):
-        self.file, self.where, self.catalogue, self.split, self.masked = file, where, catalogue, split, masked
+    def __init__(self, file: Path, where: str, index: ImageIndex, split: str, masked: bool):
+        self.file, self.where, self.index, self.split, self.masked = file, where, index, split, masked
 
     def items(self) -> Iterator[AnnotatedImage | Category | Fault]:
         try:
@@ -176,7 +176,7 @@ class _Document:
     def _image(self, image: dict[str, Any], boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
         said = _text(image.get("file_name") or "")
         try:
-            found = self.catalogue.find(said, near=self.file.parent, split=self.split) if said else None
+            found = self.index.find(said, near=self.file.parent, split=self.split) if said else None
         except AmbiguousImage as error:
             yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
             return
@@ -185,7 +185,7 @@ class _Document:
             return
         if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
             yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
-        name = self.catalogue.name(found)
+        name = self.index.name(found)
         width: Any = image.get("width")
         height: Any = image.get("height")
         if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):

@@ -34,7 +34,7 @@ def splits(source: Path) -> tuple[str, ...]:
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name all, in the order of their first rows."""
     root = _root(source)
-    catalogue = ImageIndex(root)
+    index = ImageIndex(root)
     for name, files in _files(source).items():
         for file in files if not split or name == split else []:
             where = name_in(root, file)
@@ -42,7 +42,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
             for row in _rows(file):
                 by_image.setdefault(row.get("filename", ""), []).append(row)
             for said, rows in by_image.items():
-                yield from _image(said, rows, file, where, catalogue, name)
+                yield from _image(said, rows, file, where, index, name)
 
 
 def _root(source: Path) -> Path:
@@ -103,10 +103,10 @@ def _point(number: str) -> str:
 
 
 def _image(
-    said: str, rows: list[dict[str, str]], file: Path, where: str, catalogue: ImageIndex, split: str
+    said: str, rows: list[dict[str, str]], file: Path, where: str, index: ImageIndex, split: str
 ) -> Iterator[AnnotatedImage | Fault]:
     try:
-        found = catalogue.find(said, near=file.parent, split=split) if said else None
+        found = index.find(said, near=file.parent, split=split) if said else None
     except AmbiguousImage as error:
         yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
         return
@@ -127,9 +127,9 @@ def _image(
             boxes.append(Box(label, xmin, ymin, xmax, ymax))
     width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
-        yield Fault(faults.SIZE_MISSING, catalogue.name(found), "taken from the image", FIXED)
+        yield Fault(faults.SIZE_MISSING, index.name(found), "taken from the image", FIXED)
         width = height = 0
-    yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height))
 
 
 def _number(said: str | None) -> float | None:

@@ -85,11 +85,11 @@ class DatumaroReader:
         dataset, found = self._load(source)
         yield from found
         root = source if source.is_dir() else source.parent
-        catalogue = ImageIndex(root)
+        index = ImageIndex(root)
         labels = [label.name for label in dataset.categories().get(_kind("label"), ())]
         yield from (Category(name) for name in labels if name not in NO_CLASS)
         for item in dataset.subsets()[split] if split else dataset:
-            yield from _image(item, labels, root, catalogue, masked)
+            yield from _image(item, labels, root, index, masked)
 
     def _load(self, source: Path) -> tuple[Any, list[Fault]]:
         if self._loaded is None or self._loaded[0] != source:
@@ -141,17 +141,17 @@ def _kind(name: str) -> Any:
 
 
 def _image(
-    item: Any, labels: list[str], root: Path, catalogue: ImageIndex, masked: bool
+    item: Any, labels: list[str], root: Path, index: ImageIndex, masked: bool
 ) -> Iterator[AnnotatedImage | Fault]:
     try:
-        path = _path(item, root, catalogue)
+        path = _path(item, root, index)
     except AmbiguousImage as error:
         yield Fault(faults.IMAGE_AMBIGUOUS, item.id, ", ".join(error.args))
         return
     if path is None:
         yield Fault(faults.IMAGE_MISSING, item.id)
         return
-    name = catalogue.name(path) if path.is_relative_to(root) else path.name
+    name = index.name(path) if path.is_relative_to(root) else path.name
     boxes = []
     for group in _objects(item.annotations):
         box = _box(group, labels, name, masked)
@@ -164,12 +164,12 @@ def _image(
     yield AnnotatedImage(path, name, tuple(boxes))
 
 
-def _path(item: Any, root: Path, catalogue: ImageIndex) -> Path | None:
+def _path(item: Any, root: Path, index: ImageIndex) -> Path | None:
     """The image's file: where Datumaro found it, else the one of its name below the set's folder."""
     said = Path(getattr(item.media, "path", "") or "")
     if said.name and said.is_file():
         return said.resolve() if said.resolve().is_relative_to(root) else said
-    return catalogue.find(said.name or item.id, near=root, split=item.subset)
+    return index.find(said.name or item.id, near=root, split=item.subset)
 
 
 def _objects(annotations: list[Any]) -> list[list[Any]]:

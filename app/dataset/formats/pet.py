@@ -47,13 +47,13 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     listed = {row[0]: row for name in (*SPLITS, "list") for row in _rows(source, name)}
     numbers = {_breed(stem): int(row[1]) for stem, row in listed.items() if len(row) > 1 and row[1].isdecimal()}
     yield from (Category(breed) for breed in sorted(numbers, key=lambda breed: (numbers[breed], breed)))
-    catalogue = ImageIndex(source)
+    index = ImageIndex(source)
     for stem in [row[0] for row in _rows(source, split)] if split else listed:
         file = _xml(source, stem)
         if not file.is_file():
             yield Fault(faults.ANNOTATION_MISSING, stem, f"no XML{f', listed in {split}' if split else ''}")
             continue
-        for item in voc.image(file, catalogue, split):
+        for item in voc.image(file, index, split):
             yield from _named(item, stem, source, masked) if isinstance(item, AnnotatedImage) else [item]
 
 

@@ -53,19 +53,19 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split in the order of its list, or without a name all of them."""
-    catalogue = ImageIndex(source)
+    index = ImageIndex(source)
     used = set()
     for path, missing in _annotations(source, split):
         if missing:
             yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
             continue
-        for item in image(path, catalogue, split):
+        for item in image(path, index, split):
             if isinstance(item, AnnotatedImage):
                 used.add(item.path)
             yield item
     if not split:
-        for path in sorted(p for paths in catalogue.by_stem.values() for p in paths if p not in used):
-            yield Fault(faults.ANNOTATION_MISSING, catalogue.name(path))
+        for path in sorted(p for paths in index.by_stem.values() for p in paths if p not in used):
+            yield Fault(faults.ANNOTATION_MISSING, index.name(path))
 
 
 def _image_sets(source: Path) -> list[Path]:
@@ -93,9 +93,9 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
         yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
 
 
-def image(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
+def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
     """The image that an XML file annotates, and what was wrong with the file."""
-    where = catalogue.name(path)
+    where = index.name(path)
     try:
         root = parse(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -103,7 +103,7 @@ def image(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedIm
         return
     said = (root.findtext("filename") or "").strip()
     try:
-        found = _find(path, said, catalogue, split)
+        found = _find(path, said, index, split)
     except AmbiguousImage as error:
         yield Fault(faults.IMAGE_AMBIGUOUS, where, ", ".join(error.args))
         return
@@ -123,19 +123,19 @@ def image(path: Path, catalogue: ImageIndex, split: str) -> Iterator[AnnotatedIm
     if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, where, "taken from the image", FIXED)
         width = height = 0
-    yield AnnotatedImage(found, catalogue.name(found), tuple(boxes), round(width), round(height))
+    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height))
 
 
-def _find(path: Path, said: str, catalogue: ImageIndex, split: str) -> Path | None:
+def _find(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:
     """The image of the XML's own stem, else of `<filename>`, which also tells a.jpg and a.png apart."""
     try:
-        found = catalogue.find(path.stem, near=path.parent, split=split)
+        found = index.find(path.stem, near=path.parent, split=split)
     except AmbiguousImage:
         name = PurePosixPath(said.replace("\\", "/")).name
         if PurePosixPath(name).stem.casefold() != path.stem.casefold():
             raise
-        return catalogue.find(name, near=path.parent, split=split)
-    return catalogue.find(said, near=path.parent, split=split) if found is None and said else found
+        return index.find(name, near=path.parent, split=split)
+    return index.find(said, near=path.parent, split=split) if found is None and said else found
 
 
 def _box(node: Element, where: str) -> Box | Fault:

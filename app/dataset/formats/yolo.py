@@ -60,12 +60,12 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     _refuse_contradictions(source)
     names = _names(source)
     yield from (Category(name) for name in dict.fromkeys(names.values()))
-    catalogue = ImageIndex(root)
+    index = ImageIndex(root)
     if split:
         yield from _missing(source, split)
     for path in _splits(source).get(split, []) if split else walk(root, SUFFIXES):
         file = _label_file(path)
-        where = catalogue.name(file) if file.is_relative_to(root) else file.name
+        where = index.name(file) if file.is_relative_to(root) else file.name
         boxes = []
         for line in text_files.lines(file):
             box = _box(line, names, where, masked)
@@ -73,7 +73,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
                 yield box
             else:
                 boxes.append(box)
-        yield AnnotatedImage(path, catalogue.name(path), tuple(boxes), fractions=True)
+        yield AnnotatedImage(path, index.name(path), tuple(boxes), fractions=True)
 
 
 def _root(source: Path) -> Path:

@@ -23,22 +23,22 @@ ARGUMENTS = {"format": "auto", "train_split": "", "eval_split": "", "eval_fracti
 def looked_at(source, **changes):
     """The subject, and its looks by name."""
     made = dataset_view.of_set(source, **{**ARGUMENTS, **changes})
-    return made, {look.name.split("/")[-1]: look for look in made.looks(lambda: None)}
+    return made, {look.name.split("/")[-1]: look for look in made.summaries(lambda: None)}
 
 
 def kinds(made):
-    return {row.kind: (row.action, row.count, row.examples) for row in made.tally.rows()}
+    return {row.kind: (row.action, row.count, row.examples) for row in made.issues.rows()}
 
 
 def test_every_split_of_the_set_is_looked_at(voc):
     """Its own splits, each image once however many lists name it, and what is in none."""
     names = ["a", "b", "c", "d"]
     source = voc({name: [DOG] for name in names}, {"train": ["a"], "val": ["b"], "trainval": ["a", "b"], "test": ["c"]})
-    made, looks = looked_at(source)
+    made, summaries = looked_at(source)
     assert made.roles == {
         "train": "trained on", "val": "evaluated on", "test": "", "trainval": "", dataset_view.NO_SPLIT: ""
     }  # fmt: skip
-    assert {name: set(look.splits) for name, look in looks.items()} == {
+    assert {name: set(look.splits) for name, look in summaries.items()} == {
         "a.jpg": {"train", "trainval"}, "b.jpg": {"val", "trainval"}, "c.jpg": {"test"},
         "d.jpg": {dataset_view.NO_SPLIT},
     }  # fmt: skip
@@ -49,13 +49,16 @@ def test_a_set_without_splits_is_parted_as_prepare_parts_it(voc, tmp_path):
     """The images held out are the very ones that the records hold out."""
     source = voc({f"p{n}": [DOG] if n % 2 else [CAT] for n in range(8)})
     prepared = prepare(source, tmp_path / "records", eval_fraction=0.25)
-    made, looks = looked_at(source)
+    made, summaries = looked_at(source)
     again = {
-        look.name.split("/")[-1]: look for look in dataset_view.of_records(tmp_path / "records", prepared).looks(int)
+        look.name.split("/")[-1]: look
+        for look in dataset_view.of_records(tmp_path / "records", prepared).summaries(int)
     }
-    assert {name: look.splits for name, look in looks.items()} == {name: look.splits for name, look in again.items()}
+    assert {name: look.splits for name, look in summaries.items()} == {
+        name: look.splits for name, look in again.items()
+    }
     assert made.roles["train"].startswith("trained on: 0.75")
-    for name, look in looks.items():
+    for name, look in summaries.items():
         sides = [(box.label, box.ymin, box.xmin, box.ymax, box.xmax) for box in look.boxes]
         same = [(box.label, box.ymin, box.xmin, box.ymax, box.xmax) for box in again[name].boxes]
         assert [one[0] for one in sides] == [one[0] for one in same]
@@ -71,8 +74,8 @@ def test_every_fault_is_named(voc):
     (source / "Annotations" / "listed nowhere.xml").write_text("<annotation>")
     broken = source / "JPEGImages" / "p03.jpg"
     broken.write_bytes(broken.read_bytes()[:-300])
-    made, looks = looked_at(source)
-    assert len(looks) == 11
+    made, summaries = looked_at(source)
+    assert len(summaries) == 11
     _, count, examples = kinds(made)[faults.BOX_EMPTY]
     assert count == len(examples) == 12
     assert kinds(made)[faults.IMAGE_UNREADABLE][1] == 1
@@ -89,8 +92,8 @@ def test_images_of_two_splits_are_named(voc):
 def test_a_set_that_could_not_be_trained_on_is_still_shown(voc):
     """No split named train, no box at all: a note, not a refusal; but a split that was asked for must be there."""
     source = voc({n: [] for n in "ab"}, {"one": ["a"], "two": ["b"]})
-    made, looks = looked_at(source)
-    assert len(looks) == 2 and made.classes == ()
+    made, summaries = looked_at(source)
+    assert len(summaries) == 2 and made.classes == ()
     assert "no split is named train" in made.notes[0]
     with pytest.raises(DatasetError, match="none-such"):
         looked_at(source, train_split="none-such")
@@ -216,20 +219,20 @@ def test_a_film_s_pairs_are_bounded(monkeypatch):
 
 def test_the_sheet_shows_every_class():
     """A class on one image in a thousand is on the sheet; the same seed chooses the same, another others."""
-    looks = [look(f"p{n}", ["dog"]) for n in range(1000)]
-    looks[517] = look("p517", ["dog", "rare"])
-    looks[801] = look("p801", ["unicorn"])
+    summaries = [look(f"p{n}", ["dog"]) for n in range(1000)]
+    summaries[517] = look("p517", ["dog", "rare"])
+    summaries[801] = look("p801", ["unicorn"])
 
     def chosen(seed, some):
         sample = SheetSample(seed)
         for one in some:
             sample.add(one)
-        assert len(sample.looks) < 100
+        assert len(sample.summaries) < 100
         return sample.choose(("cat", "dog", "rare", "unicorn"))
 
-    assert {"p517", "p801"} <= set(chosen(0, looks))
-    assert len(chosen(0, looks)) == len(set(chosen(0, looks))) == IMAGES
-    assert chosen(0, looks) == chosen(0, reversed(looks)) != chosen(1, looks)
+    assert {"p517", "p801"} <= set(chosen(0, summaries))
+    assert len(chosen(0, summaries)) == len(set(chosen(0, summaries))) == IMAGES
+    assert chosen(0, summaries) == chosen(0, reversed(summaries)) != chosen(1, summaries)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (3000, 40), (20, 900), (1, 1), (800, 600)])
@@ -246,10 +249,10 @@ def test_the_sheet_shows_images_as_viewers_do(voc, image):
     """EXIF's rotation is applied, and the boxes are where they are then."""
     source = voc({"a": [("dog", 0, 0, 16, 48)]})
     image(source / "JPEGImages" / "a.jpg", (64, 48), orientation=6)
-    made, looks = looked_at(source)
-    ((_, pixels),) = made.pixels([look.name for look in looks.values()])
+    made, summaries = looked_at(source)
+    ((_, pixels),) = made.pixels([look.name for look in summaries.values()])
     assert pixels.shape == (64, 48, 3)
-    (box,) = looks["a.jpg"].boxes
+    (box,) = summaries["a.jpg"].boxes
     assert (round(box.xmin, 2), round(box.ymin, 2), round(box.xmax, 2), round(box.ymax, 2)) == (0, 0, 1, 0.25)
     assert kinds(made)[faults.IMAGE_ROTATED][1] == 1
 
@@ -257,8 +260,8 @@ def test_the_sheet_shows_images_as_viewers_do(voc, image):
 def test_equal_faults_of_one_file_each_count(voc):
     """Three boxes without a name in one XML are three, though it is read once for its split and once for the whole."""
     source = voc({"a": [DOG], "b": [DOG, ("", 1, 1, 9, 9), ("", 1, 1, 9, 9), ("", 2, 2, 8, 8)]}, {"train": ["a", "b"]})
-    made, looks = looked_at(source)
-    assert len(looks) == 2
+    made, summaries = looked_at(source)
+    assert len(summaries) == 2
     assert {kind: count for kind, (_, count, _) in kinds(made).items()} == {faults.LABEL_UNKNOWN: 3}
 
 

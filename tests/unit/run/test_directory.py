@@ -58,8 +58,7 @@ def test_a_checkpoint_has_its_step_in_its_name(prefix, step):
 
 ROOT = Path(__file__).parents[3]
 RUN = Run(Path("/models/r"))
-PROPERTIES = [name for name, made in vars(Run).items() if isinstance(made, property)]
-PATHS = [path for path in (getattr(RUN, name) for name in PROPERTIES) if isinstance(path, Path)]
+PATHS = [path for name in vars(Run) if isinstance(path := getattr(RUN, name), Path) and path != RUN.root]
 NAMES = {path.name for path in PATHS} | {CARD}
 FILES = {name for name in NAMES if "." in name or name.isupper()} | {CHECKPOINT_PREFIX}
 """Names that can be told from an ordinary word; of all others only `folder / "train"` is a name for certain."""
