@@ -1,20 +1,20 @@
-"""Figures in words: sizes, times, metrics and lists as a reader takes them in."""
+"""Sizes, times, metrics and lists as text for people."""
 
 from collections.abc import Sequence
 
 
-def short(metric: str) -> str:
+def short_metric(metric: str) -> str:
     """`DetectionBoxes_Precision/mAP` -> `mAP`."""
     return metric.rpartition("/")[2]
 
 
-def listing(names: Sequence[str], most: int = 12) -> str:
+def list_names(names: Sequence[str], most: int = 12) -> str:
     """`dog, cat and 3 more`."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def in_bytes(size: float) -> str:
+def format_bytes(size: float) -> str:
     """`2.1 MB`, with steps of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -23,7 +23,7 @@ def in_bytes(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def in_time(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """`42 s`, `1:49` minutes, `2:01:49` hours."""
     whole = max(int(seconds), 0)
     minutes, rest = divmod(whole, 60)
@@ -33,7 +33,7 @@ def in_time(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
-def spoken_time(seconds: float) -> str:
+def spell_time(seconds: float) -> str:
     """`42 s`, `3 min 12 s`, `2 h 5 min`."""
     whole = max(round(seconds), 0)
     minutes, rest = divmod(whole, 60)
@@ -44,6 +44,6 @@ def spoken_time(seconds: float) -> str:
     return f"{hours:,} h {minutes} min"
 
 
-def counted(number: int, thing: str) -> str:
+def format_count(number: int, thing: str) -> str:
     """`1 false negative`, `3 false negatives`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr, third parties' chatter to a file."""
+"""Where output goes: results to stdout, everything else to stderr, third parties' chatter to a file."""
 
 import logging
 import os

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from app.humanize import in_bytes, in_time
+from app.humanize import format_bytes, format_time
 
 Progress = Callable[[int, int], None]
 """Called with (done, of); `of` is 0 where the whole is not known."""
@@ -42,19 +42,19 @@ class Lines:
         self, title: str, *, in_units_of_bytes: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._title, self._clock = title, clock
-        self._format: Callable[[float], str] = in_bytes if in_units_of_bytes else "{:.0f}".format
+        self._format: Callable[[float], str] = format_bytes if in_units_of_bytes else "{:.0f}".format
         self._started_at = self._logged_at = clock()
         self._started_with: int | None = None
 
     def __call__(self, done: int, of: int) -> None:
         now = self._clock()
         if self._started_with is None:
-            self._started_with = 0 if self._format is not in_bytes else done
+            self._started_with = 0 if self._format is not format_bytes else done
         if now - self._logged_at < LINE_SECONDS:
             return
         self._logged_at = now
         rate = (done - self._started_with) / (now - self._started_at)
         whole = f" of {self._format(of)}" if of else ""
-        speed = f" | {in_bytes(rate)}/s" if self._format is in_bytes else ""
-        left = f" | {in_time((of - done) / rate)} left" if of and rate else ""
+        speed = f" | {format_bytes(rate)}/s" if self._format is format_bytes else ""
+        left = f" | {format_time((of - done) / rate)} left" if of and rate else ""
         logger.info("%s | %s%s%s%s", self._title, self._format(done), whole, speed, left)

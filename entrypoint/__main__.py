@@ -18,7 +18,7 @@ from app.jobs import Job
 from app.run.directory import find_run
 from app.settings import flag
 from app.training.stop import Interrupted
-from entrypoint import help, usage
+from entrypoint import help_pages, usage
 from entrypoint.commands import COMMANDS, functions
 from entrypoint.results import present
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code; every failure has been told on stderr."""
+    """Runs one command line and returns its exit code; every failure has been reported on stderr."""
     job = None
     try:
         if text := help_text(arguments):
@@ -69,11 +69,11 @@ def run(arguments: Sequence[str]) -> int:
 def help_text(arguments: Sequence[str]) -> str | None:
     """The help that the command line asks for, or None."""
     if not arguments or arguments[0] in HELP_WORDS:
-        return help.overview()
+        return help_pages.overview()
     if HELP_WORDS & set(arguments[1:2]) and arguments[0] not in COMMANDS:
-        return help.overview()
+        return help_pages.overview()
     if HELP_WORDS & set(arguments[1:]):
-        return help.of_command(usage.find(arguments)[0])
+        return help_pages.of_command(usage.find(arguments)[0])
     return None
 
 
@@ -116,7 +116,7 @@ def _report_error(error: BaseException, job: Job | None) -> int:
     if debug and not isinstance(ours, Stopped):
         traceback.print_exception(error, file=sys.stderr)
     if ours is None:
-        _tell_bug(error, job)
+        _report_internal_error(error, job)
         return 1
     head = "detbox: stopped:" if isinstance(ours, Stopped) else "detbox: error:"
     print(f"{head} {ours}", file=sys.stderr)
@@ -124,7 +124,8 @@ def _report_error(error: BaseException, job: Job | None) -> int:
 
 
 def _as_ours(error: BaseException) -> DetboxError | None:
-    """The error as one of detbox's own, or None for a bug of ours. TensorFlow's classes are told by name.
+    """The error as one of detbox's own, or None for an internal error. TensorFlow's classes are known by name: this is
+    the one place that may see them without importing TensorFlow.
 
     A signal's Stopped that is raised while a graph is traced comes out as TensorFlow's error, with it as context.
     """
@@ -148,13 +149,13 @@ def _as_ours(error: BaseException) -> DetboxError | None:
     return None
 
 
-def _tell_bug(error: BaseException, job: Job | None) -> None:
+def _report_internal_error(error: BaseException, job: Job | None) -> None:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     kept = _keep_traceback(error, job)
     remedy = f"traceback in {kept}" if kept else "run it again with --debug for the traceback"
-    words = textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
-    print(f"detbox: bug of ours: {words} (at {place}) -> {remedy}", file=sys.stderr)
+    summary = textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
+    print(f"detbox: internal error: {summary} (at {place}) -> {remedy}", file=sys.stderr)
 
 
 def _keep_traceback(error: BaseException, job: Job | None) -> Path | None:

@@ -21,23 +21,25 @@ ALWAYS = ("json", "debug")
 
 @dataclass(frozen=True)
 class Command:
-    """One command: a line for the list, its settings as they are declared, more words for its own help.
+    """One command: a line for the list, its settings as they are declared, `more` for its own help.
 
-    A name of two words is a command of a group (`zoo fetch`). `words`: the setting that words without a flag are the
-    value of, joined by `joint`; without one they are refused.
+    A name of two words is a command of a group (`zoo fetch`). `positional`: the setting whose value arguments without a
+    flag are, joined by `joint`; without one they are refused.
     """
 
     name: str
     summary: str
     settings: tuple[str, ...]
     more: str = ""
-    words: str = ""
+    positional: str = ""
     joint: str = "\n"
 
 
-def _command(name: str, summary: str, *settings: str, more: str = "", words: str = "", joint: str = "\n") -> Command:
-    used = {*settings, *ALWAYS, *filter(None, [words])}
-    return Command(name, summary, tuple(field for field in FIELDS if field in used), more, words, joint)
+def _command(
+    name: str, summary: str, *settings: str, more: str = "", positional: str = "", joint: str = "\n"
+) -> Command:
+    used = {*settings, *ALWAYS, *filter(None, [positional])}
+    return Command(name, summary, tuple(field for field in FIELDS if field in used), more, positional, joint)
 
 
 _DATA = ("sample_images", *_group("data"))
@@ -97,25 +99,25 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "detect",
             "images to drawn images, COCO-style JSON and CSV, by any form of a model",
-            *PLACE, *_group("detection"), "serving_name", "output", words="input",
+            *PLACE, *_group("detection"), "serving_name", "output", positional="input",
             more="IMAGES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
         ),
         _command(
             "report",
             "a page of a run, or of several compared: curves, tables, images, settings, cost",
-            *PLACE, "best_metric", "best_metric_direction", "compare", "output", words="compare", joint=",",
+            *PLACE, "best_metric", "best_metric_direction", "compare", "output", positional="compare", joint=",",
             more="Writes report.html into the run, or what --output names. Several RUNs are compared.",
         ),
         _command("zoo list", "the models of the TF2 model zoo", "models_dir", "zoo_dir"),
         _command(
             "zoo fetch",
             "a model of the TF2 model zoo, checked and unpacked",
-            "models_dir", *_ZOO, "model", words="model",
+            "models_dir", *_ZOO, "model", positional="model",
         ),
         _command(
             "migrate",
             "a TF1-era pipeline.config and its run settings to TF2, with what changed and why",
-            "output", words="input",
+            "output", positional="input",
             more="CONFIG is the TF1 pipeline.config; settings such as save_checkpoints_steps=1000 may follow it.",
         ),
         _command("tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD),

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.run.files import write_text
 from app.settings import FIELDS, document, variable
 from entrypoint.commands import COMMANDS
-from entrypoint.help import GROUP_TITLES, default
+from entrypoint.help_pages import GROUP_TITLES, default
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- generated: {} -->", "<!-- end of {} -->"

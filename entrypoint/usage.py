@@ -15,28 +15,28 @@ _NUMBER = re.compile(r"-\.?\d")
 
 def find(arguments: Sequence[str]) -> tuple[Command, list[str]]:
     """The command that the line names, in one word or two, and what follows. Raises UsageError."""
-    name, words = arguments[0], list(arguments[1:])
+    name, rest = arguments[0], list(arguments[1:])
     group = [known.split()[1] for known in COMMANDS if known.split()[0] == name and " " in known]
     if group:
-        if not words or words[0] not in group:
+        if not rest or rest[0] not in group:
             raise UsageError(f"{name} needs one of {', '.join(group)}", remedy=f"detbox {name} {group[0]}")
-        name = f"{name} {words.pop(0)}"
+        name = f"{name} {rest.pop(0)}"
     if name not in COMMANDS:
         raise UsageError(f"command {name} is unknown", remedy=did_you_mean(name, COMMANDS) or "see detbox --help")
-    return COMMANDS[name], words
+    return COMMANDS[name], rest
 
 
 def check(arguments: Sequence[str]) -> list[str]:
-    """The line with words that stand alone made the flag that the command takes them for, in Fire's own syntax.
+    """The line with arguments that have no flag put behind the flag that the command takes them for, in Fire's syntax.
 
     Raises UsageError with the nearest known name unless every word is known.
     """
-    command, words = find(arguments)
+    command, rest = find(arguments)
     name, alone, kept = command.name, [], command.name.split()
-    while words:
-        word = words.pop(0)
+    while rest:
+        word = rest.pop(0)
         if not _is_flag(word):
-            if not command.words:
+            if not command.positional:
                 raise UsageError(
                     f"{word!r} is not a flag",
                     where=name,
@@ -50,10 +50,10 @@ def check(arguments: Sequence[str]) -> list[str]:
         _check_flag(command, key, word)
         if equals or _is_switch(key):
             continue
-        if not words or _is_flag(words[0]):
+        if not rest or _is_flag(rest[0]):
             raise UsageError(f"flag --{key} has no value", where=name, remedy=f"write --{key}=VALUE")
-        kept.append(words.pop(0))
-    return kept + ([f"--{command.words}={command.joint.join(alone)}"] if alone else [])
+        kept.append(rest.pop(0))
+    return kept + ([f"--{command.positional}={command.joint.join(alone)}"] if alone else [])
 
 
 def _check_flag(command: Command, key: str, word: str) -> None:

@@ -22,7 +22,7 @@ THINNEST = 0.01
 Number = TypeVar("Number", float, np.ndarray)
 
 
-def sound(box: Box, where: str) -> Iterator[Box | Fault]:
+def check_box(box: Box, where: str) -> Iterator[Box | Fault]:
     """The box with its corners in order, and what was wrong; without the box where nothing can be saved."""
     corners = (box.xmin, box.ymin, box.xmax, box.ymax)
     if math.isfinite(sum(corners)) and box.xmin < box.xmax and box.ymin < box.ymax:
@@ -75,7 +75,7 @@ def _in_fractions(image: AnnotatedImage) -> bool:
     return bool(corners) and not whole and min(corners) >= -0.01 and max(corners) <= 1.01
 
 
-def turned(x: Number, y: Number, orientation: int) -> tuple[Number, Number]:
+def rotate_point(x: Number, y: Number, orientation: int) -> tuple[Number, Number]:
     """Where a point lies once EXIF's orientation is applied; (x, y) in fractions before and after."""
     return {
         1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y),
@@ -89,11 +89,11 @@ def _moved(box: Box, width: float, height: float, orientation: int) -> Box:
 
     def move(points: np.ndarray) -> np.ndarray:
         along, down = (points / scale).T
-        xs, ys = turned(along, down, orientation)
+        xs, ys = rotate_point(along, down, orientation)
         return np.stack([xs, ys], 1)
 
     def point(x: float, y: float, seen: int) -> Point:
-        x, y = turned(x / width, y / height, orientation)
+        x, y = rotate_point(x / width, y / height, orientation)
         return (x, y, seen) if seen and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0)
 
     return dataclasses.replace(
@@ -107,7 +107,7 @@ def _detail(box: Box, width: float, height: float) -> str:
     return f"{box.label} {box.xmin:g} {box.ymin:g} {box.xmax:g} {box.ymax:g} in {width:g}x{height:g}"
 
 
-def place(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
+def place_boxes(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tuple[list[Box], list[Fault]]:
     """The image's boxes in fractions of the image as viewers show it, and what had to be fixed.
 
     Corners are clipped to the image. `area` becomes a fraction of the image's area. A box that lies
@@ -120,7 +120,7 @@ def place(image: AnnotatedImage, raw: tuple[int, int], orientation: int) -> tupl
     for box in image.boxes:
         corners = [(box.xmin / width, box.ymin / height), (box.xmax / width, box.ymax / height)]
         if rotate:
-            corners = [turned(x, y, orientation) for x, y in corners]
+            corners = [rotate_point(x, y, orientation) for x, y in corners]
         xs, ys = sorted(x for x, _ in corners), sorted(y for _, y in corners)
         if xs[0] >= 1 or ys[0] >= 1 or xs[1] <= 0 or ys[1] <= 0:
             found.append(Fault(faults.BOX_OUTSIDE, image.name, _detail(box, width, height)))

@@ -70,7 +70,7 @@ def collect(
     if not used:
         raise DatasetError("no image has a box", where=str(source), remedy=most_frequent(issues) or "is it annotated?")
     classes = in_order(declared, used)
-    issues.extend(alike(classes))
+    issues.extend(names_that_differ_in_case(classes))
     return Collection(
         {part: list(images.values()) for part, images in parts.items()}, classes, names,
         masked=any(box.mask for box in kept), keypoints=max((len(box.keypoints) for box in kept), default=0),
@@ -86,7 +86,7 @@ def in_order(declared: Mapping[str, bool], used: Set[str]) -> tuple[str, ...]:
     return (*classes, *sorted(used - set(classes)))
 
 
-def alike(classes: Iterable[str]) -> Iterator[Fault]:
+def names_that_differ_in_case(classes: Iterable[str]) -> Iterator[Fault]:
     """Classes that are likely to be one: `Dog` and `dog`."""
     groups: dict[str, list[str]] = {}
     for name in classes:
@@ -139,7 +139,7 @@ def read(
 def _sound(image: AnnotatedImage, issues: IssueCounter) -> list[Box]:
     kept = []
     for box in image.boxes:
-        for item in boxes.sound(box, image.name):
+        for item in boxes.check_box(box, image.name):
             if isinstance(item, Fault):
                 issues.add(item)
             else:

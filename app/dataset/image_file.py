@@ -61,7 +61,7 @@ class UnusableImage(Exception):
         self.fault = fault
 
 
-def store(source: Path | bytes, name: str, max_side: int = 0) -> StoredImage:
+def store_image(source: Path | bytes, name: str, max_side: int = 0) -> StoredImage:
     """The image in `source`, a file or its bytes, its longer side at most `max_side` pixels (0: as it is).
 
     Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes
@@ -71,7 +71,7 @@ def store(source: Path | bytes, name: str, max_side: int = 0) -> StoredImage:
     return _open(source, name, lambda image, data: _stored(image, data, max_side))
 
 
-def pixels(source: Path | bytes, name: str) -> np.ndarray:
+def read_pixels(source: Path | bytes, name: str) -> np.ndarray:
     """An image, a file or its bytes, as uint8, height x width x 3, the way up that viewers show it.
 
     Raises UnusableImage.
@@ -79,7 +79,7 @@ def pixels(source: Path | bytes, name: str) -> np.ndarray:
     return _open(source, name, lambda image, _: _pixels(image))
 
 
-def probe(source: Path | bytes, name: str) -> ImageProbe:
+def probe_image(source: Path | bytes, name: str) -> ImageProbe:
     """A quick look at an image, a file or its bytes: all of it is decoded, JPEG at a fraction of its size.
 
     Raises UnusableImage.

@@ -20,7 +20,7 @@ from app.dataset.formats import registry
 from app.dataset.shards import Shard, Written
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
-from app.humanize import listing
+from app.humanize import list_names
 from app.progress import Progress
 from app.run.directory import DATASET_CARD
 from app.run.files import refuse_foreign, replacing, write_json
@@ -210,7 +210,7 @@ def _tell(card: Card, seconds: float) -> None:
         log.warning("prepare: no evaluation image has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
     in_train, in_eval = card.train.boxes_per_class, card.eval.boxes_per_class
     if unmeasured := [name for name in card.classes if in_train[name] and not in_eval[name] and card.eval.boxes]:
-        log.warning("prepare: not in the evaluation split: %s", listing(unmeasured))
+        log.warning("prepare: not in the evaluation split: %s", list_names(unmeasured))
     if unlearnt := [name for name in card.classes if in_eval[name] and not in_train[name]]:
-        log.warning("prepare: in the evaluation split only: %s", listing(unlearnt))
+        log.warning("prepare: in the evaluation split only: %s", list_names(unlearnt))
     log.info("prepare: %d classes in %.1f s", len(card.classes), seconds)

@@ -46,14 +46,14 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
     with open(shard.path, "wb") as file:
         for image in shard.images:
             try:
-                stored = image_file.store(source(image), image.name, shard.max_side)
+                stored = image_file.store_image(source(image), image.name, shard.max_side)
             except image_file.UnusableImage as unusable:
                 result.faults.add(unusable.fault)
                 done()
                 continue
             if stored.orientation != 1:
                 result.faults.add(Fault(faults.IMAGE_ROTATED, image.name, f"orientation {stored.orientation}", FIXED))
-            kept, found = boxes.place(image, stored.raw, stored.orientation)
+            kept, found = boxes.place_boxes(image, stored.raw, stored.orientation)
             result.faults.extend(found)
             digest = hashlib.sha256(stored.data)
             values = features(image.name, stored, digest.hexdigest(), kept, shard.ids)

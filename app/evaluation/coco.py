@@ -48,7 +48,7 @@ class Figures:
     classes: dict[int, ClassFigures]
 
 
-def measure(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
+def measure_coco(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
     """The figures of `images` for `classes` (id to name), equal to those of upstream's CocoDetectionEvaluator."""
     from faster_coco_eval import COCO, COCOeval_faster
 

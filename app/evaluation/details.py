@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.evaluation.coco import ClassFigures
-from app.evaluation.matching import FREE, Errors, EvaluatedImage, Matched, compare, match
+from app.evaluation.matching import FREE, Errors, EvaluatedImage, Matched, count_errors, match_detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 UNDECIDED_SCORE = 0.4
@@ -31,7 +31,7 @@ class Curve:
     recall_there: float | None
 
 
-def describe(
+def describe_evaluation(
     images: Sequence[EvaluatedImage],
     classes: Mapping[int, str],
     figures: Mapping[int, ClassFigures],
@@ -44,10 +44,10 @@ def describe(
     `score` counts detections of all classes from there on; None: from the score of each class with the highest F1.
     """
     ordered = sorted(range(len(images)), key=lambda at: images[at].key)
-    matches = [{class_id: match(image, class_id, iou) for class_id in classes} for image in images]
+    matches = [{class_id: match_detections(image, class_id, iou) for class_id in classes} for image in images]
     curves = {class_id: _curve([(images[at], matches[at][class_id]) for at in ordered]) for class_id in classes}
     thresholds = {class_id: _counted_from(curve, score) for class_id, curve in curves.items()}
-    errors = [compare(image, found, thresholds, iou) for image, found in zip(images, matches, strict=True)]
+    errors = [count_errors(image, found, thresholds, iou) for image, found in zip(images, matches, strict=True)]
     matrix = np.sum([error.matrix for error in errors], axis=0) if errors else np.zeros((len(classes) + 1,) * 2, int)
     rows = [
         _row(name, curves[class_id], figures[class_id], matrix, at)
@@ -59,18 +59,18 @@ def describe(
         "classes": rows,
         "confusion": {"labels": [*classes.values(), "background"], "matrix": matrix.tolist()},
         "images": {
-            "worst": _listed(images, errors, worst(images, errors)),
-            "best": _listed(images, errors, best(images, errors)),
+            "worst": _listed(images, errors, worst_first(images, errors)),
+            "best": _listed(images, errors, best_first(images, errors)),
         },
     }, errors
 
 
-def worst(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+def worst_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the images, those with the most errors first."""
     return sorted(range(len(images)), key=lambda at: (-_count(errors[at]), images[at].name))
 
 
-def best(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+def best_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the images, those with the fewest errors first, and of these those with the most boxes right."""
     return sorted(range(len(images)), key=lambda at: (_count(errors[at]), -errors[at].true_positives, images[at].name))
 

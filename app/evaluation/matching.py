@@ -53,7 +53,7 @@ def sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corners.astype(np.float64), sizes.astype(np.float64)
 
 
-def overlaps(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
+def iou_matrix(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     """IoU, float64 [n, m], of float32 `boxes` [n, 4] with `truth` [m, 4]; with a crowd, the part of the box on it."""
     (corner, size), (truth_corner, truth_size) = sides(boxes), sides(truth)
     ends = np.minimum((corner + size)[:, None], (truth_corner + truth_size)[None])
@@ -63,7 +63,7 @@ def overlaps(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndar
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def match(image: EvaluatedImage, class_id: int, iou: float) -> Matched:
+def match_detections(image: EvaluatedImage, class_id: int, iou: float) -> Matched:
     """The detections of a class on an image, each with the groundtruth box that it is at `iou`."""
     found = np.flatnonzero(image.classes == class_id)
     found = found[np.argsort(-image.scores[found], kind="stable")][:MOST_DETECTIONS]
@@ -71,7 +71,7 @@ def match(image: EvaluatedImage, class_id: int, iou: float) -> Matched:
     hits = np.full(len(found), FREE)
     if len(found) and len(truth):
         crowd = image.crowd[truth]
-        ious = overlaps(image.boxes[found], image.truth_boxes[truth], crowd)
+        ious = iou_matrix(image.boxes[found], image.truth_boxes[truth], crowd)
         ious[ious < min(iou, 1 - 1e-10)] = -1.0
         _greedy(ious, crowd, truth, hits)
     return Matched(found, truth[~image.crowd[truth]], hits)
@@ -118,7 +118,7 @@ class Errors:
         return int(self.matrix.sum()) - self.true_positives - self.false_negatives - self.false_positives
 
 
-def compare(
+def count_errors(
     image: EvaluatedImage, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float
 ) -> Errors:
     """The image's errors, counting detections from the `thresholds` of their classes (ids) on.
@@ -153,7 +153,7 @@ def _across(
     hits = np.full(len(spare), FREE)
     if len(spare) and len(free):
         nobody = np.zeros(len(free), bool)
-        ious = overlaps(image.boxes[spare], image.truth_boxes[free], nobody)
+        ious = iou_matrix(image.boxes[spare], image.truth_boxes[free], nobody)
         ious[ious < iou] = -1.0
         _greedy(ious, nobody, free, hits)
     taken = set(hits[hits >= 0].tolist())

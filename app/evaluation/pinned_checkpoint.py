@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+from app.checkpoint import files_of
 from app.run.directory import Run
 
 
@@ -16,9 +17,8 @@ def pin_checkpoint(run: Run, step: int) -> Path | None:
     unpin_checkpoint(run)
     run.pinned_checkpoint.mkdir(parents=True)
     prefix = run.checkpoint(step)
-    data = sorted(run.root.glob(f"{prefix.name}.data-*"))
     # Retention deletes the index first: data that was linked before it is complete.
-    for path in (*data, prefix.with_name(f"{prefix.name}.index")):
+    for path in files_of(prefix):
         try:
             _link(path, run.pinned_checkpoint / path.name)
         except FileNotFoundError:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.run.directory import CHECKPOINT_STATE, Run
+from app.checkpoint import Checkpoint
+from app.run.directory import Run
 from app.run.evaluations import read_best
-from app.run.files import read_lines, replacing, write_json, write_text
+from app.run.files import read_lines, replacing, write_json
 
 TRAINING_LOSS = "Train/total_loss"
 
@@ -65,13 +66,7 @@ def keep_best(
     if step < rule.first_step or not rule.is_better(value, best_value):
         return False
     with replacing(run.best) as folder:
-        folder.mkdir()
-        for path in sorted(prefix.parent.glob(f"{prefix.name}.*")):
-            shutil.copy2(path, folder / path.name)
-        for path in (run.pipeline_config, run.label_map):
-            shutil.copy2(path, folder / path.name)
-        # Upstream's exporter finds a checkpoint by this file.
-        write_text(folder / CHECKPOINT_STATE, f'model_checkpoint_path: "{prefix.name}"\n')
+        Checkpoint(prefix, run.pipeline_config, run.label_map, step, run).copy_to(folder)
         # Last: a folder with a card is complete.
         write_json(
             folder / run.best_card.name,

@@ -47,7 +47,7 @@ class Difference:
         return words + (f", {self.unmatched} of {self.compared} detections without their like" * bool(self.unmatched))
 
 
-def compare(
+def compare_detections(
     images: Sequence[np.ndarray], ours: Sequence[Detections], theirs: Sequence[Detections], tolerance: Tolerance
 ) -> Difference:
     """The `Difference` of `theirs` from `ours` on `images` (uint8, height x width x 3).

@@ -52,7 +52,7 @@ class ParityCheck:
     def check(self, form: str, loaded: Loaded) -> ParityResult:
         """Whether `loaded`, which was written as `form`, finds what the checkpoint finds."""
         tolerance = parity.EXACT
-        difference = parity.compare(self._probes, self._ours, loaded.detect(self._probes), tolerance)
+        difference = parity.compare_detections(self._probes, self._ours, loaded.detect(self._probes), tolerance)
         figures = dataclasses.asdict(difference) | {"images": len(self._probes), "source": self._source}
         if form not in COARSER:
             figures["tolerance"] = dataclasses.asdict(tolerance)
@@ -80,7 +80,7 @@ class ParityCheck:
             pixels = example.pixels()
             (found,) = detector.detect([pixels])
             images.append(_image(number, example, pixels.shape[:2], found))
-        return (coco.measure(images, self._names).metrics[METRIC] if images else 0.0), len(images)
+        return (coco.measure_coco(images, self._names).metrics[METRIC] if images else 0.0), len(images)
 
 
 def _image(number: int, example: Example, size: tuple[int, ...], found: Detections) -> EvaluatedImage:

@@ -94,7 +94,7 @@ class _Once(IssueCounter):
             super().add(fault)
 
 
-def of_set(
+def view_of_dataset(
     source: Path, *, format: str, train_split: str, eval_split: str, eval_fraction: float, seed: int
 ) -> DatasetView:
     """The whole of a data set: its own splits and what is in none, else the two parts that `prepare` would make.
@@ -142,16 +142,16 @@ def of_set(
             issues.add(Fault(faults.IMAGE_IN_BOTH, name, split, KEPT))
     roles = dict(sorted(roles.items(), key=lambda item: (not item[1], not item[1].startswith(TRAINED))))
     classes = collection.in_order(declared, {box.label for image in images.values() for box in image.boxes})
-    issues.extend(collection.alike(classes))
+    issues.extend(collection.names_that_differ_in_case(classes))
     return DatasetView(
         source=str(source), format=reader.NAME, reason=reason, classes=classes,
         roles=roles, total=len(images), issues=issues, notes=notes,
         summaries=lambda done: _summaries_of_set(images, members, issues, done),
-        pixels=lambda names: ((name, image_file.pixels(shards.source(images[name]), name)) for name in names),
+        pixels=lambda names: ((name, image_file.read_pixels(shards.source(images[name]), name)) for name in names),
     )  # fmt: skip
 
 
-def of_records(folder: Path, card: Card) -> DatasetView:
+def view_of_records(folder: Path, card: Card) -> DatasetView:
     """The records that `prepare` made in `folder`."""
     issues = IssueCounter(FAULTS_MAX)
     return DatasetView(
@@ -222,7 +222,7 @@ def _probe_of(image: AnnotatedImage) -> image_file.ImageProbe | Fault:
 
 def _probe(source: Path | bytes, name: str) -> image_file.ImageProbe | Fault:
     try:
-        return image_file.probe(source, name)
+        return image_file.probe_image(source, name)
     except image_file.UnusableImage as unusable:
         return unusable.fault
 
@@ -243,7 +243,7 @@ def _summaries_of_set(
                 if probe.orientation != 1:
                     words = f"orientation {probe.orientation}"
                     issues.add(Fault(faults.IMAGE_ROTATED, image.name, words, FIXED))
-                kept, found = boxes.place(image, probe.raw, probe.orientation)
+                kept, found = boxes.place_boxes(image, probe.raw, probe.orientation)
                 issues.extend(found)
                 width, height = probe.raw[::-1] if probe.orientation >= 5 else probe.raw
                 yield ImageSummary(
@@ -282,4 +282,4 @@ def _boxes(example: Example) -> Iterator[Box]:
 
 def _pixels_of_records(folder: Path, card: Card, wanted: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
     for _, example in _examples(folder, card, wanted):
-        yield example.name, image_file.pixels(example.encoded, example.name)
+        yield example.name, image_file.read_pixels(example.encoded, example.name)

@@ -63,14 +63,14 @@ class DuplicateFinder:
                 break
             if self.digests[pair[0]] != self.digests[pair[1]]:
                 found.setdefault(pair, False)
-        twins = [
+        duplicates = [
             DuplicatePair(
                 self.names[a], self.names[b], self.splits[a], self.splits[b], same,
                 leak=bool(narrow[a] and narrow[b]) and not narrow[a] & narrow[b],
             )
             for (a, b), same in found.items()
         ]  # fmt: skip
-        return sorted(twins, key=lambda twin: (not twin.leak, not twin.identical, twin.a, twin.b))
+        return sorted(duplicates, key=lambda pair: (not pair.leak, not pair.identical, pair.a, pair.b))
 
     def _identical(self, narrow: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
         """Each further file of the same bytes with the first of another split where there is one, else the first."""

@@ -23,7 +23,7 @@ def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
         Section("Splits", [_splits(result)]),
         *_boxes(result),
         Section("Images", [_images(cells)], note="A sample in which every class is seen. A colour is a class."),
-        *_twins(result),
+        *_duplicates(result),
         *_faults(result),
     ]
     name = Path(result.dataset).name
@@ -36,7 +36,7 @@ def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
 
 
 def _facts(result: Inspected) -> Markup:
-    leaks = sum(twin.leak for twin in result.twins)
+    leaks = sum(pair.leak for pair in result.duplicates)
     facts: list[tuple[str, object]] = [
         ("images", page.number(result.images)),
         ("boxes", page.number(result.boxes)),
@@ -171,11 +171,11 @@ def _images(cells: Sequence[tuple[str, Any, int]]) -> Markup:
     return page.columns(figures, narrow=True)
 
 
-def _twins(result: Inspected) -> Iterable[Section]:
-    if not result.twins:
+def _duplicates(result: Inspected) -> Iterable[Section]:
+    if not result.duplicates:
         return
-    leaks = [twin for twin in result.twins if twin.leak]
-    rest = [twin for twin in result.twins if not twin.leak]
+    leaks = [pair for pair in result.duplicates if pair.leak]
+    rest = [pair for pair in result.duplicates if not pair.leak]
     parts = []
     if leaks:
         parts.append(_pairs(f"{len(leaks)} pairs across splits: evaluation on them says nothing", leaks, opened=True))
@@ -184,13 +184,13 @@ def _twins(result: Inspected) -> Iterable[Section]:
     yield Section("The same image twice", parts, note="Byte for byte, or alike to the eye: resized, saved again.")
 
 
-def _pairs(summary: str, twins: Sequence[Any], *, opened: bool = False) -> Markup:
+def _pairs(summary: str, duplicates: Sequence[Any], *, opened: bool = False) -> Markup:
     rows = [
-        [twin.a, ", ".join(twin.a_splits), twin.b, ", ".join(twin.b_splits), "bytes" if twin.identical else "looks"]
-        for twin in twins[:LISTED_MAX]
+        [pair.a, ", ".join(pair.a_splits), pair.b, ", ".join(pair.b_splits), "bytes" if pair.identical else "looks"]
+        for pair in duplicates[:LISTED_MAX]
     ]
     heads = ["image", "in", "and", "in", "same"]
-    return page.details(summary, [page.table(heads, rows), _rest(len(twins))], opened=opened)
+    return page.details(summary, [page.table(heads, rows), _rest(len(duplicates))], opened=opened)
 
 
 def _faults(result: Inspected) -> Iterable[Section]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.humanize import listing
+from app.humanize import list_names
 from app.inspection.dataset_view import ImageSummary
 
 SMALL, LARGE = 32**2, 96**2
@@ -76,7 +76,7 @@ class Imbalance:
     @property
     def words(self) -> str:
         """One sentence."""
-        none = f"; without a box: {listing(self.missing)}" if self.missing else ""
+        none = f"; without a box: {list_names(self.missing)}" if self.missing else ""
         if self.alone:
             return f"one class has boxes: {self.most}{none}"
         if self.ratio < 1.5:

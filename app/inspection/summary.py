@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import SettingsError
-from app.humanize import listing
+from app.humanize import list_names
+from app.inspection.dataset_view import DatasetView
+from app.inspection.duplicates import DuplicatePair
+from app.inspection.statistics import DatasetStatistics
 from app.protos.pipeline_config import PipelineConfig
 
 UNMATCHED_MANY = 0.1
@@ -86,7 +89,7 @@ class Inspected:
     model: str
     boxes_seen: BoxCount | None
     anchors: AnchorFit | None
-    twins: list[Any]
+    duplicates: list[DuplicatePair]
     faults: list[Any]
     images_without_boxes: list[str]
     page: str
@@ -97,35 +100,40 @@ class Inspected:
         return "\n".join(_lines(self))
 
 
-def summarize(
-    subject: Any, counts: Any, twins: list[Any], model: str, config: PipelineConfig, files: Mapping[str, str]
+def summarize_dataset(
+    view: DatasetView,
+    counts: DatasetStatistics,
+    duplicates: list[DuplicatePair],
+    model: str,
+    config: PipelineConfig,
+    files: Mapping[str, str],
 ) -> Inspected:
-    """The figures of a `subject.Subject` after its `census.Census`, against the model's pipeline `config`."""
+    """The figures of a `view.Subject` after its `census.Census`, against the model's pipeline `config`."""
     from app.inspection import statistics
 
     seen, fit = _boxes(counts, config)
-    balance = statistics.imbalance(subject.classes, counts.boxes_of)
-    faults = [*subject.earlier, *subject.issues.rows()]
+    balance = statistics.imbalance(view.classes, counts.boxes_of)
+    faults = [*view.earlier, *view.issues.rows()]
     boxes = counts.boxes_of.total()
     dropped = sum(row.count for row in faults if row.action == "dropped" and row.kind.startswith(_DROPPED_BOXES))
-    by_split = {split: counts.boxes.get(split, {}) for split in subject.roles}
+    by_split: dict[str, Mapping[str, int]] = {split: counts.boxes.get(split, {}) for split in view.roles}
     result = Inspected(
-        dataset=subject.source, format=subject.format, reason=subject.reason,
+        dataset=view.source, format=view.format, reason=view.reason,
         images=counts.total, boxes=boxes, boxes_annotated=boxes + dropped,
         splits=[
             SplitCount(split, role, counts.images[split], counts.empty[split], sum(by_split[split].values()))
-            for split, role in subject.roles.items()
+            for split, role in view.roles.items()
         ],
         classes=[
             ClassCount(name, counts.images_of[name], counts.boxes_of[name],
                        {split: some.get(name, 0) for split, some in by_split.items()})
-            for name in subject.classes
+            for name in view.classes
         ],
         imbalance=dataclasses.asdict(balance) | {"words": balance.words} if balance else None,
-        findings=[], model=model, boxes_seen=seen, anchors=fit, twins=twins, faults=faults,
+        findings=[], model=model, boxes_seen=seen, anchors=fit, duplicates=duplicates, faults=faults,
         images_without_boxes=counts.without_boxes, **files,
     )  # fmt: skip
-    return dataclasses.replace(result, findings=[*subject.notes, *_findings(result)])
+    return dataclasses.replace(result, findings=[*view.notes, *_findings(result)])
 
 
 def _boxes(counts: Any, config: PipelineConfig) -> tuple[BoxCount | None, AnchorFit | None]:
@@ -164,10 +172,10 @@ def _boxes(counts: Any, config: PipelineConfig) -> tuple[BoxCount | None, Anchor
 
 def _findings(result: Inspected) -> Iterator[str]:
     """What the reader should not miss, one line each."""
-    leaks = [twin for twin in result.twins if twin.leak]
+    leaks = [pair for pair in result.duplicates if pair.leak]
     if leaks:
         first = leaks[0]
-        same = "are the same" if all(twin.identical for twin in leaks) else "look the same"
+        same = "are the same" if all(pair.identical for pair in leaks) else "look the same"
         yield (
             f"{len(leaks)} pairs of images {same} and are in different splits, which flatters the metrics, "
             f"e.g. {first.a} and {first.b}"
@@ -199,7 +207,7 @@ def _one_sided(result: Inspected) -> Iterator[str]:
     for one, other, words in ((trained, evaluated, "evaluated"), (evaluated, trained, "trained")):
         names = [row.name for row in result.classes if row.boxes_per_split[one] and not row.boxes_per_split[other]]
         if names:
-            yield f"never {words} on, for want of boxes in {other}: {listing(names)}"
+            yield f"never {words} on, for want of boxes in {other}: {list_names(names)}"
 
 
 def _lines(result: Inspected) -> Iterator[str]:

@@ -143,7 +143,7 @@ class Work:
 
         for number, image in enumerate(images):
             try:
-                yield number, image_file.pixels(image.path, image.name)
+                yield number, image_file.read_pixels(image.path, image.name)
             except image_file.UnusableImage as error:
                 reason = f"{error.fault.kind}: {error.fault.detail}" if error.fault.detail else error.fault.kind
                 self._skipped.append(Skipped(str(image.path), reason))

@@ -134,7 +134,7 @@ class EvaluatorService:
         started = time.monotonic()
         found = self._evaluator.evaluate(prefix)
         self._check_images(found)
-        described, errors = details.describe(
+        described, errors = details.describe_evaluation(
             found.images,
             self._evaluator.classes,
             found.classes,
@@ -205,7 +205,11 @@ class EvaluatorService:
     def _select_images(
         self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
     ) -> list[tuple[EvaluatedImage, Errors]]:
-        order = details.worst(images, errors) if self.settings.eval_image_order == "worst" else list(range(len(images)))
+        order = (
+            details.worst_first(images, errors)
+            if self.settings.eval_image_order == "worst"
+            else list(range(len(images)))
+        )
         return [(images[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
 
     def _log(self, row: Mapping[str, Any], is_best: bool) -> None:

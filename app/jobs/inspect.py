@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app import progress
+from app.dataset import card as cards
 from app.errors import SettingsError
-from app.inspection import summary
+from app.inspection import contact_sheet, dataset_view, duplicates, page, statistics, summary
+from app.jobs import prepare
+from app.pipeline import image_size, origin
+from app.pipeline.zoo import catalogue, local, store
+from app.protos import pipeline_config
+from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import Run, find_run
 from app.run.files import refuse_foreign, replacing, write_json
 from app.settings import Settings, flag
@@ -23,39 +30,34 @@ def run(settings: Settings) -> summary.Inspected:
     Writes a page, a contact sheet and the figures into `--output`, whole or not at all. Raises DatasetError where
     there is nothing to look at, SettingsError for a model or a folder that can't be used.
     """
-    from app import progress
-    from app.inspection import contact_sheet, duplicates, statistics
-
     run = find_run(settings.models_dir, settings.run_name)
     folder = Path(settings.output).resolve() if settings.output else run.inspection
     own = (PAGE, FIGURES, SHEET)
     refuse_foreign(folder, lambda path: path.name in own, remedy=f"choose an empty or a new folder: {flag('output')}")
     model, config = _model(run, settings)
-    subject = _subject(run, settings)
-    logger.info("inspect | format %s, because of %s", subject.format, subject.reason)
+    view = _view(run, settings)
+    logger.info("inspect | format %s, because of %s", view.format, view.reason)
     counts, pairs, sample = (
-        statistics.DatasetStatistics(subject.classes),
+        statistics.DatasetStatistics(view.classes),
         duplicates.DuplicateFinder(),
         contact_sheet.SheetSample(settings.seed),
     )
     with progress.shown("images", None) as report:
-        done = iter(range(1, subject.total + 1))
-        for look in subject.summaries(lambda: report(next(done), subject.total)):
+        done = iter(range(1, view.total + 1))
+        for image in view.summaries(lambda: report(next(done), view.total)):
             for one in (counts, pairs, sample):
-                one.add(look)
-    with progress.shown("the same twice", None) as report:
+                one.add(image)
+    with progress.shown("duplicates", None) as report:
         found = pairs.find(report)
     with progress.shown("contact sheet", None) as report:
-        cells = list(_cells(subject, sample, report))
+        cells = list(_cells(view, sample, report))
     files = {"page": str(folder / PAGE), "sheet": str(folder / SHEET), "figures": str(folder / FIGURES)}
-    result = summary.summarize(subject, counts, found, model, config, files)
+    result = summary.summarize_dataset(view, counts, found, model, config, files)
     _write(folder, result, cells)
     return result
 
 
 def _write(folder: Path, result: summary.Inspected, cells: list[Any]) -> None:
-    from app.inspection import contact_sheet, page
-
     with replacing(folder) as target:
         target.mkdir()
         (target / PAGE).write_text(page.render(result, cells), encoding="utf-8")
@@ -63,17 +65,13 @@ def _write(folder: Path, result: summary.Inspected, cells: list[Any]) -> None:
         write_json(target / FIGURES, dataclasses.asdict(result))
 
 
-def _subject(run: Run, settings: Settings) -> Any:
-    from app.dataset import card as cards
-    from app.inspection import dataset_view
-    from app.jobs import prepare
-
+def _view(run: Run, settings: Settings) -> dataset_view.DatasetView:
     folder = Path(settings.dataset).resolve() if settings.dataset else run.records
     for place in (folder, Run(folder).records):
         card = cards.read(place) if settings.format == "auto" else None
         if card is not None:
-            return dataset_view.of_records(place, card)
-    return dataset_view.of_set(
+            return dataset_view.view_of_records(place, card)
+    return dataset_view.view_of_dataset(
         folder if settings.dataset else prepare.builtin_sample(run, settings),
         format=settings.format,
         train_split=settings.train_split,
@@ -83,11 +81,8 @@ def _subject(run: Run, settings: Settings) -> Any:
     )
 
 
-def _model(run: Run, settings: Settings) -> tuple[str, Any]:
+def _model(run: Run, settings: Settings) -> tuple[str, PipelineConfig]:
     """The name and the pipeline of the model: as given, else the prepared run's own, else the default preset."""
-    from app.pipeline import image_size, origin
-    from app.protos import pipeline_config
-
     model = settings.model
     if not model and not settings.fine_tune_checkpoint and run.pipeline_config.is_file():
         model = str(run.pipeline_config)
@@ -100,9 +95,6 @@ def _model(run: Run, settings: Settings) -> tuple[str, Any]:
 
 def _fetched(settings: Settings, model: str) -> str:
     """The model, or the folder of a model of the zoo that is here: nothing is downloaded to look at a data set."""
-    from app.pipeline import origin
-    from app.pipeline.zoo import catalogue, local, store
-
     known = None if not model or model in origin.presets() or Path(model).exists() else catalogue.find(model)
     if known is None:
         return model
@@ -115,13 +107,11 @@ def _fetched(settings: Settings, model: str) -> str:
     return str(stored.folder)
 
 
-def _cells(subject: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, int]]:
+def _cells(view: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, int]]:
     """The images of the sheet as (name, drawn image, number of boxes)."""
-    from app.inspection import contact_sheet
-
-    ids = {name: number for number, name in enumerate(subject.classes, start=1)}
-    names = sample.choose(subject.classes)
-    for number, (name, pixels) in enumerate(subject.pixels(names), start=1):
+    ids = {name: number for number, name in enumerate(view.classes, start=1)}
+    names = sample.choose(view.classes)
+    for number, (name, pixels) in enumerate(view.pixels(names), start=1):
         boxes = sample.summaries[name]
         report(number, len(names))
         yield name, contact_sheet.cell(pixels, boxes, ids), len(boxes)

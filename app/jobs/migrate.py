@@ -42,7 +42,7 @@ class Migrated:
 
 
 def run(settings: Settings) -> Migrated:
-    """Writes pipeline.config, MIGRATION.md and settings.env. Raises SettingsError where there is no TF2 twin."""
+    """Writes pipeline.config, MIGRATION.md and settings.env. Raises SettingsError where there is no TF2 equivalent."""
     from app.pipeline.migration import convert, page
 
     source, words = _source(settings.input)

@@ -232,7 +232,7 @@ def check_before_training(
     boxes = None
     if card is not None:
         boxes = {number: card.train.boxes_per_class.get(name, 0) for number, name in enumerate(card.classes, start=1)}
-    there = memory.of_training()
+    there = memory.training_memory()
     sizes = [bytes_of(run.checkpoint(step)) for step in run.checkpoint_steps()]
     findings = checks.check(
         config,

@@ -46,7 +46,7 @@ class Promoted:
     archive: str = ""
 
     def __str__(self) -> str:
-        value = f"{humanize.short(self.metric)} {self.value:.4f}" if self.value is not None else "not evaluated"
+        value = f"{humanize.short_metric(self.metric)} {self.value:.4f}" if self.value is not None else "not evaluated"
         rows = [
             ("serves", f"version {self.version} of {self.name}: {value}, step {self.step} of run {self.run}"),
             ("in", self.folder),

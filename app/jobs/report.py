@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import SettingsError
-from app.humanize import in_bytes, short
+from app.humanize import format_bytes, short_metric
 from app.run.directory import Run, comparison_page, find_run, find_runs
 from app.run.files import read_json, write_text
 from app.run.heartbeat import first_line
@@ -38,7 +38,7 @@ class RunFigures:
         best = (
             "not evaluated yet"
             if self.best is None
-            else f"{short(self.metric)} {self.best:.3f} at step {self.best_step}"
+            else f"{short_metric(self.metric)} {self.best:.3f} at step {self.best_step}"
         )
         return f"{self.run}: step {self.step}, {self.state}, {best}"
 
@@ -52,7 +52,7 @@ class Reported:
     runs: list[RunFigures]
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.runs), f"{self.page} ({in_bytes(self.bytes)})"])
+        return "\n".join([*map(str, self.runs), f"{self.page} ({format_bytes(self.bytes)})"])
 
 
 def run(settings: Settings) -> Reported:
@@ -69,9 +69,9 @@ def _write(settings: Settings) -> Reported:
     chosen = _chosen(settings)
     reports = [_read(run, settings) for run in chosen]
     if len(chosen) == 1:
-        text, usual = page.write(reports[0]), chosen[0].report
+        text, usual = page.render_run(reports[0]), chosen[0].report
     else:
-        text, usual = comparison.write(reports), comparison_page(settings.models_dir.resolve())
+        text, usual = comparison.render_comparison(reports), comparison_page(settings.models_dir.resolve())
     target = _target(settings.output, usual)
     try:
         write_text(target, text)

@@ -67,7 +67,7 @@ def _train(
     from app.odapi import checkpoint_files, runtime, train_loop
     from app.training.trainer import Trainer
 
-    for line in gpus.report():
+    for line in gpus.describe_gpus():
         logger.info("gpu %s", line)
     tf = runtime.start(use_gpu=True, seed=settings.seed)
     if settings.mixed_precision:

@@ -150,10 +150,10 @@ def check_disk(models_dir: Path) -> Check:
 def check_gpu(ask: Callable[[list[str]], str | None] | None = None) -> Check:
     """The GPUs that the driver shows, and whether TensorFlow (asked in a process of its own) can use them."""
     ask = ask or gpus.output
-    found = gpus.visible(gpus.read(ask), os.environ)
+    found = gpus.visible(gpus.read_gpus(ask), os.environ)
     if not found:
         return Check("gpu", "ok", "none: training runs on the CPU")
-    verdicts = [gpus.support(gpu) for gpu in found]
+    verdicts = [gpus.gpu_support(gpu) for gpu in found]
     text = "; ".join(f"{gpu}: {verdict.text}" for gpu, verdict in zip(found, verdicts, strict=True))
     remedies = dict.fromkeys(verdict.remedy for verdict in verdicts if verdict.remedy)
     seen = ask([sys.executable, "-c", GPUS_OF_TENSORFLOW])

@@ -53,7 +53,7 @@ class GpuSupport:
     remedy: str = ""
 
 
-def support(gpu: Gpu) -> GpuSupport:
+def gpu_support(gpu: Gpu) -> GpuSupport:
     """What TensorFlow will do on `gpu`."""
     capability = _text(gpu.compute_capability)
     oldest = _text(MACHINE_CODE[0])
@@ -86,16 +86,18 @@ def output(argv: list[str]) -> str | None:
         return None
 
 
-def report(ask: Callable[[list[str]], str | None] = output, environ: Mapping[str, str] = os.environ) -> list[str]:
+def describe_gpus(
+    ask: Callable[[list[str]], str | None] = output, environ: Mapping[str, str] = os.environ
+) -> list[str]:
     """A line for each GPU that this process will see: what it is, and what will happen on it."""
     lines = []
-    for gpu in visible(read(ask), environ):
-        verdict = support(gpu)
+    for gpu in visible(read_gpus(ask), environ):
+        verdict = gpu_support(gpu)
         lines.append(f"{gpu.index}: {gpu} | {verdict.text}" + (f" -> {verdict.remedy}" if verdict.remedy else ""))
     return lines
 
 
-def read(ask: Callable[[list[str]], str | None] = output) -> list[Gpu]:
+def read_gpus(ask: Callable[[list[str]], str | None] = output) -> list[Gpu]:
     """The GPUs that the driver lists; `ask` runs a command and gives its stdout, or None if it failed."""
     found = []
     for line in (ask(QUERY) or "").splitlines():

@@ -21,16 +21,16 @@ class Memory:
     of: str
 
 
-def of_training(
+def training_memory(
     ask: Callable[[list[str]], str | None] = gpus.output, environ: Mapping[str, str] = os.environ
 ) -> Memory:
     """The memory that training in this environment will have."""
-    visible = {gpu.uuid for gpu in gpus.visible(gpus.read(ask), environ)}
+    visible = {gpu.uuid for gpu in gpus.visible(gpus.read_gpus(ask), environ)}
     sizes = [size for uuid, size in _gpu_sizes(ask).items() if uuid in visible] if visible else []
-    return Memory(min(sizes), "GPU") if sizes else Memory(of_host(), "host")
+    return Memory(min(sizes), "GPU") if sizes else Memory(host_memory(), "host")
 
 
-def of_host(cgroups: tuple[str, ...] = CGROUPS) -> int:
+def host_memory(cgroups: tuple[str, ...] = CGROUPS) -> int:
     """Bytes of the host's memory, or of the container's share of it."""
     import psutil
 

@@ -99,7 +99,7 @@ class Evaluator:
             for evaluator in evaluators:
                 evaluator.add_eval_dict(found)
             images += _images({name: found[name].numpy() for name in WANTED if name in found})
-        figures = coco.measure(images, self.classes)
+        figures = coco.measure_coco(images, self.classes)
         metrics = dict(figures.metrics)
         for evaluator in evaluators:
             # pycocotools prints its table to stdout, which belongs to results.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
-from app.humanize import listing
+from app.humanize import list_names
 from app.pipeline import checkpoint_index, origin
 from app.pipeline.finding import Finding, error
 from app.protos import architecture, pipeline_config
@@ -71,7 +71,7 @@ def check(
     if broken:
         return [error(f"can't be read whole: {broken}", prefix, f"fetch it again, or {REMEDY}")]
     if misfits:
-        what = f"{len(misfits)} tensors of the model are not in it, or of another shape: {listing(misfits, NAMED)}"
+        what = f"{len(misfits)} tensors of the model are not in it, or of another shape: {list_names(misfits, NAMED)}"
         return [error(what, prefix, f"{MODEL_REMEDY}; or take less of it: {TYPE_REMEDY}")]
     return []
 
@@ -153,14 +153,18 @@ def _check_model(config: PipelineConfig, shapes: Mapping[str, Sequence[int]]) ->
         place = _places(config)["detection"]
         orphans = [f"{key.removesuffix(checkpoint_index.SUFFIX)} {list(shape)}" for key, shape in shapes.items()
                    if key.startswith(place) and shape]  # fmt: skip
-        what = f"was made for another model, {', '.join(differing)}: its tensors do not fit: {listing(orphans, NAMED)}"
+        what = (
+            f"was made for another model, {', '.join(differing)}: its tensors do not fit: {list_names(orphans, NAMED)}"
+        )
         yield error(what, prefix, MODEL_REMEDY)
         return
     there, here = architecture.body(theirs).num_classes, architecture.body(config).num_classes
     if given == "full" and there != here:
         heads = [f"{key.removesuffix(checkpoint_index.SUFFIX)} {list(shape)}" for key, shape in shapes.items()
                  if any(word in key for word in PER_CLASS)]  # fmt: skip
-        what = f"has heads for {there} classes, the model has {here}" + (f": {listing(heads, NAMED)}" if heads else "")
+        what = f"has heads for {there} classes, the model has {here}" + (
+            f": {list_names(heads, NAMED)}" if heads else ""
+        )
         yield error(what, prefix, f"take all but the heads: --fine_tune_checkpoint_type=detection ({TYPE_REMEDY})")
 
 

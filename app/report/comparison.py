@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.html import charts, page
 from app.html.page import Section
-from app.humanize import in_bytes, short, spoken_time
+from app.humanize import format_bytes, short_metric, spell_time
 from app.report.classes import WHOLE_MAX
 from app.report.curves import Points, smooth, usual_range
 from app.report.page import AP50, AR, MAP, moment, shown
@@ -16,7 +16,7 @@ from app.report.run_report import Report
 from app.run.lenient_json import count, mapping
 
 
-def write(reports: Sequence[Report]) -> str:
+def render_comparison(reports: Sequence[Report]) -> str:
     """The page, as text; `reports` are at least two, of different names."""
     sections = (
         Section("Figures", [_figures(reports)]),
@@ -57,7 +57,7 @@ def _figures(reports: Sequence[Report]) -> Markup:
     metric = reports[0].metric
     rows: list[tuple[str, Callable[[Report], Any]]] = [
         ("Step", lambda run: run.step),
-        (f"Best {short(metric)}", lambda run: page.fixed(run.best.value if run.best else None)),
+        (f"Best {short_metric(metric)}", lambda run: page.fixed(run.best.value if run.best else None)),
         ("of step", lambda run: run.best.step if run.best else None),
         *[
             (name, lambda run, name=key: page.fixed(run.at_best(name)))
@@ -65,11 +65,11 @@ def _figures(reports: Sequence[Report]) -> Markup:
             if key != metric
         ],
         ("Training loss at the end", lambda run: page.fixed(_last(run.losses.get("total", ())))),
-        ("Training", lambda run: _words(run.cost.training_seconds, spoken_time)),
+        ("Training", lambda run: _words(run.cost.training_seconds, spell_time)),
         ("Steps/s", lambda run: page.fixed(run.cost.steps_per_sec, 2)),
         ("Images/s", lambda run: page.fixed(run.cost.examples_per_sec, 1)),
-        ("Memory of the trainer", lambda run: _words(run.cost.memory_mb, lambda value: in_bytes(value * 1e6))),
-        ("On disk", lambda run: _words(run.cost.total_bytes, in_bytes)),
+        ("Memory of the trainer", lambda run: _words(run.cost.memory_mb, lambda value: format_bytes(value * 1e6))),
+        ("On disk", lambda run: _words(run.cost.total_bytes, format_bytes)),
         ("Images to train on", lambda run: _images(run, "train")),
         ("Images to evaluate on", lambda run: _images(run, "eval")),
     ]
@@ -93,7 +93,10 @@ def _images(report: Report, split: str) -> int | None:
 def _curves(reports: Sequence[Report]) -> Section | None:
     metric = reports[0].metric
     wanted: list[tuple[str, Callable[[Report], Points]]] = [
-        *[(short(name), lambda run, key=name: run.scores.get(key, ())) for name in dict.fromkeys((metric, MAP, AP50))],
+        *[
+            (short_metric(name), lambda run, key=name: run.scores.get(key, ()))
+            for name in dict.fromkeys((metric, MAP, AP50))
+        ],
         ("Training loss", lambda run: smooth(run.losses.get("total", ()))),
         ("Evaluation loss", lambda run: run.scores.get("Loss/total_loss", ())),
         ("Learning rate", lambda run: run.learning_rate),

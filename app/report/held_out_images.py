@@ -18,7 +18,7 @@ from app.errors import DetboxError
 from app.evaluation import figures
 from app.evaluation.details import UNDECIDED_SCORE
 from app.evaluation.matching import Errors, EvaluatedImage
-from app.humanize import counted
+from app.humanize import format_count
 from app.run.directory import Run
 from app.run.files import replacing, write_json
 
@@ -119,10 +119,10 @@ def side_by_side(
             truth = [replace(item, label=card.classes[item.class_id - 1]) for item in _truth(held)]
             right = drawing.draw(pixels, truth)
             counts = (
-                counted(errors.false_negatives, "false negative"),
-                counted(errors.false_positives, "false positive"),
+                format_count(errors.false_negatives, "false negative"),
+                format_count(errors.false_positives, "false positive"),
                 f"{errors.misclassified} misclassified",
-                counted(errors.true_positives, "true positive"),
+                format_count(errors.true_positives, "true positive"),
             )
             drawn.append(figures.side_by_side(left, right, f"{image.name}: {', '.join(counts)}"))
     return drawn

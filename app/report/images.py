@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.html import page
 from app.html.page import Section
-from app.humanize import counted
+from app.humanize import format_count
 from app.report.run_report import DrawnImage
 
 SIDE, QUALITY = 640, 72
@@ -50,7 +50,7 @@ def section(images: Sequence[DrawnImage]) -> Section | None:
 
 def _caption(image: DrawnImage) -> str:
     counts = [
-        counted(count, what)
+        format_count(count, what)
         for what, count in (("false negative", image.false_negatives), ("false positive", image.false_positives))
         if count is not None
     ]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.html import charts, page
 from app.html.page import Section
-from app.humanize import in_bytes, short, spoken_time
+from app.humanize import format_bytes, short_metric, spell_time
 from app.report import classes, images
 from app.report.curves import Points, smooth, usual_range
 from app.report.run_report import Report
@@ -20,7 +20,7 @@ FEW = 12
 """Up to so many classes are drawn as bars; more are a folded table."""
 
 
-def write(report: Report) -> str:
+def render_run(report: Report) -> str:
     """The page, as text."""
     sections = (
         _curves(report),
@@ -46,16 +46,16 @@ def figures(report: Report) -> list[tuple[str, str]]:
     best, cost = report.best, report.cost
     found = [("Step", f"{report.step:,} of {report.of:,}" if report.of else f"{report.step:,}")]
     if best:
-        found.append((f"Best {short(best.metric)}", f"{best.value:.3f} at step {best.step:,}"))
+        found.append((f"Best {short_metric(best.metric)}", f"{best.value:.3f} at step {best.step:,}"))
     for what, metric in (("mAP", MAP), ("AP50", AP50), ("AR@100", AR)):
         value = report.at_best(metric)
         if value is not None and best and metric != best.metric:
             found.append((what, f"{value:.3f}"))
     if cost.training_seconds is not None:
-        found.append(("Training time", spoken_time(cost.training_seconds)))
+        found.append(("Training time", spell_time(cost.training_seconds)))
     if cost.steps_per_sec is not None:
         found.append(("Speed", f"{cost.steps_per_sec:.3g} steps/s"))
-    return [*found, ("On disk", in_bytes(cost.total_bytes))]
+    return [*found, ("On disk", format_bytes(cost.total_bytes))]
 
 
 def moment(seconds: float) -> str:
@@ -86,7 +86,7 @@ def marks(report: Report) -> list[tuple[float, str]]:
 def metric_curves(report: Report) -> dict[str, Points]:
     """mAP and AP50 over the steps, and the metric that chose the best if it is another one."""
     chosen = dict.fromkeys((MAP, AP50, report.metric))
-    return {short(metric): report.scores[metric] for metric in chosen if metric in report.scores}
+    return {short_metric(metric): report.scores[metric] for metric in chosen if metric in report.scores}
 
 
 def _curves(report: Report) -> Section | None:
@@ -97,7 +97,7 @@ def _curves(report: Report) -> Section | None:
     losses = _losses(report)
     if losses:
         parts.append(losses)
-    pieces = {short(name): points for name, points in report.losses.items() if name != "total"}
+    pieces = {short_metric(name): points for name, points in report.losses.items() if name != "total"}
     if len(pieces) > 1:
         parts.append(_smoothed("Parts of the training loss", pieces))
     if report.learning_rate:
@@ -199,7 +199,7 @@ def shown(value: Any) -> str:
 
 def _shipped(report: Report) -> Section | None:
     rows = [
-        [item.name, item.step, None if item.bytes is None else page.Figure(in_bytes(item.bytes)), item.words]
+        [item.name, item.step, None if item.bytes is None else page.Figure(format_bytes(item.bytes)), item.words]
         for item in (*report.exports, *report.serving)
     ]
     if not rows:
@@ -213,15 +213,15 @@ def _cost(report: Report) -> Section:
     cost = report.cost
     pauses = f", {cost.pauses} pauses left out" if cost.pauses else ""
     rows = [
-        ("Training", spoken_time(cost.training_seconds) + pauses if cost.training_seconds is not None else None),
+        ("Training", spell_time(cost.training_seconds) + pauses if cost.training_seconds is not None else None),
         ("Evaluation", _evaluations(report)),
         ("Median speed", f"{cost.steps_per_sec:.4g} steps/s" if cost.steps_per_sec is not None else None),
         ("", f"{cost.examples_per_sec:.4g} images/s" if cost.examples_per_sec is not None else None),
-        ("Memory of the trainer, highest", in_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
+        ("Memory of the trainer, highest", format_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
     ]
     times = page.table(["Time and memory", ""], [row for row in rows if row[1]])
-    kinds = [[kind, page.Figure(in_bytes(size))] for kind, size in cost.bytes.items()]
-    disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(in_bytes(cost.total_bytes))])
+    kinds = [[kind, page.Figure(format_bytes(size))] for kind, size in cost.bytes.items()]
+    disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(format_bytes(cost.total_bytes))])
     return Section("Time and cost", [page.columns([times, disk])])
 
 
@@ -229,7 +229,7 @@ def _evaluations(report: Report) -> str | None:
     cost = report.cost
     if cost.evaluation_seconds is None:
         return None
-    return f"{spoken_time(cost.evaluation_seconds)} for {cost.evaluations} checkpoints"
+    return f"{spell_time(cost.evaluation_seconds)} for {cost.evaluations} checkpoints"
 
 
 def _versions(provenance: Mapping[str, Any]) -> Section | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.evaluation.promotion import ModelVersions
-from app.humanize import short
+from app.humanize import short_metric
 from app.report import cost, evaluation_details
 from app.report.cost import Cost
 from app.report.curves import Points, superseded
@@ -264,7 +264,7 @@ def _serving(run: Run) -> list[Shipped]:
             card = shelf.card(version)
             if card.get("run") == run.name:
                 metric, value = str(card.get("metric", "")), number(card.get("value"))
-                words = [] if value is None else [f"{short(metric)} {value:.4f}"]
+                words = [] if value is None else [f"{short_metric(metric)} {value:.4f}"]
                 words.append("serves" if version == shelf.current else f"version {shelf.current} serves")
                 name = f"{shelf.folder.name}, version {version}"
                 found.append(Shipped(name, count(card.get("step")), None, ", ".join(words)))

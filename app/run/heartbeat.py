@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from app.humanize import in_time
+from app.humanize import format_time
 from app.run.directory import Run
 from app.run.files import read_json, write_json
 from app.run.lenient_json import count, mapping, number
@@ -98,9 +98,9 @@ class Heartbeat:
     def describe(self, now: float) -> str:
         """The state as a person reads it: `waiting: for the checkpoint of step 200 (12 s)`."""
         if self.is_stalled(now):
-            return f"stalled: {self.state}, no heartbeat for {in_time(now - self.time)}"
+            return f"stalled: {self.state}, no heartbeat for {format_time(now - self.time)}"
         text = f"{self.state}: {self.reason}" if self.reason else self.state
-        return f"{text} ({in_time(now - self.since)})" if self.state == "waiting" and self.since else text
+        return f"{text} ({format_time(now - self.since)})" if self.state == "waiting" and self.since else text
 
     def describe_progress(self, now: float) -> str:
         """Where the service is and when it last made progress: `training at step 40, the step moved 3 s ago`."""

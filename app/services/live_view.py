@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from app.humanize import in_bytes, in_time, short
+from app.humanize import format_bytes, format_time, short_metric
 from app.services.run_state import RunState
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ def format_line(state: RunState) -> str:
     """One line: `train | step 120/900 | loss 0.812 | lr 0.021 | 7.1 steps/s | eta 1:49 | mAP 0.31 @100`."""
     parts = ["train", f"step {state.step}/{state.of or '?'}", *_figures(state)]
     if state.newest:
-        parts.append(f"{short(state.metric)} {state.newest.value:.3f} @{state.newest.step}")
+        parts.append(f"{short_metric(state.metric)} {state.newest.value:.3f} @{state.newest.step}")
     for beat in (state.trainer, state.evaluator):
         if beat.state not in ("training", "evaluating", "waiting"):
             parts.append(f"{beat.service} {beat.state}")
-    parts.append(f"events {in_bytes(state.event_bytes)}")
+    parts.append(f"events {format_bytes(state.event_bytes)}")
     return " | ".join(parts)
 
 
@@ -107,8 +107,8 @@ def build_panel(state: RunState, services: Mapping[str, str], width: int | None 
     )
     figures = Text(" · ".join(_figures(state)))
     scores = Table.grid(padding=(0, 2))
-    scores.add_row(Text(short(state.metric), style="bold"), Text(_scores(state)))
-    scores.add_row(Text("events", style="bold"), Text(f"{in_bytes(state.event_bytes)} on disk"))
+    scores.add_row(Text(short_metric(state.metric), style="bold"), Text(_scores(state)))
+    scores.add_row(Text("events", style="bold"), Text(f"{format_bytes(state.event_bytes)} on disk"))
     states = Table.grid(padding=(0, 2))
     for name, text in services.items():
         states.add_row(Text(name, style="bold"), Text(text, style="red" if "ended with" in text else ""))
@@ -130,7 +130,7 @@ def _figures(state: RunState) -> list[str]:
     if isinstance(row.get("steps_per_sec"), (int, float)):
         parts.append(f"{row['steps_per_sec']:.1f} steps/s")
     if state.eta_seconds and state.trainer.state == "training":
-        parts.append(f"eta {in_time(state.eta_seconds)}")
+        parts.append(f"eta {format_time(state.eta_seconds)}")
     return parts
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.errors import SettingsError
 from app.evaluation import promotion
-from app.humanize import in_bytes, in_time, short
+from app.humanize import format_bytes, format_time, short_metric
 from app.run.directory import Run, find_run, find_runs
 from app.services import run_state
 from app.settings import flag
@@ -90,10 +90,10 @@ def _format_one(status: RunStatus) -> str:
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
         ("trainer", _with_age(status.trainer, status.trainer_heartbeat_age)),
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
-        (short(status.metric), f"newest {_format_score(status.newest)}, best {_format_score(status.best)}"),
+        (short_metric(status.metric), f"newest {_format_score(status.newest)}, best {_format_score(status.best)}"),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
         *(("serves", version) for version in status.serving),
-        ("on disk", f"{in_bytes(status.bytes)}, events {in_bytes(status.event_bytes)}"),
+        ("on disk", f"{format_bytes(status.bytes)}, events {format_bytes(status.event_bytes)}"),
     ]
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)
 
@@ -104,7 +104,7 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    metric = short(statuses[0].metric)
+    metric = short_metric(statuses[0].metric)
     heads = ("run", "step", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for status in statuses:
@@ -116,7 +116,7 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
             _format_score(status.newest),
             _format_score(status.best),
             str(len(status.checkpoints)),
-            in_bytes(status.bytes),
+            format_bytes(status.bytes),
         )
         table.add_row(*map(Text, cells))
     page = io.StringIO()
@@ -129,4 +129,4 @@ def _format_score(score: run_state.Score | None) -> str:
 
 
 def _with_age(text: str, age: float | None) -> str:
-    return text if age is None else f"{text} (heartbeat {in_time(age)} ago)"
+    return text if age is None else f"{text} (heartbeat {format_time(age)} ago)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.errors import Stopped
 from app.evaluation import promotion
-from app.humanize import in_time, short
+from app.humanize import format_time, short_metric
 from app.run.directory import Run
 from app.services import live_view, run_state, tensorboard
 from app.services.supervisor import Service, Supervisor, command, import_path
@@ -34,9 +34,9 @@ class Outcome:
     seconds: float | None
 
     def __str__(self) -> str:
-        name = short(self.metric)
+        name = short_metric(self.metric)
         best = f"{name} {self.best.value:.3f} at step {self.best.step}" if self.best else "no evaluation"
-        took = "" if self.seconds is None else f" after {in_time(self.seconds)}"
+        took = "" if self.seconds is None else f" after {format_time(self.seconds)}"
         rows = [
             ("run", f"{self.folder}: {self.reason} at step {self.step}{took}"),
             ("best", best),

@@ -73,15 +73,15 @@ def test_migrated_model_runs(tf, text, tmp_path):
     assert moved[-1] > moved[0]
 
 
-def test_twins_are_upstreams():
-    """Every twin is in upstream's builder, and so is every Keras extractor of TF1's names."""
+def test_counterparts_are_upstreams():
+    """Every counterpart is in upstream's builder, and so is every Keras extractor of TF1's names."""
     from object_detection.builders import model_builder
 
     known = {
         *model_builder.SSD_KERAS_FEATURE_EXTRACTOR_CLASS_MAP,
         *model_builder.FASTER_RCNN_KERAS_FEATURE_EXTRACTOR_CLASS_MAP,
     }
-    assert set(tf2_counterpart.TWINS.values()) <= known
+    assert set(tf2_counterpart.COUNTERPARTS.values()) <= known
     assert not {f"{name}_keras" for name in tf2_counterpart.NEAREST} & known
 
 

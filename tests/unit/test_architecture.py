@@ -134,7 +134,7 @@ def test_every_package_has_a_rank():
         ("app.jobs.train", "import object_detection.inputs"),
         ("app.jobs.train", "import tensorflow"),
         ("app.dataset.formats.voc", "from app import jobs"),
-        ("entrypoint.help", "import tensorflow"),
+        ("entrypoint.help_pages", "import tensorflow"),
     ],
 )
 def test_a_breach_is_found(name, source):

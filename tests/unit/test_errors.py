@@ -39,6 +39,6 @@ def test_stopped_has_the_code_of_its_signal(number):
 
 def test_message_is_one_line_of_where_what_remedy():
     """Line breaks in a cause don't break the line."""
-    error = errors.DatasetError("two\n  boxes", where="a.xml", remedy="mend\nit")
-    assert str(error) == "a.xml: two boxes -> mend it"
+    error = errors.DatasetError("two\n  boxes", where="a.xml", remedy="fix\nit")
+    assert str(error) == "a.xml: two boxes -> fix it"
     assert str(errors.DatasetError("no boxes")) == "no boxes"

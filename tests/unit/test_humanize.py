@@ -10,13 +10,13 @@ from app import humanize
 )
 def test_time_is_short(seconds, text):
     """Seconds, minutes, hours."""
-    assert humanize.in_time(seconds) == text
+    assert humanize.format_time(seconds) == text
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (2_100_000, "2.1 MB"), (8e10, "80.0 GB")])
 def test_sizes_are_short(size, text):
     """Steps of 1000, as disks are sold."""
-    assert humanize.in_bytes(size) == text
+    assert humanize.format_bytes(size) == text
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ def test_sizes_are_short(size, text):
 )
 def test_time_is_spoken(seconds, text):
     """Units are named, and no more than two of them."""
-    assert humanize.spoken_time(seconds) == text
+    assert humanize.spell_time(seconds) == text
 
 
 def test_long_lists_are_cut():
     """The first names, and how many more there are."""
-    assert humanize.listing(["a", "b"]) == "a, b"
-    assert humanize.listing(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
+    assert humanize.list_names(["a", "b"]) == "a, b"
+    assert humanize.list_names(["a", "b", "c", "d"], most=2) == "a, b and 2 more"

@@ -42,7 +42,7 @@ def test_every_default_is_valid():
     ],
 )
 def test_a_wrong_value_is_told_in_one_line(flags, environ, words):
-    """The line names the value, its source, and the flag and variable that mend it."""
+    """The line names the value, its source, and the flag and variable that fix it."""
     with pytest.raises(SettingsError) as caught:
         load(flags, environ, None)
     assert "\n" not in str(caught.value)

@@ -31,7 +31,7 @@ class Migration:
 
 
 def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
-    """Migrates the config in `text`. Raises SettingsError, with `where`, if it does not parse or has no twin."""
+    """Migrates the config in `text`. SettingsError, with `where`, if it does not parse or has no TF2 equivalent."""
     settings, run_changes, left = run_settings.translate(run_settings.split(words))
     config, unknown = unknown_fields.parse_pipeline(text, where=where)
     before = pipeline_config.print_pipeline(config)

@@ -12,7 +12,7 @@ STRIDE = 16
 
 
 def edit(config: PipelineConfig, *, where: str) -> list[Change]:
-    """Rewrites `config.model` for TF2. Raises SettingsError for a model without a twin."""
+    """Rewrites `config.model` for TF2. Raises SettingsError for a model without a TF2 equivalent."""
     body = architecture.body(config, where=where)
     kind = config.model.WhichOneof("model")
     if kind == "center_net":

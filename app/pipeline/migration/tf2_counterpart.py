@@ -1,6 +1,6 @@
 """TF1's models and what TF2 has in their place.
 
-The keys are TF1's `FEATURE_EXTRACTOR` maps, the twins TF2's, both of upstream's builders/model_builder.py.
+The keys are TF1's `FEATURE_EXTRACTOR` maps, the values TF2's, both of upstream's builders/model_builder.py.
 """
 
 from app.errors import SettingsError, did_you_mean
@@ -54,7 +54,7 @@ def tf2_counterpart(extractor: str, *, where: str) -> str:
         return COUNTERPARTS[extractor]
     if extractor in NEAREST:
         raise SettingsError(
-            f"feature extractor {extractor} has no twin in TF2: upstream never wrote it for Keras",
+            f"feature extractor {extractor} has no TF2 equivalent: upstream never wrote it for Keras",
             where=where,
             remedy=f"nearest: --model={NEAREST[extractor]}, trained anew on the same data",
         )

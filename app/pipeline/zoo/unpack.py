@@ -49,7 +49,7 @@ def unpack(
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError) as error:
         raise _refusal(archive, f"is no whole .tar.gz: {error}") from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # A name that is too long, or is there already.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # A name that is too long, or already exists.
             raise _refusal(archive, f"can't be unpacked: {error.strerror or error}") from error
         raise DetboxError(
             "can't be unpacked: the disk is full",

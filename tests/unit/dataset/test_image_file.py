@@ -17,7 +17,7 @@ def test_plain_jpeg_and_png_keep_their_bytes(tmp_path, image):
     """Nothing is lost to a second compression where none is needed."""
     for name, kind in (("a.jpg", "jpeg"), ("a.png", "png")):
         path = image(tmp_path / name)
-        stored = image_file.store(path, name)
+        stored = image_file.store_image(path, name)
         assert (stored.data, stored.format) == (path.read_bytes(), kind)
         assert (stored.width, stored.height) == (64, 48)
 
@@ -41,7 +41,7 @@ def test_plain_jpeg_and_png_keep_their_bytes(tmp_path, image):
 def test_everything_else_becomes_baseline_rgb_jpeg(tmp_path, image, name, options):
     """Whatever the file holds, the record holds an RGB JPEG of the same size that looks the same."""
     path = image(tmp_path / name, **options)
-    stored = image_file.store(path, name)
+    stored = image_file.store_image(path, name)
     result = opened(stored)
     assert (result.format, result.mode, result.size) == ("JPEG", "RGB", (64, 48))
     assert not result.info.get("progressive")
@@ -53,7 +53,7 @@ def test_sixteen_bits_are_scaled(tmp_path):
     """A 16-bit grey image is not clipped to white."""
     ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "deep.png")
-    shown = np.asarray(opened(image_file.store(tmp_path / "deep.png", "deep.png")).convert("L"))
+    shown = np.asarray(opened(image_file.store_image(tmp_path / "deep.png", "deep.png")).convert("L"))
     assert shown[0, 0] < 5 and shown[-1, -1] > 250 and 110 < shown[24, 0] < 145
 
 
@@ -61,7 +61,7 @@ def test_sixteen_bits_are_scaled(tmp_path):
 def test_exif_rotation_is_applied(tmp_path, image, orientation):
     """The stored image is the way up that viewers show it, without the EXIF entry."""
     path = image(tmp_path / "a.jpg", orientation=orientation, quality=95)
-    stored = image_file.store(path, "a.jpg")
+    stored = image_file.store_image(path, "a.jpg")
     assert (stored.width, stored.height) == ((48, 64) if orientation > 4 else (64, 48))
     assert (stored.raw, stored.orientation) == ((64, 48), orientation)
     turned = np.rot90(np.asarray(Image.open(path), float), {3: 2, 6: 3, 8: 1}[orientation])
@@ -72,16 +72,16 @@ def test_exif_rotation_is_applied(tmp_path, image, orientation):
 def test_max_side(tmp_path, image):
     """The longer side shrinks to the limit, in proportion; smaller images are left alone."""
     path = image(tmp_path / "a.jpg", size=(800, 300), quality=95)
-    stored = image_file.store(path, "a.jpg", max_side=200)
+    stored = image_file.store_image(path, "a.jpg", max_side=200)
     assert (stored.width, stored.height) == opened(stored).size == (200, 75)
     wanted = np.asarray(Image.open(path).convert("L").resize((200, 75), Image.Resampling.BOX), float)
     assert np.abs(np.asarray(opened(stored).convert("L"), float) - wanted).mean() < 4
-    assert image_file.store(path, "a.jpg", max_side=800).data == path.read_bytes()
+    assert image_file.store_image(path, "a.jpg", max_side=800).data == path.read_bytes()
 
 
 def test_max_side_of_a_rotated_image(tmp_path, image):
     """The limit is that of the image as shown."""
-    stored = image_file.store(image(tmp_path / "a.jpg", size=(800, 300), orientation=6), "a.jpg", max_side=200)
+    stored = image_file.store_image(image(tmp_path / "a.jpg", size=(800, 300), orientation=6), "a.jpg", max_side=200)
     assert (stored.width, stored.height) == opened(stored).size == (75, 200)
 
 
@@ -93,7 +93,7 @@ def test_truncated_images_are_found(tmp_path, image, name, kept):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(image_file.UnusableImage) as caught:
-        image_file.store(path, name)
+        image_file.store_image(path, name)
     assert (caught.value.fault.kind, caught.value.fault.file) == (faults.IMAGE_UNREADABLE, name)
 
 
@@ -102,9 +102,9 @@ def test_other_bytes_are_found(tmp_path, data):
     """What is no image is a fault, not a crash."""
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(image_file.UnusableImage):
-        image_file.store(tmp_path / "a.jpg", "a.jpg")
+        image_file.store_image(tmp_path / "a.jpg", "a.jpg")
     with pytest.raises(image_file.UnusableImage) as caught:
-        image_file.store(tmp_path / "none.jpg", "none.jpg")
+        image_file.store_image(tmp_path / "none.jpg", "none.jpg")
     assert caught.value.fault.kind == faults.IMAGE_MISSING
 
 
@@ -113,7 +113,7 @@ def test_decompression_bombs_are_refused(tmp_path, monkeypatch, image):
     path = image(tmp_path / "a.png", size=(100, 100))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
     with pytest.raises(image_file.UnusableImage) as caught:
-        image_file.store(path, "a.png")
+        image_file.store_image(path, "a.png")
     assert caught.value.fault.kind == faults.IMAGE_TOO_LARGE
 
 
@@ -123,25 +123,25 @@ def test_pixels_are_those_that_viewers_show(tmp_path, image, orientation):
     path = image(tmp_path / "a.jpg", mode="L", size=(80, 48), orientation=orientation)
     raw = np.asarray(Image.open(path).convert("RGB"))
     turned = np.rot90(raw, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
-    assert np.array_equal(image_file.pixels(path, "a.jpg"), turned)
+    assert np.array_equal(image_file.read_pixels(path, "a.jpg"), turned)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(image_file.UnusableImage):
-        image_file.pixels(path, "a.jpg")
+        image_file.read_pixels(path, "a.jpg")
 
 
 @pytest.mark.parametrize("options", [{}, {"mode": "L"}, {"orientation": 6}, {"size": (900, 600)}, {"mode": "CMYK"}])
 def test_a_glance_shows_the_image_in_small(tmp_path, image, options):
     """The miniature is the image as viewers show it, in grey; size and orientation are the file's."""
     path = image(tmp_path / "a.jpg", **{"size": (320, 240), **options})
-    seen = image_file.probe(path, "a.jpg")
+    seen = image_file.probe_image(path, "a.jpg")
     assert (seen.raw, seen.orientation) == (options.get("size", (320, 240)), options.get("orientation", 1))
     shown = (
-        Image.fromarray(image_file.pixels(path, "a.jpg"))
+        Image.fromarray(image_file.read_pixels(path, "a.jpg"))
         .convert("L")
         .resize(image_file.MINIATURE, Image.Resampling.BOX)
     )
     assert np.abs(np.asarray(shown, float) - seen.miniature).mean() < 6
-    assert image_file.probe(path.read_bytes(), "a.jpg").digest == seen.digest
+    assert image_file.probe_image(path.read_bytes(), "a.jpg").digest == seen.digest
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(image_file.UnusableImage):
-        image_file.probe(path, "a.jpg")
+        image_file.probe_image(path, "a.jpg")

@@ -26,7 +26,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 
 def test_it_prepares_without_a_fault(tmp_path):
-    """Its own reader finds the splits, all four classes and nothing to mend."""
+    """Its own reader finds the splits, all four classes and nothing to fix."""
     sample.write(tmp_path / "sample", images=40, seed=0, eval_fraction=0.25)
     assert registry.resolve_reader(tmp_path / "sample")[0].NAME == "coco"
     card = prepare(tmp_path / "sample", tmp_path / "records")

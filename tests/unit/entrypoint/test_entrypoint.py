@@ -242,7 +242,7 @@ class ResourceExhaustedError(Exception):
             "detbox: stopped: step 7 is saved",
         ),
         (KeyboardInterrupt(), 130, "detbox: stopped: interrupted"),
-        (KeyError("loss"), 1, "detbox: bug of ours: KeyError: 'loss' (at test_entrypoint.py:"),
+        (KeyError("loss"), 1, "detbox: internal error: KeyError: 'loss' (at test_entrypoint.py:"),
     ],
 )
 def test_an_error_is_one_line_and_its_code(monkeypatch, capsys, error, code, words):

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 from scenes import CLASSES, image, scene
 
 from app.evaluation import coco
-from app.evaluation.details import describe
+from app.evaluation.details import describe_evaluation
 
 
 def reference(images) -> COCOeval:
@@ -52,11 +52,11 @@ def reference(images) -> COCOeval:
 def test_figures_and_curves_are_those_of_pycocotools(seed):
     """All twelve, AP and AR by class, and the curve at IoU 0.5: with crowds, equal scores, and over 100 detections."""
     images = scene(seed)
-    wanted, found = reference(images), coco.measure(images, CLASSES)
+    wanted, found = reference(images), coco.measure_coco(images, CLASSES)
     assert wanted.stats[0] > 0.05
     np.testing.assert_allclose([found.metrics[name] for name in coco.NAMES], wanted.stats, atol=1e-6)
     precision, recall = wanted.eval["precision"][..., 0, 2], wanted.eval["recall"][..., 0, 2]
-    details, _ = describe(images, CLASSES, found.classes, iou=0.5, score=None)
+    details, _ = describe_evaluation(images, CLASSES, found.classes, iou=0.5, score=None)
     for at, class_id in enumerate((1, 2, 3)):
         figures = found.classes[class_id]
         wanted_figures = (precision[:, :, at].mean(), precision[0, :, at].mean(), recall[:, at].mean())
@@ -66,7 +66,7 @@ def test_figures_and_curves_are_those_of_pycocotools(seed):
 
 def test_a_class_without_groundtruth_has_no_figures():
     """Neither -1 in the details, nor a metric of its own."""
-    found = coco.measure(scene(1, images=5), CLASSES)
+    found = coco.measure_coco(scene(1, images=5), CLASSES)
     assert found.classes[4] == coco.ClassFigures(None, None, None)
     assert coco.PER_CLASS + "cat" in found.metrics
     assert coco.PER_CLASS + "never there" not in found.metrics
@@ -75,5 +75,5 @@ def test_a_class_without_groundtruth_has_no_figures():
 @pytest.mark.parametrize("truth", [[], [(1, (0, 0, 9, 9))]])
 def test_a_model_that_finds_nothing_is_measured(truth):
     """0 where there was something to find, upstream's -1 where there was not."""
-    found = coco.measure([image(truth)], CLASSES)
+    found = coco.measure_coco([image(truth)], CLASSES)
     assert found.metrics["DetectionBoxes_Precision/mAP"] == (0.0 if truth else -1.0)

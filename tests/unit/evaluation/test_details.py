@@ -7,13 +7,13 @@ import pytest
 from scenes import CLASSES, image, scene
 
 from app.evaluation import coco
-from app.evaluation.details import LISTED, describe
+from app.evaluation.details import LISTED, describe_evaluation
 
 HERE, THERE = (0, 0, 100, 100), (200, 200, 300, 300)
 
 
 def details(images, *, score=None, iou=0.5):
-    return describe(images, CLASSES, coco.measure(images, CLASSES).classes, iou=iou, score=score)[0]
+    return describe_evaluation(images, CLASSES, coco.measure_coco(images, CLASSES).classes, iou=iou, score=score)[0]
 
 
 def by_hand(images, class_id, score, iou=0.5):

@@ -6,7 +6,7 @@ from PIL import Image
 from scenes import CLASSES, scene
 
 from app.evaluation import coco, figures
-from app.evaluation.details import describe
+from app.evaluation.details import describe_evaluation
 
 
 @pytest.mark.parametrize("classes", [1, 4, 90])
@@ -21,7 +21,7 @@ def test_the_matrix_is_drawn_for_any_number_of_classes(classes):
 def test_curves_are_drawn_for_classes_with_groundtruth():
     """One colour a class; without any class there is still an image."""
     images = scene(1)
-    details, _ = describe(images, CLASSES, coco.measure(images, CLASSES).classes, iou=0.5, score=None)
+    details, _ = describe_evaluation(images, CLASSES, coco.measure_coco(images, CLASSES).classes, iou=0.5, score=None)
     colours = {colour for _, colour in figures.curves(details["classes"], 0.5).getcolors(1 << 20)}
     wanted = [tuple(int(code[at : at + 2], 16) for at in (1, 3, 5)) for code in figures.PALETTE]
     assert [colour in colours for colour in wanted[:4]] == [True, True, True, False]

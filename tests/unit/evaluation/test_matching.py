@@ -3,7 +3,7 @@
 import numpy as np
 from scenes import image
 
-from app.evaluation.matching import FREE, ON_CROWD, compare, match, overlaps
+from app.evaluation.matching import FREE, ON_CROWD, count_errors, iou_matrix, match_detections
 
 HERE, NEAR, THERE = (0, 0, 100, 100), (0, 0, 100, 90), (200, 200, 300, 300)
 
@@ -12,26 +12,28 @@ def test_iou_of_boxes():
     """Half of one box on another, and with a crowd the part of the detection on it."""
     boxes = np.array([(0, 0, 10, 10)], np.float32)
     truth = np.array([(0, 5, 10, 15), (0, 5, 10, 15), (50, 50, 60, 60)], np.float32)
-    np.testing.assert_allclose(overlaps(boxes, truth, np.array([False, True, False])), [[1 / 3, 0.5, 0]])
+    np.testing.assert_allclose(iou_matrix(boxes, truth, np.array([False, True, False])), [[1 / 3, 0.5, 0]])
 
 
 def test_the_better_score_takes_the_box():
     """The second detection of one box is none; the order of the detections does not matter."""
-    seen = match(image([(1, HERE)], [(1, HERE, 0.3), (1, NEAR, 0.8)]), 1, 0.5)
+    seen = match_detections(image([(1, HERE)], [(1, HERE, 0.3), (1, NEAR, 0.8)]), 1, 0.5)
     assert seen.found.tolist() == [1, 0]
     assert seen.hits.tolist() == [0, FREE]
 
 
 def test_a_crowd_takes_any_number_of_detections_and_counts_none():
     """It is no groundtruth to be missed; a single box goes before it."""
-    seen = match(image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, NEAR, 0.8), (1, THERE, 0.7)], crowd=[0]), 1, 0.5)
+    seen = match_detections(
+        image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, NEAR, 0.8), (1, THERE, 0.7)], crowd=[0]), 1, 0.5
+    )
     assert seen.hits.tolist() == [ON_CROWD, ON_CROWD, 1]
     assert seen.truth.tolist() == [1]
 
 
 def errors(seen, score=0.5):
-    matches = {class_id: match(seen, class_id, 0.5) for class_id in (1, 2)}
-    return compare(seen, matches, dict.fromkeys(matches, score), 0.5)
+    matches = {class_id: match_detections(seen, class_id, 0.5) for class_id in (1, 2)}
+    return count_errors(seen, matches, dict.fromkeys(matches, score), 0.5)
 
 
 def test_every_box_is_right_confused_missed_or_invented():

@@ -17,7 +17,7 @@ def detections(boxes=BOXES, scores=(0.9, 0.8, 0.7), classes=(1, 2, 1)) -> Detect
 
 def difference(theirs: Detections, ours: Detections | None = None) -> parity.Difference:
     """The difference of `theirs` from the three."""
-    return parity.compare([IMAGE], [ours or detections()], [theirs], parity.EXACT)
+    return parity.compare_detections([IMAGE], [ours or detections()], [theirs], parity.EXACT)
 
 
 def test_the_same_detections_do_not_differ():
@@ -77,7 +77,7 @@ def test_only_what_is_sure_is_compared_beyond_the_ten_best():
 def test_the_worst_of_several_images_counts():
     """And numbers of detections are added."""
     off = detections(scores=(0.9, 0.8, 0.5))
-    found = parity.compare([IMAGE] * 2, [detections()] * 2, [detections(), off], parity.EXACT)
+    found = parity.compare_detections([IMAGE] * 2, [detections()] * 2, [detections(), off], parity.EXACT)
     assert (found.compared, round(found.score, 3)) == (6, 0.2)
 
 

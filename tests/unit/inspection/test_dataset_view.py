@@ -22,7 +22,7 @@ ARGUMENTS = {"format": "auto", "train_split": "", "eval_split": "", "eval_fracti
 
 def looked_at(source, **changes):
     """The subject, and its looks by name."""
-    made = dataset_view.of_set(source, **{**ARGUMENTS, **changes})
+    made = dataset_view.view_of_dataset(source, **{**ARGUMENTS, **changes})
     return made, {look.name.split("/")[-1]: look for look in made.summaries(lambda: None)}
 
 
@@ -52,7 +52,7 @@ def test_a_set_without_splits_is_parted_as_prepare_parts_it(voc, tmp_path):
     made, summaries = looked_at(source)
     again = {
         look.name.split("/")[-1]: look
-        for look in dataset_view.of_records(tmp_path / "records", prepared).summaries(int)
+        for look in dataset_view.view_of_records(tmp_path / "records", prepared).summaries(int)
     }
     assert {name: look.splits for name, look in summaries.items()} == {
         name: look.splits for name, look in again.items()
@@ -174,15 +174,15 @@ def test_copies_across_splits_are_found(tmp_path):
     for seed in range(1, 41):
         write(tmp_path / f"stranger{seed}.jpg", scene(seed))
     for path in sorted(tmp_path.iterdir()):
-        seen = image_file.probe(path, path.name)
+        seen = image_file.probe_image(path, path.name)
         split = "train" if path.name == "one.jpg" else "val"
         pairs.add(ImageSummary(path.name, (split, "all"), 240, 320, (), seen.digest, seen.miniature))
     found = pairs.find()
-    leaks = {frozenset((twin.a, twin.b)) for twin in found if twin.leak}
+    leaks = {frozenset((pair.a, pair.b)) for pair in found if pair.leak}
     others = ("copy.jpg", "saved.png", "smaller.jpg", "brighter.jpg")
     assert leaks == {frozenset(("one.jpg", other)) for other in others}
     assert found[0].identical and {found[0].a, found[0].b} == {"one.jpg", "copy.jpg"}
-    assert all("stranger" not in twin.a + twin.b and "mirrored" not in twin.a + twin.b for twin in found)
+    assert all("stranger" not in pair.a + pair.b and "mirrored" not in pair.a + pair.b for pair in found)
 
 
 def test_copies_within_a_split_are_no_leak():
@@ -191,7 +191,7 @@ def test_copies_within_a_split_are_no_leak():
     for name in ("a", "b", "c"):
         one = look(name)
         pairs.add(ImageSummary(name, one.splits, 480, 640, (), b"same", one.miniature))
-    assert [(twin.a, twin.b, twin.leak, twin.identical) for twin in pairs.find()][:2] == [
+    assert [(pair.a, pair.b, pair.leak, pair.identical) for pair in pairs.find()][:2] == [
         ("a", "b", False, True), ("a", "c", False, True)
     ]  # fmt: skip
     assert len(pairs.find()) == 2

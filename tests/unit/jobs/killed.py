@@ -34,7 +34,7 @@ class Model:
     def evaluate(self, prefix):
         step = int((prefix.parent / f"{prefix.name}.data-00000-of-00001").read_text())
         time.sleep(random.uniform(0, 0.01))
-        found = coco.measure(self.images, self.classes)
+        found = coco.measure_coco(self.images, self.classes)
         value = 1 / (1 + abs(step - 150))
         metrics = {"DetectionBoxes_Precision/mAP": value}
         return SimpleNamespace(step=step, images=self.images, metrics=metrics, classes=found.classes)
@@ -70,8 +70,8 @@ def save(run, step):
 
 def warm_up():
     """Loads once, before any child is made, what an evaluation needs."""
-    found = coco.measure(Model.images, CLASSES)
-    described, _ = details.describe(Model.images, CLASSES, found.classes, iou=0.5, score=None)
+    found = coco.measure_coco(Model.images, CLASSES)
+    described, _ = details.describe_evaluation(Model.images, CLASSES, found.classes, iou=0.5, score=None)
     figures.curves(described["classes"], 0.5)
 
 

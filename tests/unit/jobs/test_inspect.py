@@ -168,4 +168,4 @@ def test_public_sets(inspect, test_data, name, images, boxes, classes):
     empty = {"JPEGImages/BloodImage_00338.jpg", "JPEGImages/BloodImage_00343.jpg"}
     assert named == (empty if name == "bccd" else set())
     # Blood smears are much alike and no two are the same; the wheels are frames of films.
-    assert bool(figures["twins"]) == (name == "wheels_yolo")
+    assert bool(figures["duplicates"]) == (name == "wheels_yolo")

@@ -11,11 +11,11 @@ from app.machine import doctor
 def test_doctor_gives_the_code_of_the_worst():
     """5 for a wrong OD API, 1 for anything else that fails, 0 for warnings."""
     ok, warn = doctor.Check("a", "ok", "x", exit_code=9), doctor.Check("b", "warn", "x", exit_code=9)
-    fail = doctor.Check("c", "fail", "x", "mend it")
+    fail = doctor.Check("c", "fail", "x", "fix it")
     patch = dataclasses.replace(fail, exit_code=5)
     codes = [doctor.Diagnosis([ok, warn, *more]).exit_code for more in ([], [fail], [fail, patch])]
     assert codes == [0, 1, 5]
-    assert str(doctor.Diagnosis([fail])) == "fail  c  x -> mend it"
+    assert str(doctor.Diagnosis([fail])) == "fail  c  x -> fix it"
 
 
 def test_doctor_looks_at_everything(tmp_path):

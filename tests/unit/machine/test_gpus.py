@@ -38,7 +38,7 @@ def gpu(capability, driver=NEW_DRIVER, index=0, uuid="GPU-a"):
 )
 def test_a_current_driver(capability, kind):
     """Machine code for 6.0, 7.0, 8.0, 8.9 and their later minor versions; PTX from 9.0 on."""
-    assert gpus.support(gpu(capability)).kind == kind
+    assert gpus.gpu_support(gpu(capability)).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_a_current_driver(capability, kind):
 )
 def test_the_driver_decides_too(capability, driver, kind):
     """CUDA 12 needs 525.60.13; compiling the PTX of CUDA 12.5 needs its own driver, 555.42.02."""
-    assert gpus.support(gpu(capability, driver)).kind == kind
+    assert gpus.gpu_support(gpu(capability, driver)).kind == kind
 
 
 def test_what_will_not_work_has_its_remedy():
     """The line names what is there, what is needed, and what to install."""
-    old = gpus.support(gpu((9, 0), (535, 183, 1)))
+    old = gpus.gpu_support(gpu((9, 0), (535, 183, 1)))
     assert "9.0" in old.text and "535.183.01" in old.text and "555.42.02" in old.remedy
-    assert "5.2" in gpus.support(gpu((5, 2))).text
-    assert gpus.support(gpu((8, 6))).remedy == ""
+    assert "5.2" in gpus.gpu_support(gpu((5, 2))).text
+    assert gpus.gpu_support(gpu((8, 6))).remedy == ""
 
 
 def test_reads_what_the_driver_lists():
@@ -74,14 +74,14 @@ def test_reads_what_the_driver_lists():
         "2, GPU-3d, Lost, [N/A], 550.54.15\n"
         "Unable to determine the device handle\n"
     )
-    first, second = gpus.read(lambda argv: text)
+    first, second = gpus.read_gpus(lambda argv: text)
     assert (first.name, first.compute_capability, first.driver) == (
         "NVIDIA H100 80GB HBM3",
         (9, 0),
         (550, 54, 15),
     )
     assert str(second) == "Tesla T4, compute capability 7.5, driver 550.54.15"
-    assert gpus.read(lambda argv: None) == []
+    assert gpus.read_gpus(lambda argv: None) == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_lock_has_what_tensorflow_asks_for():
 def test_the_report_is_of_the_visible_gpus():
     """One line a GPU: what it is, what will happen, what to do."""
     text = "0, GPU-1, Tesla T4, 7.5, 550.54.15\n1, GPU-2, GeForce GTX 980, 5.2, 550.54.15\n"
-    lines = gpus.report(lambda argv: text, {})
+    lines = gpus.describe_gpus(lambda argv: text, {})
     assert lines[0] == "0: Tesla T4, compute capability 7.5, driver 550.54.15 | native"
     assert "not at all" in lines[1] and "CUDA_VISIBLE_DEVICES=-1" in lines[1]
-    assert gpus.report(lambda argv: text, {"CUDA_VISIBLE_DEVICES": "-1"}) == []
+    assert gpus.describe_gpus(lambda argv: text, {"CUDA_VISIBLE_DEVICES": "-1"}) == []

@@ -13,16 +13,16 @@ def driver(argv):
 
 def test_smallest_gpu():
     """Of several GPUs the smallest is the bound; those that are hidden do not count."""
-    assert memory.of_training(driver, {}) == memory.Memory(15360 << 20, "GPU")
-    assert memory.of_training(driver, {"CUDA_VISIBLE_DEVICES": "0"}) == memory.Memory(23034 << 20, "GPU")
+    assert memory.training_memory(driver, {}) == memory.Memory(15360 << 20, "GPU")
+    assert memory.training_memory(driver, {"CUDA_VISIBLE_DEVICES": "0"}) == memory.Memory(23034 << 20, "GPU")
 
 
 def test_host(tmp_path):
     """Without a visible GPU it is the host's, or less where the container has a limit."""
-    assert memory.of_training(driver, {"CUDA_VISIBLE_DEVICES": "-1"}).of == "host"
-    assert memory.of_training(lambda argv: None, {}).of == "host"
+    assert memory.training_memory(driver, {"CUDA_VISIBLE_DEVICES": "-1"}).of == "host"
+    assert memory.training_memory(lambda argv: None, {}).of == "host"
     limit = tmp_path / "memory.max"
     limit.write_text("1000000\n")
-    assert memory.of_host((str(limit), str(tmp_path / "absent"))) == 1_000_000
+    assert memory.host_memory((str(limit), str(tmp_path / "absent"))) == 1_000_000
     limit.write_text("max\n")
-    assert memory.of_host((str(limit),)) > 1_000_000
+    assert memory.host_memory((str(limit),)) > 1_000_000

@@ -31,7 +31,7 @@ def test_an_od_api_of_this_checkout_is_accepted(od_api):
 
 @pytest.mark.parametrize("change", ["edited", "added", "removed", "reordered", "stock", "lost"])
 def test_any_other_od_api_is_refused(od_api, change):
-    """Exit code 5 with the patch by name, and how to mend it."""
+    """Exit code 5 with the patch by name, and how to fix it."""
     installed, series = od_api
     name = "0002-b.patch"
     if change == "edited":

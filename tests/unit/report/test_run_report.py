@@ -81,7 +81,7 @@ def test_a_run_that_has_just_started(tmp_path):
     (tmp_path / "r").mkdir()
     found = run_report.read(Run(tmp_path / "r"))
     assert (found.step, found.best, found.details, found.dataset, found.state) == (0, None, None, None, "not started")
-    assert "No checkpoint was evaluated yet." in page.write(found)
+    assert "No checkpoint was evaluated yet." in page.render_run(found)
 
 
 def test_a_run_of_an_older_detbox(run):
@@ -95,7 +95,7 @@ def test_a_run_of_an_older_detbox(run):
     assert found.best.value == max(row["metrics"][MAP] for row in rows)
     assert found.details is None
     assert {image.kind for image in found.images} == {"first"}
-    assert "no figures by class" in page.write(found)
+    assert "no figures by class" in page.render_run(found)
 
 
 def test_a_image_outside_the_folder_is_not_taken(run, tmp_path):
@@ -187,5 +187,5 @@ def test_whatever_the_files_hold_there_is_a_page(tame, tmp_path, seed):
         lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
         target.write_text("\n".join(json.dumps(spoil(lot, json.loads(line))) for line in lines))
     found = run_report.read(run, dataset=mapping(read_json(run.dataset_card)))
-    assert "</html>" in page.write(found)
-    assert "</html>" in comparison.write([found, found])
+    assert "</html>" in page.render_run(found)
+    assert "</html>" in comparison.render_comparison([found, found])

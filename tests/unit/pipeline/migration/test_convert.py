@@ -112,17 +112,18 @@ def test_presets_are_tf2s_already(preset):
     assert made(preset_text(preset)).changes == []
 
 
-def test_twins_are_named_as_the_models_are():
-    """No extractor has both a twin and none; the nearest of those without one exist."""
+def test_counterparts_are_named_as_the_models_are():
+    """No extractor has both a counterpart and none; the nearest of those without one exist."""
     assert not set(tf2_counterpart.COUNTERPARTS) & set(tf2_counterpart.NEAREST)
     assert all(near in presets() or catalogue.find(near) for near in tf2_counterpart.NEAREST.values())
 
 
 @pytest.mark.parametrize("extractor", sorted(tf2_counterpart.NEAREST))
-def test_no_twin(extractor):
+def test_no_counterpart(extractor):
     """A model that TF2 lacks is refused, with the nearest that it has."""
     with pytest.raises(
-        SettingsError, match=rf"old.config: .*{extractor} has no twin.*--model={tf2_counterpart.NEAREST[extractor]}"
+        SettingsError,
+        match=rf"old.config: .*{extractor} has no TF2 equivalent.*--model={tf2_counterpart.NEAREST[extractor]}",
     ):
         made(SSD.replace("ssd_mobilenet_v1", extractor))
 

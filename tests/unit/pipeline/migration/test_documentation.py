@@ -33,6 +33,6 @@ def test_fields(name):
 
 @pytest.mark.parametrize("name", sorted({*tf2_counterpart.COUNTERPARTS, *tf2_counterpart.NEAREST}))
 def test_models(name):
-    """A feature extractor is in one of the two tables; one without a twin beside what is nearest."""
+    """A feature extractor is in one of the two tables; one without a counterpart beside what is nearest."""
     (row,) = [row for row in PAGE.splitlines() if row.startswith("|") and f"`{name}`" in row.split("|")[1]]
     assert f"`{tf2_counterpart.NEAREST[name]}`" in row if name in tf2_counterpart.NEAREST else "_keras`" in row

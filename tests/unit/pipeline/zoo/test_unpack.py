@@ -132,7 +132,7 @@ def test_file_in_the_way_of_a_folder(opened):
     [(errno.ENOSPC, "disk is full -> .*--zoo_dir"), (errno.ENAMETOOLONG, "too long -> .*--zoo_mirror")],
 )
 def test_what_the_disk_refuses(opened, monkeypatch, number, what):
-    """A full disk is mended by another folder, a name that no disk takes by another archive."""
+    """A full disk is fixed by another folder, a name that no disk takes by another archive."""
 
     def refuse(*arguments, **more):
         raise OSError(number, os.strerror(number))

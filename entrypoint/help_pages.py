@@ -48,8 +48,8 @@ def overview() -> str:
 
 def of_command(command: Command) -> str:
     """What `detbox COMMAND --help` shows: its flags by group, each with its meaning and default."""
-    words = f" {command.words.upper()} ..." if command.words else ""
-    lines = [f"usage: detbox {command.name}{words} --flag=value ...", "", _paragraph(f"{command.summary}.")]
+    positional = f" {command.positional.upper()} ..." if command.positional else ""
+    lines = [f"usage: detbox {command.name}{positional} --flag=value ...", "", _paragraph(f"{command.summary}.")]
     if command.more:
         lines += [_paragraph(command.more)]
     for group, title in GROUP_TITLES.items():
