@@ -19,9 +19,8 @@ def paths(text: str) -> set[str]:
 def dotted(text: str) -> set[str]:
     """What a page names as `package.module.function`."""
     known = {path.stem for path in (ROOT / "app").iterdir()} | {"entrypoint"}
-    return {
-        name for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text) if name.split(".")[0] in known and "/" not in name
-    }
+    found = re.findall(r"`([a-z_]+(?:\.\w+)+)`", text)
+    return {name for name in found if name.split(".")[0] in known and not name.endswith((".json", ".config"))}
 
 
 def exists(name: str) -> bool:
