@@ -1,4 +1,4 @@
-"""Which checkpoint the evaluator takes next, or what it waits for."""
+"""The queue of checkpoints to evaluate, and what the evaluator waits for."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from app.run.heartbeat import Heartbeat, write_heartbeat
 log = logging.getLogger(__name__)
 
 
-def checkpoints(
+def iterate_checkpoints(
     run: Run,
     *,
     once: bool,

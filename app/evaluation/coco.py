@@ -32,7 +32,7 @@ ALL_AREAS, MOST = 0, -1
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     """Average precision over IoU 0.50 to 0.95 and at 0.50, average recall at 100; None without groundtruth."""
 
     ap: float | None
@@ -41,14 +41,14 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class CocoMetrics:
     """`metrics` by upstream's names, -1 where COCO has nothing to measure; `classes` by id."""
 
     metrics: dict[str, float]
-    classes: dict[int, ClassFigures]
+    classes: dict[int, ClassMetrics]
 
 
-def measure_coco(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> Figures:
+def measure_coco(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -> CocoMetrics:
     """The figures of `images` for `classes` (id to name), equal to those of upstream's CocoDetectionEvaluator."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -67,11 +67,11 @@ def measure_coco(images: Sequence[EvaluatedImage], classes: Mapping[int, str]) -
     precision = evaluator.eval["precision"][:, :, :, ALL_AREAS, MOST]
     recall = evaluator.eval["recall"][:, :, ALL_AREAS, MOST]
     figures = {
-        class_id: ClassFigures(_mean(precision[:, :, at]), _mean(precision[0, :, at]), _mean(recall[:, at]))
+        class_id: ClassMetrics(_mean(precision[:, :, at]), _mean(precision[0, :, at]), _mean(recall[:, at]))
         for at, class_id in enumerate(evaluator.params.catIds)
     }
     known = {PER_CLASS + classes[class_id]: found.ap for class_id, found in figures.items() if found.ap is not None}
-    return Figures(metrics | known, figures)
+    return CocoMetrics(metrics | known, figures)
 
 
 def _mean(values: np.ndarray) -> float | None:

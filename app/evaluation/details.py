@@ -1,4 +1,4 @@
-"""What one evaluation says of each class: curve, best threshold, false negatives and positives, misclassified boxes."""
+"""The details of one evaluation by class: curve, best threshold, false negatives and positives, misclassified boxes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from app.evaluation.coco import ClassFigures
-from app.evaluation.matching import FREE, Errors, EvaluatedImage, Matched, count_errors, match_detections
+from app.evaluation.coco import ClassMetrics
+from app.evaluation.matching import FREE, ClassMatches, Errors, EvaluatedImage, count_errors, match_detections
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 UNDECIDED_SCORE = 0.4
-"""From which a detection counts where no threshold is best, because nothing of the class was right."""
+"""The threshold of a class without a best one, because it has no true positive."""
 LISTED = 12
 """Images named as the worst, and as the best."""
 
@@ -20,7 +20,7 @@ LISTED = 12
 class Curve:
     """Precision at each of `RECALLS` as COCO draws it, to 4 digits; and the score with the highest F1.
 
-    Without groundtruth of the class, or nothing right, what can't be said is None or empty.
+    Without groundtruth or true positives of the class, what can't be computed is None.
     """
 
     groundtruth: int
@@ -34,14 +34,14 @@ class Curve:
 def describe_evaluation(
     images: Sequence[EvaluatedImage],
     classes: Mapping[int, str],
-    figures: Mapping[int, ClassFigures],
+    figures: Mapping[int, ClassMetrics],
     *,
     iou: float,
     score: float | None,
 ) -> tuple[dict[str, Any], list[Errors]]:
-    """`details` of a line of `evaluations.jsonl` (docs/evaluation.md), and the errors on each of `images`.
+    """The content of `evaluations/STEP.json` (docs/evaluation.md), and the errors on each of `images`.
 
-    `score` counts detections of all classes from there on; None: from the score of each class with the highest F1.
+    `classes`: id to name. Detections count from `score` on; None: from the score with the class's highest F1.
     """
     ordered = sorted(range(len(images)), key=lambda at: images[at].key)
     matches = [{class_id: match_detections(image, class_id, iou) for class_id in classes} for image in images]
@@ -59,19 +59,19 @@ def describe_evaluation(
         "classes": rows,
         "confusion": {"labels": [*classes.values(), "background"], "matrix": matrix.tolist()},
         "images": {
-            "worst": _listed(images, errors, worst_first(images, errors)),
-            "best": _listed(images, errors, best_first(images, errors)),
+            "worst": _listed(images, errors, sort_worst_first(images, errors)),
+            "best": _listed(images, errors, sort_best_first(images, errors)),
         },
     }, errors
 
 
-def worst_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+def sort_worst_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
     """Indices of the images, those with the most errors first."""
     return sorted(range(len(images)), key=lambda at: (-_count(errors[at]), images[at].name))
 
 
-def best_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
-    """Indices of the images, those with the fewest errors first, and of these those with the most boxes right."""
+def sort_best_first(images: Sequence[EvaluatedImage], errors: Sequence[Errors]) -> list[int]:
+    """Indices of the images, those with the fewest errors first, and of these those with the most true positives."""
     return sorted(range(len(images)), key=lambda at: (_count(errors[at]), -errors[at].true_positives, images[at].name))
 
 
@@ -86,7 +86,7 @@ def _listed(images: Sequence[EvaluatedImage], errors: Sequence[Errors], order: S
             "false_negatives": errors[at].false_negatives,
             "false_positives": errors[at].false_positives,
             "misclassified": errors[at].misclassified,
-            "right": errors[at].true_positives,
+            "true_positives": errors[at].true_positives,
         }
         for at in order[:LISTED]
     ]
@@ -98,7 +98,7 @@ def _counted_from(curve: Curve, score: float | None) -> float:
     return UNDECIDED_SCORE if curve.threshold is None else curve.threshold
 
 
-def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at: int) -> dict[str, Any]:
+def _row(name: str, curve: Curve, figures: ClassMetrics, matrix: np.ndarray, at: int) -> dict[str, Any]:
     return {
         "name": name,
         "groundtruth": curve.groundtruth,
@@ -116,7 +116,7 @@ def _row(name: str, curve: Curve, figures: ClassFigures, matrix: np.ndarray, at:
     }
 
 
-def _curve(matches: Sequence[tuple[EvaluatedImage, Matched]]) -> Curve:
+def _curve(matches: Sequence[tuple[EvaluatedImage, ClassMatches]]) -> Curve:
     """The curve of one class over all images, in their order."""
     groundtruth = sum(len(matched.truth) for _, matched in matches)
     if not groundtruth:

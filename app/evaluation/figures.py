@@ -19,7 +19,7 @@ PLOT, MARGIN = 420, 56
 LINE_HEIGHT, LISTED_MOST = 18, 24
 
 
-def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str) -> Image.Image:
+def draw_confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str) -> Image.Image:
     """Counts shaded by their part of their row (groundtruth).
 
     The last row has the false positives, the last column the false negatives.
@@ -45,7 +45,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], title: str
     return image
 
 
-def curves(classes: Sequence[dict[str, Any]], iou: float) -> Image.Image:
+def draw_curves(classes: Sequence[dict[str, Any]], iou: float) -> Image.Image:
     """Precision over recall of each class with groundtruth, a dot where F1 is highest; `classes` as in `details`."""
     shown = sorted((row for row in classes if row["curve"]), key=lambda row: -row["groundtruth"])[:LISTED_MOST]
     lines = [_legend(row) for row in shown]
@@ -74,7 +74,7 @@ def curves(classes: Sequence[dict[str, Any]], iou: float) -> Image.Image:
     return image
 
 
-def side_by_side(left: Image.Image, right: Image.Image, words: str) -> Image.Image:
+def join_side_by_side(left: Image.Image, right: Image.Image, words: str) -> Image.Image:
     """Two images of a size beside each other under a line of words."""
     image = Image.new("RGB", (left.width + right.width + 8, left.height + LINE_HEIGHT + 8), PAPER)
     ImageDraw.Draw(image).text((4, 4), words, fill=INK, font=_font(13))

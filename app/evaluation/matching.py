@@ -1,4 +1,4 @@
-"""Which detection is which groundtruth box, by COCO's rule at one IoU.
+"""Matches detections with groundtruth boxes by COCO's rule at one IoU.
 
 The rule is that of pycocotools' `COCOeval.evaluateImg`: detections of a class in the order of their scores, each takes
 the free groundtruth box of its class that it overlaps most, if the overlap reaches the IoU. A crowd is never counted,
@@ -17,7 +17,7 @@ FREE, ON_CROWD = -1, -2
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """What is on an image, and what was found on it.
+    """The groundtruth and the detections of an image.
 
     Boxes: float32 [n, 4], `ymin, xmin, ymax, xmax` in pixels; classes: int [n], ids from 1; `crowd`: bool [n];
     `scores`: float32 [n]. `key` orders the images where scores are equal.
@@ -34,8 +34,8 @@ class EvaluatedImage:
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The detections of a class on an image that count, best score first.
+class ClassMatches:
+    """The detections of a class on an image that count, best score first, and what each matched.
 
     `found`, `truth`: int [n], [m], where they are among the image's detections and groundtruth boxes;
     `hits`: int [n], the index in the image's groundtruth that each matched, or FREE or ON_CROWD.
@@ -63,8 +63,8 @@ def iou_matrix(boxes: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.nd
     return np.divide(common, union, out=np.zeros_like(common), where=common > 0)
 
 
-def match_detections(image: EvaluatedImage, class_id: int, iou: float) -> Matched:
-    """The detections of a class on an image, each with the groundtruth box that it is at `iou`."""
+def match_detections(image: EvaluatedImage, class_id: int, iou: float) -> ClassMatches:
+    """Matches the detections of a class on an image with its groundtruth boxes, from `iou` on."""
     found = np.flatnonzero(image.classes == class_id)
     found = found[np.argsort(-image.scores[found], kind="stable")][:MOST_DETECTIONS]
     truth = np.flatnonzero(image.truth_classes == class_id)
@@ -74,7 +74,7 @@ def match_detections(image: EvaluatedImage, class_id: int, iou: float) -> Matche
         ious = iou_matrix(image.boxes[found], image.truth_boxes[truth], crowd)
         ious[ious < min(iou, 1 - 1e-10)] = -1.0
         _greedy(ious, crowd, truth, hits)
-    return Matched(found, truth[~image.crowd[truth]], hits)
+    return ClassMatches(found, truth[~image.crowd[truth]], hits)
 
 
 def _greedy(ious: np.ndarray, crowd: np.ndarray, truth: np.ndarray, hits: np.ndarray) -> None:
@@ -92,7 +92,7 @@ def _greedy(ious: np.ndarray, crowd: np.ndarray, truth: np.ndarray, hits: np.nda
 
 @dataclass(frozen=True)
 class Errors:
-    """What is right and wrong on one image, as counts by class index.
+    """The confusion matrix of one image.
 
     `matrix`: int [n + 1, n + 1], rows groundtruth, columns detections; the last row is false positives, the last
     column false negatives.
@@ -114,17 +114,17 @@ class Errors:
 
     @property
     def misclassified(self) -> int:
-        """Groundtruth that was found, but as another class."""
+        """Groundtruth boxes that were detected as another class."""
         return int(self.matrix.sum()) - self.true_positives - self.false_negatives - self.false_positives
 
 
 def count_errors(
-    image: EvaluatedImage, matches: Mapping[int, Matched], thresholds: Mapping[int, float], iou: float
+    image: EvaluatedImage, matches: Mapping[int, ClassMatches], thresholds: Mapping[int, float], iou: float
 ) -> Errors:
     """The image's errors, counting detections from the `thresholds` of their classes (ids) on.
 
-    `matches` are those of `match` at `iou` for each class id. A detection is first held against groundtruth of its own
-    class; what is left of both is then matched across classes, which are the confusions.
+    `matches` are those of `match_detections` at `iou` for each class id. A detection is first matched with groundtruth
+    of its own class; what is left of both is then matched across classes, which are the misclassified boxes.
     """
     index = {class_id: number for number, class_id in enumerate(matches)}
     size = len(index)

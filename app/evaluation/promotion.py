@@ -95,14 +95,14 @@ class ModelVersions:
         return last, before
 
 
-def serving_of(run: Run) -> list[str]:
+def describe_serving(run: Run) -> list[str]:
     """The models that serve a checkpoint of this run, in words."""
     found = []
     for folder in sorted(serving_dir(run.root.parent, "").glob("*")):
-        shelf = ModelVersions(folder)
-        card = shelf.card(shelf.current)
+        model = ModelVersions(folder)
+        card = model.card(model.current)
         if card.get("run") == run.name:
-            found.append(f"version {shelf.current} of {folder.name}, step {card.get('step')}")
+            found.append(f"version {model.current} of {folder.name}, step {card.get('step')}")
     return found
 
 
@@ -114,7 +114,7 @@ class PromotionDecision:
     reason: str = ""
 
 
-def decide(
+def decide_promotion(
     value: float | None,
     rule: Rule,
     threshold: float | None,

@@ -84,7 +84,7 @@ def keep_best(
 
 
 def restore_best(run: Run) -> None:
-    """Puts `best/` back if its writer was killed between the two renames that replace it, and removes what it left."""
+    """Restores `best/` if its writer was killed between the two renames that replace it, and removes leftovers."""
     for staging in run.root.glob(f".{run.best.name}.*"):
         for left in (staging / run.best.name, staging / "old"):
             if not run.best.exists() and (left / run.best_card.name).is_file():

@@ -1,4 +1,4 @@
-"""Small charts as inline SVG for `app.page`: readable on a phone, in light and dark, without scripts.
+"""Small charts as inline SVG for `app.html.page`: readable on a phone, without scripts.
 
 Colours are the page's variables, so a chart follows the reader's light or dark. Hovering names a value.
 """
@@ -31,7 +31,7 @@ def bars(
     y: str = "",
     note: str = "",
 ) -> Markup:
-    """Columns, one a label; the values of several `series` stand on one another. `x`, `y` name the axes."""
+    """A bar chart, one bar a label; the values of several `series` are stacked. `x`, `y` name the axes."""
     sums = [sum(values) for values in zip(*series.values(), strict=True)] if series else []
     ticks = nice_ticks(0, max([*sums, 1e-9]))
     top = ticks[-1]
@@ -71,8 +71,8 @@ def lines(
 ) -> Markup:
     """Lines through points (x, y), in order of x. A y that is not finite breaks its line.
 
-    `y_range` None: from the values; a dashed upright with its words stands at the x of each of `marks`. `spots`: a
-    ring on the line of that name. `behind`: a paler line behind the one of that name, such as the raw values.
+    `y_range` None: from the values. `marks`: x and label of dashed vertical lines. `spots`: a ring on the line of that
+    name. `behind`: a paler line behind the one of that name, such as the raw values.
     """
     spots, behind = spots or {}, behind or {}
     drawn = [*series.values(), *behind.values()]

@@ -47,7 +47,7 @@ def join(parts: Iterable[object]) -> Markup:
     return Markup("").join(map(escape, parts))
 
 
-def page(title: str, sections: Sequence[Section], *, subtitle: str = "", head: Sequence[str] = ()) -> str:
+def render_page(title: str, sections: Sequence[Section], *, subtitle: str = "", head: Sequence[str] = ()) -> str:
     """A whole document: title, `subtitle`, the parts of `head`, then the sections with links to them on top."""
     links = [
         f'<a href="#part-{number}">{escape(section.title)}</a>' for number, section in enumerate(sections, start=1)
@@ -204,7 +204,7 @@ def columns(parts: Iterable[object], *, narrow: bool = False) -> Markup:
 
 
 def image(data: bytes, caption: object = "", *, kind: str = "jpeg") -> Markup:
-    """A image, its bytes within the page; `kind` is `jpeg`, `png` or `webp`."""
+    """An image, its bytes within the page; `kind` is `jpeg`, `png` or `webp`."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return Markup(f'<figure><img src="{source}" alt="{escape(caption)}">{words}</figure>')

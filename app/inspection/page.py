@@ -27,7 +27,7 @@ def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
         *_faults(result),
     ]
     name = Path(result.dataset).name
-    return page.page(
+    return page.render_page(
         f"Data set {name}",
         [section for section in sections if section.parts],
         subtitle=f"{result.dataset}: format {result.format}, because of {result.reason}",

@@ -19,7 +19,7 @@ from app.jobs.prepare import settings_of_run
 from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models
-from app.report.held_out_images import draw, side_by_side, thresholds
+from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
 from app.run import lock
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, read_best, read_evaluations
@@ -71,7 +71,7 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
     runtime.start(use_gpu=False, seed=settings.seed)
     selection.restore_best(run)
     service = EvaluatorService(run, settings)
-    for prefix in checkpoint_queue.checkpoints(
+    for prefix in checkpoint_queue.iterate_checkpoints(
         run, once=settings.once, wait_secs=settings.eval_wait_secs, fault=checkpoint_files.fault
     ):
         service.evaluate(prefix)
@@ -92,7 +92,7 @@ def _write_outputs(run: Run, settings: Settings) -> None:
     if settings.detection_outputs:
         _write_state(run, "evaluating", "drawing held-out images")
         best = resolve_checkpoint(run, "best")
-        draw(best, load_detector(best, use_gpu=False), settings.detection_outputs)
+        draw_held_out_images(best, load_detector(best, use_gpu=False), settings.detection_outputs)
     if settings.export_when_done:
         _write_state(run, "evaluating", "exporting the best checkpoint")
         export_formats(resolve_checkpoint(run, "best"), settings.export_forms, load_models)
@@ -193,12 +193,12 @@ class EvaluatorService:
         threshold = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
         title = f"step {step}: IoU {iou:g}, from {threshold} on"
         images = {
-            "eval_confusion_matrix": figures.confusion(confusion["labels"], confusion["matrix"], title),
-            "eval_precision_recall": figures.curves(described["classes"], iou),
+            "eval_confusion_matrix": figures.draw_confusion(confusion["labels"], confusion["matrix"], title),
+            "eval_precision_recall": figures.draw_curves(described["classes"], iou),
         }
         if len(evaluated_steps(self.run)) % self.settings.eval_image_every_n == 0 and self._card:
             selected = self._select_images(found.images, errors)
-            drawn = side_by_side(self.run, self._card, selected, thresholds(described))
+            drawn = draw_side_by_side(self.run, self._card, selected, class_thresholds(described))
             images |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
         self._events.write(step, found.metrics, images)
 
@@ -206,7 +206,7 @@ class EvaluatorService:
         self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
     ) -> list[tuple[EvaluatedImage, Errors]]:
         order = (
-            details.worst_first(images, errors)
+            details.sort_worst_first(images, errors)
             if self.settings.eval_image_order == "worst"
             else list(range(len(images)))
         )

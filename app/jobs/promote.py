@@ -11,7 +11,7 @@ from typing import Any
 from app import humanize
 from app.checkpoint import Checkpoint, resolve_checkpoint
 from app.errors import DetboxError, GateError, SettingsError, Stopped
-from app.evaluation.promotion import ModelVersions, decide
+from app.evaluation.promotion import ModelVersions, decide_promotion
 from app.evaluation.selection import Rule, lower_is_better
 from app.export import session
 from app.odapi.models import load_models
@@ -151,7 +151,9 @@ def _check_gate(
     """The note on a checkpoint that passes the gate. Raises GateError for one that does not."""
     current = versions.current
     value = checkpoint.metrics.get(rule.metric)
-    decision = decide(value, rule, settings.promote_threshold, current, versions.card(current), by_hand=by_hand)
+    decision = decide_promotion(
+        value, rule, settings.promote_threshold, current, versions.card(current), by_hand=by_hand
+    )
     if not decision.passes:
         raise GateError(
             decision.reason,

@@ -126,7 +126,7 @@ def _read(run: Run, settings: Settings) -> "Report":
 
     card = read_json(run.dataset_card)
     known = cards.from_json(card)
-    return run_report.read(
+    return run_report.read_report(
         run,
         metric=settings.best_metric if is_given(settings, "best_metric") else "",
         lower=settings.best_metric_direction == "lower" if settings.best_metric_direction else None,

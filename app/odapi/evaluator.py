@@ -44,7 +44,7 @@ class Evaluated:
     step: int
     images: list[EvaluatedImage]
     metrics: dict[str, float]
-    classes: dict[int, coco.ClassFigures]
+    classes: dict[int, coco.ClassMetrics]
 
 
 class Evaluator:

@@ -1,4 +1,4 @@
-"""The parts of a report that tell classes apart: table, confusion matrix, curves."""
+"""The sections of a report about classes: table, confusion matrix, precision-recall curves."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ from app.report.evaluation_details import ClassFigures, Confusion, Details
 from app.report.run_report import Report
 
 IN_ORDER = 12
-"""Up to so many classes stand in the label map's order, more by AP, the lowest first."""
+"""Up to so many classes are in the order of the label map, more by AP, the lowest first."""
 WHOLE_MAX = 25
 """More classes than this are folded away but for the weakest."""
 LABELS_MAX = 25
@@ -23,7 +23,7 @@ COUNTED = ("false_negatives", "misclassified", "false_positives", "groundtruth")
 TALL = (0.0, 1.0)
 
 
-def sections(report: Report) -> list[Section]:
+def render_classes(report: Report) -> list[Section]:
     """The classes of the report's details, as far as there are any."""
     details = report.details
     if details is None:
@@ -38,7 +38,7 @@ def sections(report: Report) -> list[Section]:
     return found
 
 
-def weakest_first(classes: Sequence[ClassFigures]) -> list[ClassFigures]:
+def sort_weakest_first(classes: Sequence[ClassFigures]) -> list[ClassFigures]:
     """By AP, the lowest first; classes without one last."""
     return sorted(classes, key=lambda row: (row.ap is None, row.ap))
 
@@ -46,7 +46,7 @@ def weakest_first(classes: Sequence[ClassFigures]) -> list[ClassFigures]:
 def _classes(details: Details) -> Section:
     if len(details.classes) <= WHOLE_MAX:
         return Section("Classes", [_table(details.classes)], note=_note(details))
-    weakest = weakest_first(details.classes)[:IN_ORDER]
+    weakest = sort_weakest_first(details.classes)[:IN_ORDER]
     everything = page.details(f"All {len(details.classes)} classes", [_table(details.classes)])
     return Section("Classes", [_table(weakest), everything], note=f"{_note(details)} The {IN_ORDER} weakest:")
 
@@ -64,7 +64,7 @@ def _table(classes: Sequence[ClassFigures]) -> Markup:
         *(name.replace("_", " ") for name in COUNTED),
     )  # fmt: skip
     rows = []
-    for row in weakest_first(classes) if len(classes) > IN_ORDER else classes:
+    for row in sort_weakest_first(classes) if len(classes) > IN_ORDER else classes:
         shares = (row.ap, row.ap50, row.ar, row.f1, row.f1_threshold, row.precision, row.recall)
         rows.append([row.name, *map(page.fixed, shares), *(getattr(row, name) for name in COUNTED)])
     total = None
@@ -80,7 +80,7 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 
 def _confusion(confusion: Confusion, details: Details) -> Section:
-    shown = _most_confused_labels(confusion)
+    shown = _labels_with_most_errors(confusion)
     at = f"score {details.score:g}" if details.score is not None else "each class's score of the highest F1"
     note = f"Rows: groundtruth; columns: detected. Boxes at IoU {details.iou or 0.5:g} and {at}; step {details.step:,}."
     if len(shown) < len(confusion.labels):
@@ -89,12 +89,12 @@ def _confusion(confusion: Confusion, details: Details) -> Section:
 
 
 def _errors(confusion: Confusion, at: int) -> int:
-    """The boxes of a label that were taken for another, or another's for it."""
+    """Groundtruth of a label that was not detected as it, and detections of it that match no such box."""
     row, column = confusion.matrix[at], [line[at] for line in confusion.matrix]
     return sum(row) + sum(column) - 2 * row[at]
 
 
-def _most_confused_labels(confusion: Confusion) -> list[int]:
+def _labels_with_most_errors(confusion: Confusion) -> list[int]:
     """Places of the labels to show: all, or those with the most errors; the background stays last."""
     last = len(confusion.labels) - 1
     if last < LABELS_MAX:
@@ -112,11 +112,11 @@ def _matrix(confusion: Confusion, shown: Sequence[int]) -> Markup:
         rows.append(("false positives" if at == last else confusion.labels[at], counts))
         shades.append([count / whole for count in counts])
     heads = ["false negatives" if at == last else confusion.labels[at] for at in shown]
-    return page.heat_table("is \\ found as", heads, rows, shades=shades, is_right=lambda i, j: i == j)
+    return page.heat_table("groundtruth \\ detected", heads, rows, shades=shades, is_right=lambda i, j: i == j)
 
 
 def _pairs(confusion: Confusion) -> Markup:
-    """The classes most often taken for others, in words."""
+    """The pairs of classes most often misclassified."""
     last = len(confusion.labels) - 1
     found = [
         (count, at, other)
@@ -141,7 +141,7 @@ def _curves(details: Details) -> Section:
     if len(rows) <= TOGETHER:
         return Section("Precision and recall", [_curve("All classes", rows)], note=note)
     if len(rows) > CURVES_MAX:
-        rows = weakest_first(rows)[:CURVES_MAX]
+        rows = sort_weakest_first(rows)[:CURVES_MAX]
         note += f" The {CURVES_MAX} classes with the lowest AP."
     small = page.columns([_curve(row.name, [row]) for row in rows], narrow=True)
     return Section("Precision and recall", [small], note=note)

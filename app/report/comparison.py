@@ -10,8 +10,8 @@ from app.html import charts, page
 from app.html.page import Section
 from app.humanize import format_bytes, short_metric, spell_time
 from app.report.classes import WHOLE_MAX
-from app.report.curves import Points, smooth, usual_range
-from app.report.page import AP50, AR, MAP, moment, shown
+from app.report.curves import Points, smooth_curve, usual_range
+from app.report.page import AP50, AR, MAP, format_moment, format_setting
 from app.report.run_report import Report
 from app.run.lenient_json import count, mapping
 
@@ -25,15 +25,15 @@ def render_comparison(reports: Sequence[Report]) -> str:
         _settings(reports),
         _configs(reports),
     )
-    return page.page(
+    return page.render_page(
         f"{len(reports)} runs compared",
         [section for section in sections if section],
-        subtitle=f"detbox report of {moment(max(report.written for report in reports))}",
+        subtitle=f"detbox report of {format_moment(max(report.written for report in reports))}",
         head=[page.paragraph(", ".join(report.run for report in reports)), page.notices(_notices(reports))],
     )
 
 
-def names(reports: Sequence[Report]) -> list[str]:
+def name_columns(reports: Sequence[Report]) -> list[str]:
     """What each run is called on the page: its name, with a number behind it where two share one."""
     found: list[str] = []
     for report in reports:
@@ -48,7 +48,7 @@ def _notices(reports: Sequence[Report]) -> list[str]:
     if len(prints) > 1:
         found.append("The runs were made from different data, so their metrics do not compare.")
     if len({report.metric for report in reports}) > 1:
-        found.append("The best checkpoints were chosen by different metrics: --best_metric makes it one.")
+        found.append("The best checkpoints were chosen by different metrics: --best_metric selects one.")
     found += [f"{report.run}: {report.state}." for report in reports if report.state != "completed"]
     return found
 
@@ -65,24 +65,27 @@ def _figures(reports: Sequence[Report]) -> Markup:
             if key != metric
         ],
         ("Training loss at the end", lambda run: page.fixed(_last(run.losses.get("total", ())))),
-        ("Training", lambda run: _words(run.cost.training_seconds, spell_time)),
+        ("Training", lambda run: _format_known(run.cost.training_seconds, spell_time)),
         ("Steps/s", lambda run: page.fixed(run.cost.steps_per_sec, 2)),
         ("Images/s", lambda run: page.fixed(run.cost.examples_per_sec, 1)),
-        ("Memory of the trainer", lambda run: _words(run.cost.memory_mb, lambda value: format_bytes(value * 1e6))),
-        ("On disk", lambda run: _words(run.cost.total_bytes, format_bytes)),
+        (
+            "Memory of the trainer",
+            lambda run: _format_known(run.cost.memory_mb, lambda value: format_bytes(value * 1e6)),
+        ),
+        ("On disk", lambda run: _format_known(run.cost.total_bytes, format_bytes)),
         ("Images to train on", lambda run: _images(run, "train")),
         ("Images to evaluate on", lambda run: _images(run, "eval")),
     ]
     cells = [[what, *(figure(report) for report in reports)] for what, figure in rows]
-    return page.table(["", *names(reports)], [row for row in cells if any(cell is not None for cell in row[1:])])
+    return page.table(["", *name_columns(reports)], [row for row in cells if any(cell is not None for cell in row[1:])])
 
 
 def _last(points: Points) -> float | None:
-    smoothed = smooth(points)
+    smoothed = smooth_curve(points)
     return smoothed[-1][1] if smoothed else None
 
 
-def _words(value: float | None, say: Callable[[float], str]) -> Markup | None:
+def _format_known(value: float | None, say: Callable[[float], str]) -> Markup | None:
     return None if value is None else page.Figure(say(value))
 
 
@@ -97,14 +100,14 @@ def _curves(reports: Sequence[Report]) -> Section | None:
             (short_metric(name), lambda run, key=name: run.scores.get(key, ()))
             for name in dict.fromkeys((metric, MAP, AP50))
         ],
-        ("Training loss", lambda run: smooth(run.losses.get("total", ()))),
+        ("Training loss", lambda run: smooth_curve(run.losses.get("total", ()))),
         ("Evaluation loss", lambda run: run.scores.get("Loss/total_loss", ())),
         ("Learning rate", lambda run: run.learning_rate),
-        ("Speed in steps/s", lambda run: smooth(run.speed)),
+        ("Speed in steps/s", lambda run: smooth_curve(run.speed)),
     ]
     parts = []
     for title, curve in wanted:
-        series = {name: curve(report) for name, report in zip(names(reports), reports, strict=True)}
+        series = {name: curve(report) for name, report in zip(name_columns(reports), reports, strict=True)}
         if any(series.values()):
             limits = usual_range(*series.values()) if "loss" in title else None
             parts.append(charts.lines(title, series, x="step", y_range=limits))
@@ -118,7 +121,7 @@ def _classes(reports: Sequence[Report]) -> Section | None:
     if not classes:
         return None
     rows = [[name, *(page.fixed(found[name].ap if name in found else None) for found in by_run)] for name in classes]
-    table = page.table(["Class", *names(reports)], rows)
+    table = page.table(["Class", *name_columns(reports)], rows)
     whole = table if len(rows) <= WHOLE_MAX else page.details(f"All {len(rows)} classes", [table])
     return Section("AP by class", [whole], note="Each at its best checkpoint.")
 
@@ -130,17 +133,19 @@ def _settings(reports: Sequence[Report]) -> Section | None:
         return None
     rows = []
     for name in known:
-        values = [shown(report.all_settings[name]) if name in report.all_settings else "" for report in reports]
+        values = [
+            format_setting(report.all_settings[name]) if name in report.all_settings else "" for report in reports
+        ]
         if len(set(values)) > 1:
             rows.append([name, *values])
     if not rows:
         return Section("Settings that differ", [page.paragraph("None: the runs have the same settings.")])
-    return Section("Settings that differ", [page.table(["Setting", *names(reports)], rows)])
+    return Section("Settings that differ", [page.table(["Setting", *name_columns(reports)], rows)])
 
 
 def _configs(reports: Sequence[Report]) -> Section | None:
     """How each further run's pipeline.config differs from the first one's, but for the runs' own folders."""
-    (first, base), *others = zip(names(reports), reports, strict=True)
+    (first, base), *others = zip(name_columns(reports), reports, strict=True)
     parts = []
     for name, report in others:
         lines = difflib.unified_diff(_config(base), _config(report), first, name, n=2, lineterm="")

@@ -29,7 +29,7 @@ class Cost:
         return sum(self.bytes.values())
 
 
-def read(run: Run, rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> Cost:
+def measure_cost(run: Run, rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> Cost:
     """The cost of `run` by its rows of metrics.jsonl, in the order written, and by its evaluations.
 
     Speeds are medians over the rows, memory is the trainer's highest on the host.

@@ -1,4 +1,4 @@
-"""Curves over the steps of a run, made of rows that may be doubled, noisy or not finite."""
+"""Curves over the steps of a run, from rows that may be repeated, noisy or not finite."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ SMOOTHED_FROM = 20
 """Fewer points than this are drawn as they are."""
 
 
-def superseded(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def drop_superseded(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The rows of steps that count: a run that went back to a checkpoint wrote the steps after it again."""
     kept: list[Mapping[str, Any]] = []
     for row in rows:
@@ -34,7 +34,7 @@ def usual_range(*curves: Points) -> tuple[float, float] | None:
     return (values[0], top) if values[-1] - values[0] > FAR * (usual - values[0]) > 0 else None
 
 
-def smooth(points: Points) -> Points:
+def smooth_curve(points: Points) -> Points:
     """A moving average over about a twentieth of the curve, half of it on each side, so that nothing is late.
 
     At the start, where a loss falls steeply, the reach shrinks on both sides; at the end on the one that is not there.

@@ -1,4 +1,4 @@
-"""The details of one evaluation: its classes, confusion matrix and curves, read tolerantly."""
+"""The details of one evaluation: its classes, confusion matrix and curves, whichever version wrote them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Details:
     confusion: Confusion | None
 
 
-def find(run: Run, steps: Sequence[int], best_card: Mapping[str, Any], best_step: int | None) -> Details | None:
+def find_details(run: Run, steps: Sequence[int], best_card: Mapping[str, Any], best_step: int | None) -> Details | None:
     """The details of the best checkpoint, else of the newest evaluation that has any; `steps`: those evaluated."""
     kept = count(best_card.get("step"))
     for step in (best_step, kept, *reversed(steps)):
@@ -73,9 +73,6 @@ def _details(step: int, found: Mapping[str, Any]) -> Details:
         classes=tuple(_class(row) for row in map(mapping, listed(found.get("classes"))) if row),
         confusion=_confusion(mapping(found.get("confusion"))),
     )
-
-
-COUNTS = ("groundtruth", "false_negatives", "false_positives", "misclassified")
 
 
 def _class(row: Mapping[str, Any]) -> ClassFigures:

@@ -1,4 +1,4 @@
-"""Held-out images with detections drawn on them, to look at."""
+"""Held-out images with detections drawn on them."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from app.run.files import replacing, write_json
 
 
 class Detector(Protocol):
-    """What detects."""
+    """Finds objects on images."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """What is on each of `images` (uint8, height x width x 3, RGB)."""
@@ -32,7 +32,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class SelectedImage:
-    """A image to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
+    """An image to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
 
     name: str
     kind: str
@@ -40,7 +40,7 @@ class SelectedImage:
     false_positives: int | None = None
 
 
-def draw(best: Checkpoint, detector: Detector, count: int) -> None:
+def draw_held_out_images(best: Checkpoint, detector: Detector, count: int) -> None:
     """Draws what `detector`, the run's `best` checkpoint, detects on `count` held-out images into `detections/`.
 
     Half are those with the most errors, half those with the fewest; `index.json` says which. Raises DetboxError for a
@@ -56,7 +56,7 @@ def draw(best: Checkpoint, detector: Detector, count: int) -> None:
         for held in itertools.islice(read_examples(run.records, card.eval.records), count)
     ]
     images = {held.name: held for held in read_examples(run.records, card.eval.records, {item.name for item in chosen})}
-    shown_from = thresholds(details)
+    shown_from = class_thresholds(details)
     index = []
     with replacing(run.detections) as folder:
         folder.mkdir()
@@ -94,7 +94,7 @@ def select_images(details: Mapping[str, Any], count: int) -> list[SelectedImage]
     return list(rows.values())
 
 
-def thresholds(details: Mapping[str, Any]) -> dict[str, float]:
+def class_thresholds(details: Mapping[str, Any]) -> dict[str, float]:
     """The score from which a detection counts, by the name of its class."""
     found = {}
     for row in details.get("classes") or ():
@@ -103,7 +103,7 @@ def thresholds(details: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def side_by_side(
+def draw_side_by_side(
     run: Run, card: cards.Card, chosen: Sequence[tuple[EvaluatedImage, Errors]], shown_from: Mapping[str, float]
 ) -> list[Image.Image]:
     """Each of `chosen` with its detections on the left and its groundtruth on the right, in their order."""
@@ -124,7 +124,7 @@ def side_by_side(
                 f"{errors.misclassified} misclassified",
                 format_count(errors.true_positives, "true positive"),
             )
-            drawn.append(figures.side_by_side(left, right, f"{image.name}: {', '.join(counts)}"))
+            drawn.append(figures.join_side_by_side(left, right, f"{image.name}: {', '.join(counts)}"))
     return drawn
 
 

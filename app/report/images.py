@@ -1,4 +1,4 @@
-"""The drawn images of a report, made small enough to stand in its page."""
+"""The section of a report with the drawn images, each shrunk to fit into the page."""
 
 import io
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ KINDS = {
 EACH_MAX = 12
 
 
-def section(images: Sequence[DrawnImage]) -> Section | None:
+def render_images(images: Sequence[DrawnImage]) -> Section | None:
     """Images by kind, the worst first; what would make the page too heavy is left out and counted."""
     kinds = [kind for kind in KINDS if any(image.kind == kind for image in images)]
     kinds += sorted({image.kind for image in images} - set(KINDS))
@@ -31,7 +31,7 @@ def section(images: Sequence[DrawnImage]) -> Section | None:
     for kind in kinds:
         figures = []
         for image in [image for image in images if image.kind == kind][:EACH_MAX]:
-            data = shrunk(image.path)
+            data = shrink_image(image.path)
             if data is None or len(data) > room:
                 continue
             room -= len(data)
@@ -57,7 +57,7 @@ def _caption(image: DrawnImage) -> str:
     return " · ".join([image.name, *counts])
 
 
-def shrunk(path: Path) -> bytes | None:
+def shrink_image(path: Path) -> bytes | None:
     """The image as a small JPEG without its metadata, or None if it can't be read."""
     try:
         with Image.open(path) as image:

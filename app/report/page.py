@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from app.html import charts, page
 from app.html.page import Section
-from app.humanize import format_bytes, short_metric, spell_time
+from app.humanize import format_bytes, format_count, short_metric, spell_time
 from app.report import classes, images
-from app.report.curves import Points, smooth, usual_range
+from app.report.curves import Points, smooth_curve, usual_range
 from app.report.run_report import Report
 from app.run.lenient_json import count, listed, mapping
 
@@ -24,25 +24,25 @@ def render_run(report: Report) -> str:
     """The page, as text."""
     sections = (
         _curves(report),
-        *classes.sections(report),
-        images.section(report.images),
+        *classes.render_classes(report),
+        images.render_images(report.images),
         _scores(report),
         _dataset(report.dataset),
         _settings(report),
-        _shipped(report),
+        _copies(report),
         _cost(report),
         _versions(report.provenance),
     )
-    return page.page(
+    return page.render_page(
         report.run,
         [section for section in sections if section],
-        subtitle=f"detbox report of {moment(report.written)} · {report.folder}",
-        head=[page.facts(figures(report)), page.notices(_notices(report))],
+        subtitle=f"detbox report of {format_moment(report.written)} · {report.folder}",
+        head=[page.facts(key_figures(report)), page.notices(_notices(report))],
     )
 
 
-def figures(report: Report) -> list[tuple[str, str]]:
-    """What matters most of a run, in the order it matters: (what, figure)."""
+def key_figures(report: Report) -> list[tuple[str, str]]:
+    """The key figures of a run, the most important first: (what, figure)."""
     best, cost = report.best, report.cost
     found = [("Step", f"{report.step:,} of {report.of:,}" if report.of else f"{report.step:,}")]
     if best:
@@ -58,8 +58,8 @@ def figures(report: Report) -> list[tuple[str, str]]:
     return [*found, ("On disk", format_bytes(cost.total_bytes))]
 
 
-def moment(seconds: float) -> str:
-    """A time of day as this machine's clock has it."""
+def format_moment(seconds: float) -> str:
+    """Date and time in the time zone of this machine."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
@@ -78,8 +78,8 @@ def _notices(report: Report) -> list[str]:
     return found
 
 
-def marks(report: Report) -> list[tuple[float, str]]:
-    """The best checkpoint as an upright in a curve."""
+def mark_best(report: Report) -> list[tuple[float, str]]:
+    """The best checkpoint as a vertical line in a chart."""
     return [(report.best.step, f"best: step {report.best.step:,}")] if report.best else []
 
 
@@ -93,7 +93,7 @@ def _curves(report: Report) -> Section | None:
     curves = metric_curves(report)
     # A loss that chose the best has another scale than mAP.
     apart = {} if "loss" in report.metric.lower() else curves
-    parts = [charts.lines("mAP", apart, x="step", marks=marks(report))] if apart else []
+    parts = [charts.lines("mAP", apart, x="step", marks=mark_best(report))] if apart else []
     losses = _losses(report)
     if losses:
         parts.append(losses)
@@ -108,15 +108,15 @@ def _curves(report: Report) -> Section | None:
 
 
 def _losses(report: Report) -> Markup | None:
-    """The training loss and, in the same chart, the evaluation's, which says when it learns by heart."""
+    """The training loss and, in the same chart, the evaluation's, which shows overfitting."""
     curves = {"training": report.losses.get("total", ()), "evaluation": report.scores.get("Loss/total_loss", ())}
     drawn = {name: points for name, points in curves.items() if points}
-    return _smoothed("Loss", drawn, marks=marks(report)) if drawn else None
+    return _smoothed("Loss", drawn, marks=mark_best(report)) if drawn else None
 
 
 def _smoothed(title: str, curves: Mapping[str, Points], *, y: str = "", marks: Sequence[Any] = ()) -> Markup:
     """Long curves as moving averages with the raw values behind."""
-    averages = {name: smooth(points) for name, points in curves.items()}
+    averages = {name: smooth_curve(points) for name, points in curves.items()}
     raw = {name: points for name, points in curves.items() if averages[name] != points}
     limits, notes = usual_range(*curves.values()), []
     if raw:
@@ -132,20 +132,14 @@ def _scores(report: Report) -> Section | None:
     if not report.scores:
         return None
     newest = max(points[-1][0] for points in report.scores.values())
-    heads, rows = ["Metric", "newest"], []
-    if report.best:
-        heads.insert(1, "best")
-    for name, points in sorted(report.scores.items()):
-        row: list[object] = [name, _four(dict(points).get(newest))]
-        if report.best:
-            row.insert(1, _four(report.at_best(name)))
-        rows.append(row)
+    steps = {"best": report.best.step, "newest": newest} if report.best else {"newest": newest}
+    rows = [
+        [name, *(page.fixed(dict(points).get(step), 4) for step in steps.values())]
+        for name, points in sorted(report.scores.items())
+    ]
     note = f"newest: step {newest:,.0f}" + (f"; best: step {report.best.step:,}" if report.best else "")
-    return Section("All metrics", [page.details(f"{len(rows)} metrics", [page.table(heads, rows)])], note=note)
-
-
-def _four(value: float | None) -> object:
-    return page.fixed(value, 4)
+    table = page.table(["Metric", *steps], rows)
+    return Section("All metrics", [page.details(format_count(len(rows), "metric"), [table])], note=note)
 
 
 def _dataset(card: Mapping[str, Any] | None) -> Section | None:
@@ -163,7 +157,8 @@ def _dataset(card: Mapping[str, Any] | None) -> Section | None:
     faults = [mapping(fault) for fault in listed(card.get("faults"))]
     rows = [[str(fault.get("kind", "")), count(fault.get("count")), str(fault.get("action", ""))] for fault in faults]
     if rows:
-        parts.append(page.details(f"{len(rows)} kinds of fault", [page.table(["Fault", "times", "was"], rows)]))
+        kinds = format_count(len(rows), "kind")
+        parts.append(page.details(f"{kinds} of fault", [page.table(["Fault", "times", "was"], rows)]))
     return Section("Data set", parts, note=str(card.get("source", "")))
 
 
@@ -180,24 +175,26 @@ def _boxes_by_class(classes: Sequence[str], splits: Mapping[str, Mapping[str, An
 def _settings(report: Report) -> Section | None:
     parts: list[str] = []
     if report.settings:
-        rows = [[name, shown(value), shown(default)] for name, (value, default) in report.settings.items()]
+        rows = [
+            [name, format_setting(value), format_setting(default)] for name, (value, default) in report.settings.items()
+        ]
         parts.append(page.table(["Setting", "value", "default"], rows))
     elif report.all_settings:
         parts.append(page.paragraph("Every setting has its default."))
     if report.diff:
         parts.append(page.details("What is changed in the pipeline.config", [page.diff(report.diff)]))
     if report.config:
-        lines = len(report.config.splitlines())
-        parts.append(page.details(f"The whole pipeline.config, {lines} lines", [page.code(report.config)]))
+        lines = format_count(len(report.config.splitlines()), "line")
+        parts.append(page.details(f"The whole pipeline.config, {lines}", [page.code(report.config)]))
     return Section("Settings that differ from the default", parts) if parts else None
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting's value as text; what is empty or not given says so."""
     return "empty" if value is None or value == "" else str(value)
 
 
-def _shipped(report: Report) -> Section | None:
+def _copies(report: Report) -> Section | None:
     rows = [
         [item.name, item.step, None if item.bytes is None else page.Figure(format_bytes(item.bytes)), item.words]
         for item in (*report.exports, *report.serving)
@@ -211,10 +208,13 @@ def _shipped(report: Report) -> Section | None:
 
 def _cost(report: Report) -> Section:
     cost = report.cost
-    pauses = f", {cost.pauses} pauses left out" if cost.pauses else ""
+    evaluated = None
+    if cost.evaluation_seconds is not None:
+        evaluated = f"{spell_time(cost.evaluation_seconds)} for {format_count(cost.evaluations, 'checkpoint')}"
+    pauses = f", {format_count(cost.pauses, 'pause')} left out" if cost.pauses else ""
     rows = [
         ("Training", spell_time(cost.training_seconds) + pauses if cost.training_seconds is not None else None),
-        ("Evaluation", _evaluations(report)),
+        ("Evaluation", evaluated),
         ("Median speed", f"{cost.steps_per_sec:.4g} steps/s" if cost.steps_per_sec is not None else None),
         ("", f"{cost.examples_per_sec:.4g} images/s" if cost.examples_per_sec is not None else None),
         ("Memory of the trainer, highest", format_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
@@ -223,13 +223,6 @@ def _cost(report: Report) -> Section:
     kinds = [[kind, page.Figure(format_bytes(size))] for kind, size in cost.bytes.items()]
     disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(format_bytes(cost.total_bytes))])
     return Section("Time and cost", [page.columns([times, disk])])
-
-
-def _evaluations(report: Report) -> str | None:
-    cost = report.cost
-    if cost.evaluation_seconds is None:
-        return None
-    return f"{spell_time(cost.evaluation_seconds)} for {cost.evaluations} checkpoints"
 
 
 def _versions(provenance: Mapping[str, Any]) -> Section | None:

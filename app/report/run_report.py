@@ -10,7 +10,7 @@ from app.evaluation.promotion import ModelVersions
 from app.humanize import short_metric
 from app.report import cost, evaluation_details
 from app.report.cost import Cost
-from app.report.curves import Points, superseded
+from app.report.curves import Points, drop_superseded
 from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
 from app.run.evaluations import read_best, read_evaluations
@@ -18,10 +18,10 @@ from app.run.files import read_json, read_lines
 from app.run.lenient_json import count, listed, mapping, number, with_current_keys
 from app.settings import FIELDS
 
-NOT_TOLD = {"models_dir", "run", "once", "input"} | {
+OMITTED_SETTINGS = {"models_dir", "run", "once", "input"} | {
     name for name, known in FIELDS.items() if known.metadata["group"] == "services"
 }
-"""Settings that say where a run is or how a command speaks, not how it was trained."""
+"""Settings of where a run is or of what a command prints, not of training."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Best:
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """A held-out image with boxes drawn, and its errors in boxes; None where nobody counted."""
+    """A held-out image with boxes drawn, and its errors; None where they were not counted."""
 
     path: Path
     name: str
@@ -47,8 +47,8 @@ class DrawnImage:
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A form that the run was exported to, or a version in serving; `words`: how good it was found to be."""
+class ModelCopy:
+    """An export of the run, or a version in serving; `words`: how it compares with the checkpoint."""
 
     name: str
     step: int | None
@@ -58,7 +58,7 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a page tells of one run. Empty or None is what the run does not have (yet).
+    """All that a page shows of one run. What the run does not have (yet) is empty or None.
 
     Curves are `(step, value)`, ascending, finite; `losses` and `scores` by upstream's names.
     """
@@ -84,19 +84,15 @@ class Report:
     diff: str
     provenance: Mapping[str, Any]
     cost: Cost
-    exports: Sequence[Shipped]
-    serving: Sequence[Shipped] = field(default_factory=tuple)
-
-    @property
-    def name(self) -> str:
-        return self.run
+    exports: Sequence[ModelCopy]
+    serving: Sequence[ModelCopy] = field(default_factory=tuple)
 
     def at_best(self, metric: str) -> float | None:
         """The value of `metric` at the best checkpoint."""
         return dict(self.scores.get(metric, ())).get(self.best.step) if self.best else None
 
 
-def read(
+def read_report(
     run: Run,
     *,
     metric: str = "",
@@ -106,17 +102,17 @@ def read(
 ) -> Report:
     """The figures of `run`.
 
-    `metric` chooses the best checkpoint; empty: what `best/` was chosen by, else mAP. `lower`: whether less of it is
+    `metric` selects the best checkpoint; empty: that of `best/`, else mAP. `lower`: whether less of it is
     better; None: for a loss. `dataset`: the card of the records, as JSON.
     """
     rows = [row for row in read_lines(run.metrics) if number(row.get("step")) is not None]
-    kept = superseded(rows)
+    kept = drop_superseded(rows)
     evaluations = _evaluations(run)
     card = read_best(run)
     metric = metric or str(card.get("metric") or FIELDS["best_metric"].default)
     scores = _scores(evaluations)
     if lower is None:
-        # The direction was told to the evaluator, and needn't be told again.
+        # As the evaluator was told.
         known = card.get("direction") if card.get("metric") == metric else None
         lower = known == "lower" if known else "loss" in metric.lower()
     best = _best(scores, card, metric, lower)
@@ -124,7 +120,7 @@ def read(
     all_settings = {
         name: value
         for name, value in with_current_keys(mapping(provenance.get("settings"))).items()
-        if name not in NOT_TOLD
+        if name not in OMITTED_SETTINGS
     }
     done, trainer = mapping(read_json(run.done)), mapping(read_json(run.status("trainer")))
     newest = [row.get("step") for row in kept[-1:]] + [trainer.get("step"), done.get("step")]
@@ -141,7 +137,9 @@ def read(
         learning_rate=_column(kept, "learning_rate"),
         speed=_column(kept, "steps_per_sec"),
         scores=scores,
-        details=evaluation_details.find(run, [row["step"] for row in evaluations], card, best.step if best else None),
+        details=evaluation_details.find_details(
+            run, [row["step"] for row in evaluations], card, best.step if best else None
+        ),
         images=_images(run),
         dataset=dataset,
         settings={
@@ -153,7 +151,7 @@ def read(
         config=_text(run.pipeline_config),
         diff=_text(run.pipeline_diff),
         provenance=provenance,
-        cost=cost.read(run, rows, evaluations),
+        cost=cost.measure_cost(run, rows, evaluations),
         exports=_exports(run),
         serving=_serving(run),
     )
@@ -240,10 +238,10 @@ def _images(run: Run) -> list[DrawnImage]:
     return found
 
 
-def _exports(run: Run) -> list[Shipped]:
+def _exports(run: Run) -> list[ModelCopy]:
     cards = {path.parent.name: mapping(read_json(path)) for path in run.export_cards()}
     return [
-        Shipped(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
+        ModelCopy(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
     ]
 
 
@@ -256,16 +254,16 @@ def _found(card: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value:.3g}" for name, value in known if value is not None)
 
 
-def _serving(run: Run) -> list[Shipped]:
+def _serving(run: Run) -> list[ModelCopy]:
     """The versions in serving that were made of this run, the newest of a model first."""
     found = []
-    for shelf in map(ModelVersions, sorted(serving_dir(run.root.parent, "").glob("*"))):
-        for version in reversed(shelf.versions):
-            card = shelf.card(version)
+    for model in map(ModelVersions, sorted(serving_dir(run.root.parent, "").glob("*"))):
+        for version in reversed(model.versions):
+            card = model.card(version)
             if card.get("run") == run.name:
                 metric, value = str(card.get("metric", "")), number(card.get("value"))
                 words = [] if value is None else [f"{short_metric(metric)} {value:.4f}"]
-                words.append("serves" if version == shelf.current else f"version {shelf.current} serves")
-                name = f"{shelf.folder.name}, version {version}"
-                found.append(Shipped(name, count(card.get("step")), None, ", ".join(words)))
+                words.append("serves" if version == model.current else f"version {model.current} serves")
+                name = f"{model.folder.name}, version {version}"
+                found.append(ModelCopy(name, count(card.get("step")), None, ", ".join(words)))
     return found

@@ -80,7 +80,7 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         checkpoints=state.checkpoints,
         bytes=run_state.bytes_under(run.root),
         event_bytes=state.event_bytes,
-        serving=promotion.serving_of(run),
+        serving=promotion.describe_serving(run),
     )
 
 

@@ -108,7 +108,7 @@ def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report:
         detections=str(run.detections) if images else None,
         report=report,
         exports=[card.parent.name for card in run.export_cards()],
-        serving=promotion.serving_of(run),
+        serving=promotion.describe_serving(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,
     )

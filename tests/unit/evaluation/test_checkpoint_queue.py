@@ -30,7 +30,7 @@ def stream(run, *, once=False, sleep=None, fault=lambda prefix: None):
     def never(seconds):
         raise AssertionError("it waits")
 
-    for prefix in checkpoint_queue.checkpoints(run, once=once, wait_secs=1, fault=fault, sleep=sleep or never):
+    for prefix in checkpoint_queue.iterate_checkpoints(run, once=once, wait_secs=1, fault=fault, sleep=sleep or never):
         yield step_of(prefix)
         evaluated(run, prefix)
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog, monkeypatch):
 def test_what_is_evaluated_can_not_be_deleted(run):
     """The files that are yielded are there until the next ones, whatever happens to the trainer's."""
     save(run, 10)
-    for prefix in checkpoint_queue.checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.iterate_checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):
         run.checkpoint(10).with_name("ckpt-10.index").unlink()
         assert prefix.with_name("ckpt-10.index").exists()
         evaluated(run, prefix)
@@ -116,7 +116,7 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     times = iter([1010.0, 2000.0])
 
     def stream_of():
-        for prefix in checkpoint_queue.checkpoints(
+        for prefix in checkpoint_queue.iterate_checkpoints(
             run, once=False, wait_secs=1, fault=lambda prefix: None, sleep=waits.append, clock=lambda: next(times)
         ):
             yield prefix

@@ -67,7 +67,7 @@ def test_figures_and_curves_are_those_of_pycocotools(seed):
 def test_a_class_without_groundtruth_has_no_figures():
     """Neither -1 in the details, nor a metric of its own."""
     found = coco.measure_coco(scene(1, images=5), CLASSES)
-    assert found.classes[4] == coco.ClassFigures(None, None, None)
+    assert found.classes[4] == coco.ClassMetrics(None, None, None)
     assert coco.PER_CLASS + "cat" in found.metrics
     assert coco.PER_CLASS + "never there" not in found.metrics
 

@@ -113,6 +113,6 @@ def test_the_worst_and_the_best_images():
         "false_negatives": 1,
         "false_positives": 0,
         "misclassified": 0,
-        "right": 0,
+        "true_positives": 0,
     }
     assert len(details(scene(1))["images"]["worst"]) == LISTED

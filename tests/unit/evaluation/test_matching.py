@@ -23,7 +23,7 @@ def test_the_better_score_takes_the_box():
 
 
 def test_a_crowd_takes_any_number_of_detections_and_counts_none():
-    """It is no groundtruth to be missed; a single box goes before it."""
+    """It is never a false negative; a single box goes before it."""
     seen = match_detections(
         image([(1, HERE), (1, THERE)], [(1, HERE, 0.9), (1, NEAR, 0.8), (1, THERE, 0.7)], crowd=[0]), 1, 0.5
     )
@@ -36,7 +36,7 @@ def errors(seen, score=0.5):
     return count_errors(seen, matches, dict.fromkeys(matches, score), 0.5)
 
 
-def test_every_box_is_right_confused_missed_or_invented():
+def test_every_box_is_counted_once():
     """Rows add up to groundtruth, columns to detections."""
     seen = image(
         [(1, HERE), (1, THERE), (2, (400, 400, 500, 500)), (2, (0, 400, 50, 500))],
@@ -48,11 +48,11 @@ def test_every_box_is_right_confused_missed_or_invented():
 
 
 def test_its_own_class_goes_before_a_better_score_of_another():
-    """A confident dog on a cat that was found as a cat is an invented dog, not a missed cat."""
+    """A confident dog on a cat that was found as a cat is a false positive of dog, not a false negative of cat."""
     found = errors(image([(1, HERE)], [(2, HERE, 0.99), (1, NEAR, 0.6)]))
     assert found.matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_what_lies_on_a_crowd_is_not_invented():
-    """Nor is the crowd missed."""
+def test_a_detection_on_a_crowd_is_no_false_positive():
+    """Nor is the crowd a false negative."""
     assert errors(image([(1, HERE)], [(1, HERE, 0.9)], crowd=[0])).matrix.sum() == 0

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from app.errors import GateError
-from app.evaluation.promotion import CARD, ModelVersions, decide
+from app.evaluation.promotion import CARD, ModelVersions, decide_promotion
 from app.evaluation.selection import Rule
 from app.run.files import write_json
 
@@ -40,7 +40,7 @@ def card(value, rule=MAP):
 def test_what_passes(value, threshold, serving, by_hand, passes, words):
     """At the threshold and better than what serves; by hand anything, but for a threshold that is given."""
     version = None if serving is None else 4
-    verdict = decide(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
+    verdict = decide_promotion(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
     assert verdict.passes == passes
     assert words in verdict.reason and bool(words) == bool(verdict.reason)
 
@@ -48,61 +48,64 @@ def test_what_passes(value, threshold, serving, by_hand, passes, words):
 @pytest.mark.parametrize(("value", "passes"), [(0.4, True), (0.5, True), (0.6, False)])
 def test_a_loss_passes_below(value, passes):
     """Lower is better: at or below the threshold, and below what serves."""
-    assert decide(value, LOSS, 0.5, None, {}, by_hand=False).passes == passes
-    assert decide(value, LOSS, 1.0, 4, card(0.45, LOSS), by_hand=False).passes == (value < 0.45)
+    assert decide_promotion(value, LOSS, 0.5, None, {}, by_hand=False).passes == passes
+    assert decide_promotion(value, LOSS, 1.0, 4, card(0.45, LOSS), by_hand=False).passes == (value < 0.45)
     upwards = Rule(metric="Loss/total_loss", direction="higher")
-    assert not decide(0.9, upwards, 0.5, 4, {**card(0.1, LOSS), "direction": "lower"}, by_hand=False).passes
+    assert not decide_promotion(0.9, upwards, 0.5, 4, {**card(0.1, LOSS), "direction": "lower"}, by_hand=False).passes
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def model(tmp_path):
     """Versions 1 and 2, and names that Serving takes for none."""
-    shelf = ModelVersions(tmp_path / "serving" / "wheels")
+    model = ModelVersions(tmp_path / "serving" / "wheels")
     for name in ("1", "2", ".3.x7a2", "tmp", "²", "1_0", "-5"):
-        (shelf.folder / name).mkdir(parents=True)
-    (shelf.folder / "9").write_text("a file")
+        (model.folder / name).mkdir(parents=True)
+    (model.folder / "9").write_text("a file")
     for version in (1, 2):
-        write_json(shelf.path(version) / CARD, {"run": "wheels", "step": version * 10, "value": version / 10})
-        shelf.note("promoted", version, run="wheels", step=version * 10, value=version / 10)
-    return shelf
+        write_json(model.path(version) / CARD, {"run": "wheels", "step": version * 10, "value": version / 10})
+        model.note("promoted", version, run="wheels", step=version * 10, value=version / 10)
+    return model
 
 
-def test_the_highest_number_serves(shelf):
+def test_the_highest_number_serves(model):
     """As TensorFlow Serving sees the folder."""
-    assert (shelf.versions, shelf.current, shelf.next()) == ([1, 2], 2, 3)
-    assert shelf.card(2)["step"] == 20
-    assert ModelVersions(shelf.folder / "none").current is None and ModelVersions(shelf.folder / "none").next() == 1
+    assert (model.versions, model.current, model.next()) == ([1, 2], 2, 3)
+    assert model.card(2)["step"] == 20
+    assert ModelVersions(model.folder / "none").current is None and ModelVersions(model.folder / "none").next() == 1
 
 
-def test_going_back(shelf):
+def test_going_back(model):
     """The version before serves again; the one that was taken away is kept, and its number is not given again."""
-    assert shelf.withdraw() == (2, 1)
-    assert (shelf.versions, shelf.current, shelf.next()) == ([1], 1, 3)
-    assert (shelf.folder / ".withdrawn" / "2" / CARD).is_file()
-    with pytest.raises(GateError, match="version 1 is the only one"):
-        shelf.withdraw()
-    assert shelf.versions == [1]
-    with pytest.raises(GateError, match="nothing was promoted"):
-        ModelVersions(shelf.folder / "none").withdraw()
+    assert model.withdraw() == (2, 1)
+    assert (model.versions, model.current, model.next()) == ([1], 1, 3)
+    assert (model.folder / ".withdrawn" / "2" / CARD).is_file()
+    with pytest.raises(GateError) as caught:
+        model.withdraw()
+    assert caught.value.where == str(model.folder)
+    assert "--checkpoint" in caught.value.remedy
+    assert model.versions == [1]
+    with pytest.raises(GateError) as caught:
+        ModelVersions(model.folder / "none").withdraw()
+    assert caught.value.where == str(model.folder / "none")
 
 
-def test_numbers_are_never_given_twice(shelf):
+def test_numbers_are_never_given_twice(model):
     """Also where folders were deleted by hand, or a promotion ended between its note and its rename."""
-    shelf.withdraw()
-    (shelf.folder / ".withdrawn" / "2" / CARD).unlink()
-    (shelf.folder / ".withdrawn" / "2").rmdir()
-    assert shelf.next() == 3
-    shelf.note("promoted", 3, run="wheels", step=30, value=0.3)
-    assert shelf.next() == 4
-    (shelf.folder / ".history.jsonl").unlink()
-    assert shelf.next() == 2
+    model.withdraw()
+    (model.folder / ".withdrawn" / "2" / CARD).unlink()
+    (model.folder / ".withdrawn" / "2").rmdir()
+    assert model.next() == 3
+    model.note("promoted", 3, run="wheels", step=30, value=0.3)
+    assert model.next() == 4
+    (model.folder / ".history.jsonl").unlink()
+    assert model.next() == 2
 
 
-def test_what_was_taken_back(shelf):
+def test_what_was_taken_back(model):
     """A checkpoint counts as taken back until it is promoted again."""
-    assert shelf.serves("wheels", 20, 0.2) and not shelf.serves("wheels", 20, 0.3)
-    shelf.withdraw()
-    assert shelf.was_withdrawn("wheels", 20, 0.2) and not shelf.was_withdrawn("wheels", 10, 0.1)
-    assert not shelf.was_withdrawn("other", 20, 0.2)
-    shelf.note("promoted", 3, run="wheels", step=20, value=0.2)
-    assert not shelf.was_withdrawn("wheels", 20, 0.2)
+    assert model.serves("wheels", 20, 0.2) and not model.serves("wheels", 20, 0.3)
+    model.withdraw()
+    assert model.was_withdrawn("wheels", 20, 0.2) and not model.was_withdrawn("wheels", 10, 0.1)
+    assert not model.was_withdrawn("other", 20, 0.2)
+    model.note("promoted", 3, run="wheels", step=20, value=0.2)
+    assert not model.was_withdrawn("wheels", 20, 0.2)

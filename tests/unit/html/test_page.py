@@ -57,7 +57,9 @@ def everything(text: str) -> str:
         page.heat_table(text, [text], [(text, [3])], shades=[[0.5]], is_right=lambda i, j: True),
         text,
     ]
-    return page.page(text, [page.Section(text, parts, note=text), page.Section("two", [])], subtitle=text, head=[text])
+    return page.render_page(
+        text, [page.Section(text, parts, note=text), page.Section("two", [])], subtitle=text, head=[text]
+    )
 
 
 def test_no_text_becomes_markup():

@@ -44,7 +44,7 @@ def evaluate(run):
     selection.restore_best(run)
     service = EvaluatorService(run, Settings())
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
-    for prefix in checkpoint_queue.checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.iterate_checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
         service.evaluate(prefix)
 
 
@@ -72,7 +72,7 @@ def warm_up():
     """Loads once, before any child is made, what an evaluation needs."""
     found = coco.measure_coco(Model.images, CLASSES)
     described, _ = details.describe_evaluation(Model.images, CLASSES, found.classes, iou=0.5, score=None)
-    figures.curves(described["classes"], 0.5)
+    figures.draw_curves(described["classes"], 0.5)
 
 
 def main(run, checkpoints, kills):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.evaluation import checkpoint_queue
-from app.evaluation.coco import ClassFigures
+from app.evaluation.coco import ClassMetrics
 from app.jobs.evaluate import EvaluatorService
 from app.run.directory import Run
 from app.run.files import read_json
@@ -52,7 +52,7 @@ class Loop:
 
 
 def evaluate(run, service):
-    for prefix in checkpoint_queue.checkpoints(run, once=True, wait_secs=0, fault=lambda prefix: None):
+    for prefix in checkpoint_queue.iterate_checkpoints(run, once=True, wait_secs=0, fault=lambda prefix: None):
         service.evaluate(prefix)
 
 
@@ -63,7 +63,7 @@ class Model:
 
     def evaluate(self, prefix):
         step = int(prefix.name.rpartition("-")[2])
-        found = {1: ClassFigures(None, None, None)}
+        found = {1: ClassMetrics(None, None, None)}
         return SimpleNamespace(step=step, images=[], metrics={METRIC: SCORES[step]}, classes=found)
 
 

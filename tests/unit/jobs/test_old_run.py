@@ -68,7 +68,7 @@ def test_its_report(run, capsys):
     """Curves, classes, images, data set, settings, exports and versions, with the numbers of the files."""
     told = printed(capsys, run, "report")
     assert (told["runs"][0]["step"], told["runs"][0]["best"]) == (120, SCORES[80])
-    found = run_report.read(run, dataset=None)
+    found = run_report.read_report(run, dataset=None)
     assert found.losses["total"] == tuple((step, loss) for step, loss in old_run.LOSSES.items())
     assert found.scores[MAP] == tuple(SCORES.items())
     assert found.details.step == 80
@@ -83,7 +83,7 @@ def test_its_report(run, capsys):
 
 def test_the_counts_of_its_report(run):
     """False negatives and false positives, by class and by image."""
-    found = run_report.read(run)
+    found = run_report.read_report(run)
     assert [(row.false_negatives, row.false_positives, row.misclassified) for row in found.details.classes] == [
         (6, 27, 2)
     ] * 2

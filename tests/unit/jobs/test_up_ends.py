@@ -83,7 +83,7 @@ def test_a_report_that_fails_is_no_failure_of_the_run(board, capsys, monkeypatch
     def fail(*given, **named):
         raise ValueError("no such figure\nmore of it")
 
-    monkeypatch.setattr("app.report.run_report.read", fail)
+    monkeypatch.setattr("app.report.run_report.read_report", fail)
     assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
     out, err = capsys.readouterr()
     assert "no report.html: ValueError: no such figure -> detbox report --run=r --debug" in err

@@ -67,7 +67,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run):
-    write_text(run.report, run_page.render_run(run_report.read(run, dataset=read_json(run.dataset_card))))
+    write_text(run.report, run_page.render_run(run_report.read_report(run, dataset=read_json(run.dataset_card))))
     return run.report
 
 
@@ -75,7 +75,7 @@ def page(run):
 def comparison(run, tmp_path_factory):
     other = example_run.write(tmp_path_factory.mktemp("runs") / "other-run", seed=2, learning_rate=0.1)
     path = comparison_page(run.root.parent)
-    write_text(path, comparison_report.render_comparison([run_report.read(run), run_report.read(other)]))
+    write_text(path, comparison_report.render_comparison([run_report.read_report(run), run_report.read_report(other)]))
     return path
 
 

@@ -18,7 +18,7 @@ HOSTILE = "</td></table><script>alert(1)</script>\"'&<img src=x onerror=y>"
 
 def show(run: Run, **given) -> PageReader:
     """The page of a run with the card of its records."""
-    return PageReader(render_run(run_report.read(run, dataset=read_json(run.dataset_card), **given)))
+    return PageReader(render_run(run_report.read_report(run, dataset=read_json(run.dataset_card), **given)))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_figures_on_the_page_are_the_runs(run):
 
 def test_curves_go_through_the_runs_points(run):
     """A dot at every evaluation says its value; the best is marked."""
-    page = render_run(run_report.read(run))
+    page = render_run(run_report.read_report(run))
     for row in read_lines(run.evaluations):
         assert f"<title>mAP: {row['metrics'][MAP]:.4g} at {row['step']}</title>" in page
     assert f">best: step {read_json(run.best_card)['step']}</text>" in page
@@ -59,7 +59,7 @@ def test_curves_go_through_the_runs_points(run):
 
 def test_the_diff_of_the_config_is_there(run):
     """What the run changed, line by line."""
-    assert '<span class="add">+  batch_size: 1</span>' in render_run(run_report.read(run))
+    assert '<span class="add">+  batch_size: 1</span>' in render_run(run_report.read_report(run))
 
 
 def test_no_name_becomes_markup(tmp_path):
@@ -73,7 +73,7 @@ def test_no_name_becomes_markup(tmp_path):
         write_json(run.detections_index, [{**entry, "image": name} for entry in index])
         example_run.rewrite(run.provenance, versions={name: name}, revision=name)
         write_json(run.exports / "f" / "card.json", {"step": 1, "words": name})
-        pages.append([show(run), PageReader(comparison.render_comparison([run_report.read(run)] * 2))])
+        pages.append([show(run), PageReader(comparison.render_comparison([run_report.read_report(run)] * 2))])
     for tame, hostile in zip(*pages, strict=True):
         assert hostile.tags == tame.tags
         assert [name for name, _ in hostile.attributes] == [name for name, _ in tame.attributes]
@@ -82,7 +82,7 @@ def test_no_name_becomes_markup(tmp_path):
 
 def test_the_page_stands_alone(run):
     """Ids are unique, links lead into the page, images are in it, and nothing is loaded."""
-    text, page = render_run(run_report.read(run)), show(run)
+    text, page = render_run(run_report.read_report(run)), show(run)
     ids = page.values("id")
     assert len(ids) == len(set(ids)) > 5
     assert {link[1:] for link in page.values("href")} == set(ids)
@@ -94,14 +94,14 @@ def test_the_page_stands_alone(run):
 def test_many_large_images_make_no_heavy_page(tmp_path):
     """What does not fit is counted, and where it is."""
     run = example_run.write(tmp_path / "r", images=14, size=(800, 640))
-    text = render_run(run_report.read(run))
+    text = render_run(run_report.read_report(run))
     assert len(text) < 3_000_000
     shown = text.count("<img ")
     assert 4 <= shown < 14
     assert f"{14 - shown} more are in detections/" in text
 
 
-def test_a_image_that_cannot_be_read_is_left_out(run):
+def test_an_image_that_cannot_be_read_is_left_out(run):
     """The others are shown."""
     (run.detections / "00.jpg").write_bytes(b"no image")
     assert len(show(run).values("src")) == 3
@@ -135,7 +135,7 @@ def test_runs_are_compared(tmp_path):
         example_run.write(tmp_path / name, seed=seed, learning_rate=rate, batch_size=8)
         for seed, (name, rate) in enumerate((("one", 0.1), ("two", 0.2)), start=1)
     ]
-    text = comparison.render_comparison([run_report.read(run) for run in chosen])
+    text = comparison.render_comparison([run_report.read_report(run) for run in chosen])
     page, best = PageReader(text), [read_json(run.best_card) for run in chosen]
     assert page.row("Best mAP") == ["Best mAP", *(f"{card['value']:.3f}" for card in best)]
     assert page.row("of step") == ["of step", *(str(card["step"]) for card in best)]
@@ -153,12 +153,12 @@ def test_runs_are_compared(tmp_path):
 def test_runs_of_different_data_do_not_compare(tmp_path):
     """The page says so before all figures."""
     chosen = [example_run.write(tmp_path / name, fingerprint=name) for name in ("one", "two")]
-    assert "different data" in comparison.render_comparison([run_report.read(run) for run in chosen])
+    assert "different data" in comparison.render_comparison([run_report.read_report(run) for run in chosen])
 
 
 def test_two_runs_of_one_name_stay_two(tmp_path):
     """From two model folders, say."""
     chosen = [example_run.write(tmp_path / folder / "r", seed=seed) for seed, folder in enumerate(("a", "b"))]
-    page = PageReader(comparison.render_comparison([run_report.read(run) for run in chosen]))
+    page = PageReader(comparison.render_comparison([run_report.read_report(run) for run in chosen]))
     assert page.row("Step")[1:] == ["200", "200"]
     assert ["", "r", "r (2)"] in page.rows

@@ -22,7 +22,7 @@ def run(tmp_path):
 
 def test_the_figures_are_those_of_the_files(run):
     """Curves, best, details and settings, each equal to what a service wrote."""
-    found = run_report.read(run)
+    found = run_report.read_report(run)
     rows, evaluations = read_lines(run.metrics), read_lines(run.evaluations)
     assert found.losses["total"] == tuple((row["step"], row["loss"]) for row in rows)
     assert found.learning_rate == tuple((row["step"], row["learning_rate"]) for row in rows)
@@ -37,13 +37,13 @@ def test_the_figures_are_those_of_the_files(run):
 
 def test_what_coco_could_not_measure_is_left_out(run):
     """Its -1 is no figure."""
-    assert "DetectionBoxes_Precision/mAP (small)" not in run_report.read(run).scores
+    assert "DetectionBoxes_Precision/mAP (small)" not in run_report.read_report(run).scores
 
 
 def test_settings_are_told_where_they_differ(tmp_path):
     """Those that train otherwise than the default; where a run lies, or which port shows it, is none of them."""
     run = example_run.write(tmp_path / "r", learning_rate=0.3, tensorboard_port=7007)
-    assert run_report.read(run).settings == {"learning_rate": (0.3, None)}
+    assert run_report.read_report(run).settings == {"learning_rate": (0.3, None)}
 
 
 def test_another_metric_chooses_another_best(run):
@@ -52,16 +52,16 @@ def test_another_metric_chooses_another_best(run):
     loss = "Loss/total_loss"
     lowest = min(rows, key=lambda row: row["metrics"][loss])
     highest = max(rows, key=lambda row: row["metrics"][loss])
-    assert run_report.read(run, metric=loss).best.step == lowest["step"]
-    assert run_report.read(run, metric=loss, lower=False).best.step == highest["step"]
-    assert run_report.read(run, metric="no such").best is None
+    assert run_report.read_report(run, metric=loss).best.step == lowest["step"]
+    assert run_report.read_report(run, metric=loss, lower=False).best.step == highest["step"]
+    assert run_report.read_report(run, metric="no such").best is None
 
 
 def test_the_direction_that_chose_is_remembered(run):
     """`best.json` has it, for a metric whose name does not say it."""
     example_run.rewrite(run.best_card, metric="odd", direction="lower", value=0.5)
-    assert run_report.read(run).metric == "odd"
-    assert run_report.read(run).best.value == 0.5
+    assert run_report.read_report(run).metric == "odd"
+    assert run_report.read_report(run).best.value == 0.5
 
 
 def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
@@ -70,7 +70,7 @@ def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
     again = [example_run.row(lot, step, 200) for step in (160, 170)]
     for row in again:
         append_line(run.metrics, row)
-    found = run_report.read(run)
+    found = run_report.read_report(run)
     steps = [step for step, _ in found.losses["total"]]
     assert steps == [*range(10, 180, 10)]
     assert found.losses["total"][-2:] == tuple((row["step"], row["loss"]) for row in again)
@@ -79,7 +79,7 @@ def test_steps_that_a_restart_went_back_over_are_drawn_once(run):
 def test_a_run_that_has_just_started(tmp_path):
     """Nothing is there, and nothing is made up."""
     (tmp_path / "r").mkdir()
-    found = run_report.read(Run(tmp_path / "r"))
+    found = run_report.read_report(Run(tmp_path / "r"))
     assert (found.step, found.best, found.details, found.dataset, found.state) == (0, None, None, None, "not started")
     assert "No checkpoint was evaluated yet." in page.render_run(found)
 
@@ -91,18 +91,18 @@ def test_a_run_of_an_older_detbox(run):
         run.evaluation_details(row["step"]).unlink()
     run.best_card.write_text(json.dumps({"step": rows[0]["step"], "checkpoint": "ckpt"}))
     run.detections_index.unlink()
-    found = run_report.read(run)
+    found = run_report.read_report(run)
     assert found.best.value == max(row["metrics"][MAP] for row in rows)
     assert found.details is None
     assert {image.kind for image in found.images} == {"first"}
     assert "no figures by class" in page.render_run(found)
 
 
-def test_a_image_outside_the_folder_is_not_taken(run, tmp_path):
+def test_an_image_outside_the_folder_is_not_taken(run, tmp_path):
     """An index that names another file of the machine does not bring it into the page."""
     (tmp_path / "secret.jpg").write_bytes(next(run.detections.glob("*.jpg")).read_bytes())
     write_json(run.detections_index, [{"file": "../../secret.jpg", "kind": "worst"}])
-    assert run_report.read(run).images == []
+    assert run_report.read_report(run).images == []
 
 
 def test_exports_and_what_serves(run):
@@ -112,7 +112,7 @@ def test_exports_and_what_serves(run):
     serving = serving_dir(run.root.parent, "wheels")
     for version, name in ((2, run.name), (10, run.name), (11, "another")):
         write_json(serving / str(version) / "card.json", {"run": name, "step": version, "metric": MAP, "value": 0.5})
-    found = run_report.read(run)
+    found = run_report.read_report(run)
     assert [(item.name, item.step, item.bytes, item.words) for item in found.exports] == [
         ("onnx", 50, 7, "scores within 1e-6"),
         ("tflite", 50, None, "score 1.25e-07"),
@@ -186,6 +186,6 @@ def test_whatever_the_files_hold_there_is_a_page(tame, tmp_path, seed):
         target.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
         target.write_text("\n".join(json.dumps(spoil(lot, json.loads(line))) for line in lines))
-    found = run_report.read(run, dataset=mapping(read_json(run.dataset_card)))
+    found = run_report.read_report(run, dataset=mapping(read_json(run.dataset_card)))
     assert "</html>" in page.render_run(found)
     assert "</html>" in comparison.render_comparison([found, found])
