@@ -43,8 +43,8 @@ class Difference:
         return not self.unmatched and self.score <= tolerance.score and self.pixels <= tolerance.pixels
 
     def __str__(self) -> str:
-        words = f"scores within {self.score:.1e} and boxes within {self.pixels:.2f} pixels of the checkpoint's"
-        return words + (f", {self.unmatched} of {self.compared} detections without their like" * bool(self.unmatched))
+        text = f"scores within {self.score:.1e} and boxes within {self.pixels:.2f} pixels of the checkpoint's"
+        return text + (f", {self.unmatched} of {self.compared} detections without their like" * bool(self.unmatched))
 
 
 def compare_detections(

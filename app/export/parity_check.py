@@ -23,18 +23,18 @@ COARSER = ("tflite_dynamic", "tflite_float16", "tflite_int8")
 
 @dataclass(frozen=True)
 class ParityResult:
-    """Whether a form passes, the figures for its card, and both in words."""
+    """Whether a form passes, the figures for its card, and both as text."""
 
     passed: bool
     figures: dict[str, Any]
-    words: str
+    summary: str
 
 
 class ParityCheck:
     """Compares loaded exports with `detector`, the checkpoint, on `probes` (uint8, height x width x 3).
 
     `examples`: gives the held-out images with groundtruth, none where there are no records. `source`: what the
-    probes are, in words. `names`: class ids to names.
+    probes are, as text. `names`: class ids to names.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class ParityCheck:
             )
         ours, theirs, count = self._maps(loaded)
         if not count:
-            words = "mAP unmeasured: the run's records are not here"
-            return ParityResult(True, figures | {"mAP": None}, words)
+            summary = "mAP unmeasured: the run's records are not here"
+            return ParityResult(True, figures | {"mAP": None}, summary)
         figures["mAP"] = {"checkpoint": ours, "export": theirs, "images": count, "tolerance": MAP_TOLERANCE}
-        words = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out images"
-        return ParityResult(theirs >= ours - MAP_TOLERANCE, figures, words)
+        summary = f"mAP {theirs:.3f}, the checkpoint's {ours:.3f}, on {count} held-out images"
+        return ParityResult(theirs >= ours - MAP_TOLERANCE, figures, summary)
 
     def _maps(self, loaded: Loaded) -> tuple[float, float, int]:
         """mAP of the checkpoint, of `loaded`, and the number of images; the checkpoint's is measured once."""

@@ -22,15 +22,15 @@ SHAPES = ((240, 320), (480, 360), (333, 500), (128, 128))
 
 
 class ProbeImages:
-    """Images given (`words`: files, folders or globs, one a line), those of `run`'s records, or drawn images.
+    """Images given (`given`: files, folders or globs, one a line), those of `run`'s records, or drawn images.
 
     `run`: None where its records have nothing to do with the model.
     """
 
-    def __init__(self, run: Run | None, words: str):
-        """Raises SettingsError if none of the given words leads to an image."""
+    def __init__(self, run: Run | None, given: str):
+        """Raises SettingsError if none of what is given leads to an image."""
         self._run, self._card = run, cards.read(run.records) if run else None
-        self._given = _given(words)
+        self._given = _given(given)
 
     @property
     def source(self) -> str:
@@ -76,15 +76,15 @@ def no_images() -> SettingsError:
     )
 
 
-def _given(words: str) -> list[Path]:
+def _given(given: str) -> list[Path]:
     from app.detection import image_paths
 
-    if not words.strip():
+    if not given.strip():
         return []
-    found, skipped = image_paths.find_images(words.split("\n"), leave_out=Path(".detbox-leaves-nothing-out"))
+    found, skipped = image_paths.find_images(given.split("\n"), leave_out=Path(".detbox-leaves-nothing-out"))
     if not found:
         why = skipped[0].reason if skipped else "there is no image"
-        raise SettingsError(why, where=words.split("\n")[0], remedy=flag("input"))
+        raise SettingsError(why, where=given.split("\n")[0], remedy=flag("input"))
     return [image.path for image in found]
 
 

@@ -42,10 +42,10 @@ class Form:
     bytes: int
     seconds: float
     parity: dict[str, Any]
-    words: str
+    summary: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.bytes / 1e6:.1f} MB, {self.words}"
+        return f"{self.path}: {self.bytes / 1e6:.1f} MB, {self.summary}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _refused(wanted: tuple[str, ...], checkpoint: Checkpoint, images: ProbeImage
 
 
 def _together(failed: dict[str, DetboxError], asked: int) -> DetboxError:
-    """The first failure as it is, or with the others in its words."""
+    """The first failure as it is, or with the others in its text."""
     first, *others = failed.values()
     if not others:
         return first
@@ -191,7 +191,7 @@ class ExportSession:
             bytes=card["bytes"],
             seconds=card["seconds"],
             parity=card["parity"],
-            words=card["words"],
+            summary=card["summary"],
         )
 
     def export_for_serving(self, form: str, target: Path) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class ExportSession:
         parity = self._parity.check(form, loaded)
         if not parity.passed:
             raise GateError(
-                f"{form} does not find what the checkpoint finds: {parity.words}",
+                f"{form} does not find what the checkpoint finds: {parity.summary}",
                 where=str(self._checkpoint.prefix),
                 remedy=f"nothing was kept of it; the other formats may do: {flag('export_forms')}",
             )
@@ -226,7 +226,7 @@ class ExportSession:
             **({"signature_key": self._signature_key} if form in known.SAVED_MODELS else {}),
             **loaded.signature(),
             "parity": parity.figures,
-            "words": parity.words,
+            "summary": parity.summary,
             "versions": _versions(),
             "seconds": round(time.monotonic() - self._started, 1),
             **_files(folder),

@@ -106,13 +106,13 @@ def _scales(config: PipelineConfig) -> Iterator[_Change]:
     if kind == "multiscale_anchor_generator":
         for scale in _SCALES:
             if scale != message.anchor_scale:
-                words = f"anchors from {scale * 2**message.min_level:g} pixels on"
-                yield _overridden(config, f"anchor_scale: {scale:g}", words)
+                what = f"anchors from {scale * 2**message.min_level:g} pixels on"
+                yield _overridden(config, f"anchor_scale: {scale:g}", what)
     elif kind == "grid_anchor_generator":
         for scale in (1 / 16, 1 / 8, 1 / 4, 2.0, 4.0):
             if all(not math.isclose(scale, known) for known in message.scales):
-                words = f"anchors of {scale * message.height:g} pixels too"
-                yield _overridden(config, f"scales: {scale:g}", words)
+                what = f"anchors of {scale * message.height:g} pixels too"
+                yield _overridden(config, f"scales: {scale:g}", what)
     elif kind == "ssd_anchor_generator" and not message.scales:
         for scale in (0.05, 0.1, 0.15, 0.3):
             if not math.isclose(scale, message.min_scale, rel_tol=0.01):

@@ -241,8 +241,8 @@ def _summaries_of_set(
                     issues.add(probe)
                     continue
                 if probe.orientation != 1:
-                    words = f"orientation {probe.orientation}"
-                    issues.add(Fault(faults.IMAGE_ROTATED, image.name, words, FIXED))
+                    detail = f"orientation {probe.orientation}"
+                    issues.add(Fault(faults.IMAGE_ROTATED, image.name, detail, FIXED))
                 kept, found = boxes.place_boxes(image, probe.raw, probe.orientation)
                 issues.extend(found)
                 width, height = probe.raw[::-1] if probe.orientation >= 5 else probe.raw

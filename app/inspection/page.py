@@ -19,7 +19,7 @@ QUALITY = 82
 def render(result: Inspected, cells: Sequence[tuple[str, Any, int]]) -> str:
     """The page; `cells` are the drawn images as (name, PIL image, number of boxes)."""
     sections = [
-        Section("Classes", [_classes(result)], note=result.imbalance["words"] if result.imbalance else ""),
+        Section("Classes", [_classes(result)], note=result.imbalance["summary"] if result.imbalance else ""),
         Section("Splits", [_splits(result)]),
         *_boxes(result),
         Section("Images", [_images(cells)], note="A sample in which every class is seen. A colour is a class."),

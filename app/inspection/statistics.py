@@ -74,7 +74,7 @@ class Imbalance:
     """Only one class has any."""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """One sentence."""
         none = f"; without a box: {list_names(self.missing)}" if self.missing else ""
         if self.alone:

@@ -1,4 +1,4 @@
-"""What `inspect` found, as figures and in words."""
+"""What `inspect` found, as figures and as text."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -129,7 +129,7 @@ def summarize_dataset(
                        {split: some.get(name, 0) for split, some in by_split.items()})
             for name in view.classes
         ],
-        imbalance=dataclasses.asdict(balance) | {"words": balance.words} if balance else None,
+        imbalance=dataclasses.asdict(balance) | {"summary": balance.summary} if balance else None,
         findings=[], model=model, boxes_seen=seen, anchors=fit, duplicates=duplicates, faults=faults,
         images_without_boxes=counts.without_boxes, **files,
     )  # fmt: skip
@@ -182,10 +182,10 @@ def _findings(result: Inspected) -> Iterator[str]:
         )
     for row in result.faults:
         shown = row.examples[:EXAMPLES_SHOWN]
-        words = ", e.g. " if row.count > len(shown) else ": "
-        yield f"{row.count} x {row.kind}, {row.action}{words if shown else ''}{'; '.join(shown)}"
+        joint = ", e.g. " if row.count > len(shown) else ": "
+        yield f"{row.count} x {row.kind}, {row.action}{joint if shown else ''}{'; '.join(shown)}"
     if result.imbalance and (result.imbalance["ratio"] >= IMBALANCED or result.imbalance["missing"]):
-        yield result.imbalance["words"]
+        yield result.imbalance["summary"]
     yield from _one_sided(result)
     if result.anchors and result.anchors.matched < 1 - UNMATCHED_MANY:
         yield f"{1 - result.anchors.matched:.0%} of the boxes match no anchor of {result.model}{_remedy(result)}"
@@ -204,10 +204,10 @@ def _one_sided(result: Inspected) -> Iterator[str]:
     trained, evaluated = by_role.get("trained on"), by_role.get("evaluated on")
     if not trained or not evaluated:
         return
-    for one, other, words in ((trained, evaluated, "evaluated"), (evaluated, trained, "trained")):
+    for one, other, purpose in ((trained, evaluated, "evaluated"), (evaluated, trained, "trained")):
         names = [row.name for row in result.classes if row.boxes_per_split[one] and not row.boxes_per_split[other]]
         if names:
-            yield f"never {words} on, for want of boxes in {other}: {list_names(names)}"
+            yield f"never {purpose} on, for want of boxes in {other}: {list_names(names)}"
 
 
 def _lines(result: Inspected) -> Iterator[str]:

@@ -45,10 +45,10 @@ def run(settings: Settings) -> Migrated:
     """Writes pipeline.config, MIGRATION.md and settings.env. Raises SettingsError where there is no TF2 equivalent."""
     from app.pipeline.migration import convert, page
 
-    source, words = _source(settings.input)
+    source, arguments = _source(settings.input)
     folder = Path(settings.output) if settings.output else source.parent / f"{source.stem}-tf2"
     _check_folder(folder, source)
-    made = convert.convert(_read(source), words, where=str(source))
+    made = convert.convert(_read(source), arguments, where=str(source))
     # Each value is checked as a flag would be, before anything is written.
     load(made.settings, {}, None)
     config = folder / PIPELINE_CONFIG
@@ -79,9 +79,9 @@ def run(settings: Settings) -> Migrated:
     )
 
 
-def _source(words: str) -> tuple[Path, list[str]]:
-    """The config's path and the words after it."""
-    first, *rest = words.split("\n")
+def _source(arguments: str) -> tuple[Path, list[str]]:
+    """The config's path and the arguments after it."""
+    first, *rest = arguments.split("\n")
     if not first:
         raise SettingsError("no pipeline.config is named", remedy="detbox migrate pipeline.config [key=value ...]")
     path = Path(first)

@@ -116,15 +116,15 @@ def edit(config: PipelineConfig, names: str) -> list[str]:
 
 def parse(names: str) -> list[str] | None:
     """The short names in `names`; [] for `none`, None for the empty text. Raises SettingsError."""
-    words = [word.strip().lower() for word in names.replace("\n", ",").split(",")]
-    words = [word for word in words if word]
-    if not words:
+    given = [word.strip().lower() for word in names.replace("\n", ",").split(",")]
+    given = [word for word in given if word]
+    if not given:
         return None
-    if NONE in words:
-        if len(words) > 1:
+    if NONE in given:
+        if len(given) > 1:
             raise SettingsError(f"augmentations has {NONE!r} beside other names", remedy=f"one or the other: {SETTING}")
         return []
-    chosen = [_known(word) for word in words]
+    chosen = [_known(word) for word in given]
     twice = sorted({name for name in chosen if chosen.count(name) > 1})
     if twice:
         raise SettingsError(f"augmentation {twice[0]} is named twice", remedy=SETTING)

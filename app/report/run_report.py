@@ -247,8 +247,8 @@ def _exports(run: Run) -> list[ModelCopy]:
 
 def _found(card: Mapping[str, Any]) -> str:
     """How far an export is from its checkpoint: in its card's own words, else by the figures of an older one."""
-    if card.get("words"):
-        return str(card["words"])
+    if summary := card.get("summary") or card.get("words"):  # as earlier versions called it
+        return str(summary)
     figures = mapping(card.get("parity")) or mapping(card.get("difference"))
     known = ((name, number(value)) for name, value in figures.items())
     return ", ".join(f"{name} {value:.3g}" for name, value in known if value is not None)

@@ -1,4 +1,4 @@
-"""A TF1 pipeline.config, and words of its run settings, to their TF2 forms."""
+"""A TF1 pipeline.config, and arguments of its run settings, to their TF2 forms."""
 
 import difflib
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ class Migration:
     diff: str
 
 
-def convert(text: str, words: Iterable[str], *, where: str) -> Migration:
+def convert(text: str, arguments: Iterable[str], *, where: str) -> Migration:
     """Migrates the config in `text`. SettingsError, with `where`, if it does not parse or has no TF2 equivalent."""
-    settings, run_changes, left = run_settings.translate(run_settings.split(words))
+    settings, run_changes, left = run_settings.translate(run_settings.split(arguments))
     config, unknown = unknown_fields.parse_pipeline(text, where=where)
     before = pipeline_config.print_pipeline(config)
     architecture.body(config, where=where)

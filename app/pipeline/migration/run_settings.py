@@ -66,10 +66,10 @@ BY_HAND = {
 }
 
 
-def split(words: Iterable[str]) -> dict[str, str]:
-    """`key=value` words, with or without dashes before them, by key. Raises SettingsError."""
+def split(arguments: Iterable[str]) -> dict[str, str]:
+    """`key=value` arguments, with or without dashes before them, by key. Raises SettingsError."""
     values: dict[str, str] = {}
-    for word in words:
+    for word in arguments:
         name, equals, value = word.strip().lstrip("-").partition("=")
         if not equals or not name:
             raise SettingsError(f"{word!r} is no setting", remedy="write save_checkpoints_steps=1000")

@@ -137,7 +137,7 @@ def test_the_census_counts_the_whole_and_each_split():
 )
 def test_imbalance_is_said_in_words(counts, words):
     """With the classes that are the two ends, and those that have no box."""
-    assert words in imbalance(("dog", "cat"), counts).words
+    assert words in imbalance(("dog", "cat"), counts).summary
 
 
 def test_imbalance_of_nothing():

@@ -107,7 +107,7 @@ def test_an_image_outside_the_folder_is_not_taken(run, tmp_path):
 
 def test_exports_and_what_serves(run):
     """By their cards, an older one's too; a version of another run is not this one's."""
-    write_json(run.exports / "onnx" / "card.json", {"step": 50, "bytes": 7, "words": "scores within 1e-6"})
+    write_json(run.exports / "onnx" / "card.json", {"step": 50, "bytes": 7, "summary": "scores within 1e-6"})
     write_json(run.exports / "tflite" / "card.json", {"step": 50, "difference": {"score": 1.25e-7}})
     serving = serving_dir(run.root.parent, "wheels")
     for version, name in ((2, run.name), (10, run.name), (11, "another")):
