@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long a machine takes that does other work as well is no property of the code.
+hypothesis.settings.register_profile("detbox", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("detbox")
 
 
 @pytest.fixture(scope="session")

@@ -52,10 +52,10 @@ def prepare(
 ) -> Card:
     """Writes the records of the data set `source` and its card into the folder `target`, whole or not at all.
 
-    `format` is `auto`, a name in `formats.READERS` or one of Datumaro's. Splits: see `splits.choose`; without own ones
-    `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels that
-    a stored image's longer side has at most, 0: no limit. `masked`:
-    instance masks are stored too, where the set has them. `workers` None: a process for each CPU.
+    `format` is `auto`, a name in `registry.READERS` or one of Datumaro's. Splits: see `splits.select_splits`;
+    without own ones `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels
+    that a stored image's longer side has at most, 0: no limit. `masked`: instance masks are stored too, where the set
+    has them. `workers` None: a process for each CPU.
     `progress(done, of)` counts images. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
@@ -126,7 +126,7 @@ def _prepare(
             keypoints=found.keypoints,
         )
         write_json(folder / DATASET_CARD, made.to_json())
-    _tell(made, time.monotonic() - started)
+    _log_card(made, time.monotonic() - started)
     return made
 
 
@@ -192,7 +192,7 @@ def _split_card(
     )  # fmt: skip
 
 
-def _tell(card: Card, seconds: float) -> None:
+def _log_card(card: Card, seconds: float) -> None:
     for name, split in card.splits.items():
         log.info(
             "prepare: %s: %d images, %d boxes, %d shards (%s)",

@@ -54,7 +54,7 @@ class SheetSample:
             if not self.uses[gone]:
                 del self.uses[gone], self.summaries[gone]
 
-    def choose(self, classes: Sequence[str]) -> list[str]:
+    def select(self, classes: Sequence[str]) -> list[str]:
         """Names of the images to show: every class is on one where `IMAGES_MAX` allow it. The rarest come first."""
         chosen: dict[str, None] = {}
         seen: set[str] = set()

@@ -172,7 +172,7 @@ def superset_splits(members: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def _overlaps(members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The images that several splits have, by the names of those, umbrellas left out."""
+    """The images that several splits have, by the names of those, supersets left out."""
     wide = superset_splits(members)
     found: dict[str, list[str]] = {}
     for name, inside in members.items():

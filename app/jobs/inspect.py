@@ -110,7 +110,7 @@ def _fetched(settings: Settings, model: str) -> str:
 def _cells(view: Any, sample: Any, report: Any) -> Iterator[tuple[str, Any, int]]:
     """The images of the sheet as (name, drawn image, number of boxes)."""
     ids = {name: number for number, name in enumerate(view.classes, start=1)}
-    names = sample.choose(view.classes)
+    names = sample.select(view.classes)
     for number, (name, pixels) in enumerate(view.pixels(names), start=1):
         boxes = sample.summaries[name]
         report(number, len(names))

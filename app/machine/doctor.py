@@ -153,11 +153,11 @@ def check_gpu(ask: Callable[[list[str]], str | None] | None = None) -> Check:
     found = gpus.visible(gpus.read_gpus(ask), os.environ)
     if not found:
         return Check("gpu", "ok", "none: training runs on the CPU")
-    verdicts = [gpus.gpu_support(gpu) for gpu in found]
-    text = "; ".join(f"{gpu}: {verdict.text}" for gpu, verdict in zip(found, verdicts, strict=True))
-    remedies = dict.fromkeys(verdict.remedy for verdict in verdicts if verdict.remedy)
+    supports = [gpus.gpu_support(gpu) for gpu in found]
+    text = "; ".join(f"{gpu}: {support.text}" for gpu, support in zip(found, supports, strict=True))
+    remedies = dict.fromkeys(support.remedy for support in supports if support.remedy)
     seen = ask([sys.executable, "-c", GPUS_OF_TENSORFLOW])
-    if any(verdict.kind == "none" for verdict in verdicts):
+    if any(support.kind == "none" for support in supports):
         return Check("gpu", "warn", text, "; ".join(remedies))
     if not seen or seen.split()[-1] == "0":
         remedy = "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"

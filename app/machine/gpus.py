@@ -92,8 +92,8 @@ def describe_gpus(
     """A line for each GPU that this process will see: what it is, and what will happen on it."""
     lines = []
     for gpu in visible(read_gpus(ask), environ):
-        verdict = gpu_support(gpu)
-        lines.append(f"{gpu.index}: {gpu} | {verdict.text}" + (f" -> {verdict.remedy}" if verdict.remedy else ""))
+        support = gpu_support(gpu)
+        lines.append(f"{gpu.index}: {gpu} | {support.text}" + (f" -> {support.remedy}" if support.remedy else ""))
     return lines
 
 

@@ -198,19 +198,19 @@ class Trainer:
             self._prune(loop, 0)
 
     def _prune(self, loop: Loop, backlog_max: int) -> None:
-        verdict = retention.plan_retention(
+        plan = retention.plan_retention(
             loop.checkpoints,
             evaluated_steps(self.run),
             max_to_keep=self.schedule.checkpoint_max_to_keep,
             backlog_max=backlog_max,
         )
-        if verdict.unseen and backlog_max:
+        if plan.unseen and backlog_max:
             log.warning(
                 "train | checkpoints %s go before they were evaluated -> %s keeps more",
-                ", ".join(map(str, verdict.unseen)),
+                ", ".join(map(str, plan.unseen)),
                 flag("checkpoint_backlog_max"),
             )
-        loop.delete(list(verdict.delete))
+        loop.delete(list(plan.delete))
 
     def _beat(self, loop: Loop, state: str, reason: str = "") -> None:
         self._beat_due.mark()

@@ -49,13 +49,13 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     root = source if source.is_dir() else source.parent
     names, found = _names(source)
     yield from found
-    book, taken = LabelResolver(names, closed=bool(names)), set[str]()
+    resolver, taken = LabelResolver(names, closed=bool(names)), set[str]()
     yield from (Category(name) for name in names.values())
     for part, files in _files(source).items():
         for file in files if not split or part == split else []:
-            yield from _File(file, name_in(root, file), part, book, taken, masked).items()
-    if not book.closed:
-        yield from (Category(name) for _, name in sorted(book.names.items()))
+            yield from _File(file, name_in(root, file), part, resolver, taken, masked).items()
+    if not resolver.closed:
+        yield from (Category(name) for _, name in sorted(resolver.names.items()))
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
@@ -113,8 +113,8 @@ def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
 class _File:
     """One record file, taken apart. `taken` are the names that images of the set have already."""
 
-    def __init__(self, path: Path, where: str, split: str, book: LabelResolver, taken: set[str], masked: bool):
-        self.path, self.where, self.split, self.book = path, where, split, book
+    def __init__(self, path: Path, where: str, split: str, resolver: LabelResolver, taken: set[str], masked: bool):
+        self.path, self.where, self.split, self.resolver = path, where, split, resolver
         self.taken, self.masked = taken, masked
 
     def items(self) -> Iterator[AnnotatedImage | Fault]:
@@ -177,7 +177,7 @@ class _File:
         areas, drawn, points = _each(row, "area", count), self._masks(row, count), _keypoints(row, count)
         for i, values in enumerate(zip(*corners, strict=True)):
             said, number = _text(texts[i]) if texts else "", int(labels[i]) if labels else None
-            label, fault = self.book.find(said, number, where)
+            label, fault = self.resolver.find(said, number, where)
             if fault:
                 yield fault
             if not label:

@@ -228,7 +228,7 @@ def test_the_sheet_shows_every_class():
         for one in some:
             sample.add(one)
         assert len(sample.summaries) < 100
-        return sample.choose(("cat", "dog", "rare", "unicorn"))
+        return sample.select(("cat", "dog", "rare", "unicorn"))
 
     assert {"p517", "p801"} <= set(chosen(0, summaries))
     assert len(chosen(0, summaries)) == len(set(chosen(0, summaries))) == IMAGES
