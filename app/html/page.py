@@ -49,6 +49,7 @@ def join(parts: Iterable[object]) -> Markup:
 
 def render_page(title: str, sections: Sequence[Section], *, subtitle: str = "", head: Sequence[str] = ()) -> str:
     """A whole document: title, `subtitle`, the parts of `head`, then the sections with links to them on top."""
+    style = (resources.files("app.html") / "page.css").read_text(encoding="utf-8")
     links = [
         f'<a href="#part-{number}">{escape(section.title)}</a>' for number, section in enumerate(sections, start=1)
     ]
@@ -67,14 +68,10 @@ def render_page(title: str, sections: Sequence[Section], *, subtitle: str = "", 
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{_style()}</style></head>\n<body><main>\n"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n"
         + "\n".join(body)
         + "\n</main></body></html>\n"
     )
-
-
-def _style() -> str:
-    return (resources.files("app.html") / "page.css").read_text(encoding="utf-8")
 
 
 def paragraph(text: object) -> Markup:

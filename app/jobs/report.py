@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +44,7 @@ class RunFigures:
 
 @dataclass(frozen=True)
 class Reported:
-    """The page that `report` wrote, and what it tells of."""
+    """The page that `report` wrote, and the figures on it."""
 
     page: str
     bytes: int
@@ -60,10 +59,6 @@ def run(settings: Settings) -> Reported:
 
     Raises SettingsError if there is no such run, or if the page can't be written.
     """
-    return _write(settings)
-
-
-def _write(settings: Settings) -> Reported:
     from app.report import comparison, page
 
     chosen = _chosen(settings)
@@ -82,17 +77,17 @@ def _write(settings: Settings) -> Reported:
     return Reported(str(target), target.stat().st_size, [_figures(report) for report in reports])
 
 
-def report_at_end(run: Run, settings: Settings) -> str | None:
-    """The page of a run that has ended, or None if it can't be made, which is told and is no failure of the run."""
+def report_at_end(ended: Run, settings: Settings) -> str | None:
+    """The page of a run that has ended, or None with a warning if it can't be written."""
     try:
-        return _write(dataclasses.replace(settings, run=run.name, compare="", output="")).page
+        return run(dataclasses.replace(settings, run=ended.name, compare="", output="")).page
     except Exception as error:  # Whatever it is: hours of training must not end in the error of a page.
         logger.debug("report", exc_info=True)
         logger.warning(
             "no report.html: %s: %s -> detbox report --run=%s --debug",
             type(error).__name__,
             first_line(error),
-            run.name,
+            ended.name,
         )
         return None
 
@@ -131,7 +126,6 @@ def _read(run: Run, settings: Settings) -> "Report":
         metric=settings.best_metric if is_given(settings, "best_metric") else "",
         lower=settings.best_metric_direction == "lower" if settings.best_metric_direction else None,
         dataset=known.to_json() if known else card if isinstance(card, dict) else None,
-        clock=time.time,
     )
 
 

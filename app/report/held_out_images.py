@@ -2,9 +2,9 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from app import drawing
 from app.checkpoint import Checkpoint
 from app.dataset import card as cards
 from app.dataset.records import Example, read_examples
-from app.detection.detections import Detections
+from app.detection.loader import Loaded
 from app.errors import DetboxError
 from app.evaluation import figures
 from app.evaluation.details import UNDECIDED_SCORE
@@ -23,24 +23,17 @@ from app.run.directory import Run
 from app.run.files import replacing, write_json
 
 
-class Detector(Protocol):
-    """Finds objects on images."""
-
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """What is on each of `images` (uint8, height x width x 3, RGB)."""
-
-
 @dataclass(frozen=True)
 class SelectedImage:
     """An image to draw, why (`worst`, `best` or `first`), and its errors where an evaluation has counted them."""
 
-    name: str
+    image: str
     kind: str
     false_negatives: int | None = None
     false_positives: int | None = None
 
 
-def draw_held_out_images(best: Checkpoint, detector: Detector, count: int) -> None:
+def draw_held_out_images(best: Checkpoint, detector: Loaded, count: int) -> None:
     """Draws what `detector`, the run's `best` checkpoint, detects on `count` held-out images into `detections/`.
 
     Half are those with the most errors, half those with the fewest; `index.json` says which. Raises DetboxError for a
@@ -55,31 +48,21 @@ def draw_held_out_images(best: Checkpoint, detector: Detector, count: int) -> No
         SelectedImage(held.name, "first")
         for held in itertools.islice(read_examples(run.records, card.eval.records), count)
     ]
-    images = {held.name: held for held in read_examples(run.records, card.eval.records, {item.name for item in chosen})}
+    images = {
+        held.name: held for held in read_examples(run.records, card.eval.records, {item.image for item in chosen})
+    }
     shown_from = class_thresholds(details)
     index = []
     with replacing(run.detections) as folder:
         folder.mkdir()
-        for number, item in enumerate(item for item in chosen if item.name in images):
-            held = images[item.name]
+        for number, item in enumerate(item for item in chosen if item.image in images):
+            held = images[item.image]
             pixels = held.pixels()
             (found,) = detector.detect([pixels])
-            shown = [
-                drawing.Labelled(tuple(box), int(label), f"{card.classes[label - 1]} {score:.0%}")
-                for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)
-                if score >= shown_from.get(card.classes[label - 1], UNDECIDED_SCORE)
-            ]
-            file = f"{number:02d}-{item.kind}-{Path(item.name).stem}.jpg"
+            shown = _labelled(found.boxes, found.scores, found.classes, card, shown_from)
+            file = f"{number:02d}-{item.kind}-{Path(item.image).stem}.jpg"
             drawing.draw(pixels, shown, _truth(held)).save(folder / file, quality=90)
-            index.append(
-                {
-                    "file": file,
-                    "image": item.name,
-                    "kind": item.kind,
-                    "false_negatives": item.false_negatives,
-                    "false_positives": item.false_positives,
-                }
-            )
+            index.append({"file": file, **asdict(item)})
         write_json(folder / run.detections_index.name, index)
 
 
@@ -115,7 +98,9 @@ def draw_side_by_side(
         held = images.get(image.name)
         if held is not None:
             pixels = held.pixels()
-            left = drawing.draw(pixels, _found(image, pixels, card, shown_from))
+            height, width = pixels.shape[:2]
+            boxes = image.boxes / np.array([height, width, height, width], np.float32)
+            left = drawing.draw(pixels, _labelled(boxes, image.scores, image.classes, card, shown_from))
             truth = [replace(item, label=card.classes[item.class_id - 1]) for item in _truth(held)]
             right = drawing.draw(pixels, truth)
             counts = (
@@ -128,14 +113,13 @@ def draw_side_by_side(
     return drawn
 
 
-def _found(
-    image: EvaluatedImage, pixels: np.ndarray, card: cards.Card, shown_from: Mapping[str, float]
+def _labelled(
+    boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, card: cards.Card, shown_from: Mapping[str, float]
 ) -> list[drawing.Labelled]:
-    height, width = pixels.shape[:2]
-    boxes = image.boxes / np.array([height, width, height, width], np.float32)
+    """The detections to draw, `boxes` normalized: those that count by the score of their class."""
     return [
         drawing.Labelled(tuple(box), class_id, f"{card.classes[class_id - 1]} {score:.0%}")
-        for box, score, class_id in zip(boxes.tolist(), image.scores.tolist(), image.classes.tolist(), strict=True)
+        for box, score, class_id in zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True)
         if score >= shown_from.get(card.classes[class_id - 1], UNDECIDED_SCORE)
     ]
 

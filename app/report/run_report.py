@@ -98,7 +98,6 @@ def read_report(
     metric: str = "",
     lower: bool | None = None,
     dataset: Mapping[str, Any] | None = None,
-    clock: Any = time.time,
 ) -> Report:
     """The figures of `run`.
 
@@ -127,7 +126,7 @@ def read_report(
     return Report(
         run=run.name,
         folder=str(run.root),
-        written=clock(),
+        written=time.time(),
         state=_state(done, trainer),
         step=int(max((number(step) or 0 for step in newest), default=0)),
         of=int(number(done.get("of")) or number(trainer.get("of")) or number(done.get("step")) or 0),
@@ -178,9 +177,7 @@ def _is_default(name: str, value: Any) -> bool:
 
 def _evaluations(run: Run) -> list[dict[str, Any]]:
     """A row a step, ascending; the newest where a step was evaluated twice."""
-    found = {}
-    for row in read_evaluations(run):
-        found[int(row["step"])] = row
+    found = {int(row["step"]): row for row in read_evaluations(run)}
     return [found[step] for step in sorted(found)]
 
 
