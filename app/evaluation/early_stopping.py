@@ -1,4 +1,4 @@
-"""When training no longer improves, and the request that ends it."""
+"""Early stopping: when training no longer improves, and the request to stop it."""
 
 import time
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ COLOURS = 7
 POINTS_MAX = 480
 """Points drawn of one line; the eye sees no more on so many pixels."""
 DOTS_MAX = 40
-"""Up to so many points a line has a dot, with its value to hover over, at each."""
+"""A line of up to so many points has a dot with a tooltip at each."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 16, 10, 38
 
 Point = tuple[float, float]

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 
 class Figure(Markup):
-    """A number in the form that it is shown in; it stands where numbers stand in a table."""
+    """A formatted number; a table aligns it like other numbers."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ def facts(pairs: Sequence[tuple[str, object]]) -> Markup:
 
 
 def notices(lines: Sequence[object], *, kind: str = "warning") -> Markup:
-    """Lines that the reader should not miss; `kind` is `warning` or `good`. Nothing where there are none."""
+    """Highlighted lines; `kind` is `warning` or `good`. Empty without lines."""
     if not lines:
         return Markup("")
     return Markup(f'<ul class="notices {escape(kind)}">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>')
@@ -95,7 +95,7 @@ def notices(lines: Sequence[object], *, kind: str = "warning") -> Markup:
 def table(
     heads: Sequence[object], rows: Iterable[Sequence[object]], *, total: Sequence[object] | None = None
 ) -> Markup:
-    """A table; numbers stand on the right, with thin thousands. It scrolls sideways by itself where it is wide."""
+    """A table; numbers are aligned right, thousands set apart. A wide one scrolls sideways."""
     rows = list(rows)
     numeric = [
         any(_is_number(row[i]) for row in rows) and all(_is_number(row[i]) or row[i] in ("", None) for row in rows)

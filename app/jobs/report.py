@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunFigures:
-    """The figures of one run that a program would ask for."""
+    """The key figures of one run, for `--json`."""
 
     run: str
     step: int

@@ -12,7 +12,7 @@ from app.report.run_report import Report
 IN_ORDER = 12
 """Up to so many classes are in the order of the label map, more by AP, the lowest first."""
 WHOLE_MAX = 25
-"""More classes than this are folded away but for the weakest."""
+"""With more classes than this, only the weakest are not folded away."""
 LABELS_MAX = 25
 """The labels of the largest matrix that is shown whole."""
 TOGETHER = 5

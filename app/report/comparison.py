@@ -34,7 +34,7 @@ def render_comparison(reports: Sequence[Report]) -> str:
 
 
 def name_columns(reports: Sequence[Report]) -> list[str]:
-    """What each run is called on the page: its name, with a number behind it where two share one."""
+    """The name of each run on the page, with a number after it where two share one."""
     found: list[str] = []
     for report in reports:
         again = sum(name.partition(" (")[0] == report.run for name in found)

@@ -1,4 +1,4 @@
-"""What a run took: time on the machine, speed, memory, disk."""
+"""The cost of a run: time, speed, memory, disk."""
 
 import itertools
 import os
@@ -81,7 +81,7 @@ def training_seconds(rows: Sequence[Mapping[str, Any]]) -> tuple[float | None, i
 
 
 def _usual_steps(rows: Sequence[Mapping[str, Any]]) -> float:
-    """The steps between two rows that are most usual."""
+    """The most frequent number of steps between two rows."""
     ahead = [after["step"] - row["step"] for row, after in itertools.pairwise(rows)]
     return statistics.mode([steps for steps in ahead if steps > 0] or [1])
 
@@ -96,7 +96,7 @@ def _median(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def bytes_by_kind(run: Run) -> dict[str, int]:
-    """Bytes of the run's files by what they are for, the largest first; a file that goes away counts as nothing."""
+    """Bytes of the run's files by purpose, the largest first; files that are deleted meanwhile do not count."""
     found: dict[str, int] = {}
     for folder, _, names in os.walk(run.root):
         for name in names:

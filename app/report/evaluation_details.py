@@ -13,10 +13,8 @@ from app.run.lenient_json import count, listed, mapping, number
 class ClassFigures:
     """One class. `misclassified`: boxes taken for another class, which are not among the false negatives.
 
-    None is what could not be measured, such as the AP of a class without groundtruth.
-
-    `precision` and `recall` are those at `f1_threshold`, the score with the highest F1. `curve` has the precision at
-    recall 0, 0.01 .. 1.
+    None: not measured, such as the AP of a class without groundtruth. `precision` and `recall` are those at
+    `f1_threshold`, the score with the highest F1. `curve` has the precision at recall 0, 0.01 .. 1.
     """
 
     name: str
@@ -96,7 +94,7 @@ def _class(row: Mapping[str, Any]) -> ClassFigures:
 
 
 def _share(row: Mapping[str, Any], name: str) -> float | None:
-    """A figure of 0 or more; COCO says -1 where there is nothing to measure on."""
+    """A figure of 0 or more; COCO's -1 means that there was nothing to measure."""
     value = number(row.get(name))
     return None if value is None or value < 0 else value
 

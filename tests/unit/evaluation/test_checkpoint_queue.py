@@ -1,4 +1,4 @@
-"""Which checkpoint the evaluator takes next."""
+"""The queue of checkpoints to evaluate."""
 
 import pytest
 
@@ -45,21 +45,21 @@ def test_every_checkpoint_once_oldest_first(run):
 def test_it_waits_and_ends_with_the_trainer(run):
     """New checkpoints are taken as they come; after DONE the stream ends when none is left."""
     save(run, 10)
-    looks = []
+    reasons = []
 
     def sleep(seconds):
-        looks.append(read_json(run.status("evaluator"))["reason"])
-        if len(looks) == 1:
+        reasons.append(read_json(run.status("evaluator"))["reason"])
+        if len(reasons) == 1:
             save(run, 20)
         else:
             save(run, 30)
             write_json(run.done, {"step": 30})
 
     assert list(stream(run, sleep=sleep)) == [10, 20, 30]
-    assert looks == ["no trainer has started in this run yet"] * 2
+    assert reasons == ["no trainer has started in this run yet"] * 2
 
 
-def test_a_broken_checkpoint_is_passed_over_and_said(run, caplog):
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(run, caplog):
     """It is not evaluated, and does not hold up the others."""
     save(run, 10, 20)
     with caplog.at_level("WARNING", logger="app"):
@@ -68,22 +68,22 @@ def test_a_broken_checkpoint_is_passed_over_and_said(run, caplog):
     assert "ckpt-10" in caplog.text and "cut short" in caplog.text
 
 
-def test_a_checkpoint_that_goes_away_is_no_fault(run, caplog, monkeypatch):
-    """Retention may delete a checkpoint between the look and the evaluation."""
+def test_a_checkpoint_that_is_deleted_is_no_fault(run, caplog, monkeypatch):
+    """Retention may delete a checkpoint between the listing and the evaluation."""
     save(run, 10, 20)
-    look = Run.checkpoint_steps
+    checkpoint_steps = Run.checkpoint_steps
 
-    def look_then_delete(self):
-        steps = look(self)
+    def list_then_delete(self):
+        steps = checkpoint_steps(self)
         run.checkpoint(10).with_name("ckpt-10.index").unlink(missing_ok=True)
         return steps
 
-    monkeypatch.setattr(Run, "checkpoint_steps", look_then_delete)
+    monkeypatch.setattr(Run, "checkpoint_steps", list_then_delete)
     assert list(stream(run, once=True)) == [20]
     assert caplog.text == ""
 
 
-def test_what_is_evaluated_can_not_be_deleted(run):
+def test_a_pinned_checkpoint_outlives_its_deletion(run):
     """The files that are yielded are there until the next ones, whatever happens to the trainer's."""
     save(run, 10)
     for prefix in checkpoint_queue.iterate_checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None):

@@ -1,4 +1,4 @@
-"""What an evaluation says of each class."""
+"""The details of an evaluation."""
 
 import json
 
@@ -98,7 +98,7 @@ def test_the_matrix_adds_up():
 
 
 def test_the_worst_and_the_best_images():
-    """Most errors first; fewest first, and among those the ones with most right, so that empty ones don't lead."""
+    """Most errors first; fewest first, and of those the ones with most true positives."""
     images = [
         image([(1, HERE)], [], name="false_negatives"),
         image([(1, HERE)], [(1, HERE, 0.9), (1, THERE, 0.95), (2, THERE, 0.9)], name="bad"),

@@ -40,9 +40,9 @@ def card(value, rule=MAP):
 def test_what_passes(value, threshold, serving, by_hand, passes, words):
     """At the threshold and better than what serves; by hand anything, but for a threshold that is given."""
     version = None if serving is None else 4
-    verdict = decide_promotion(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
-    assert verdict.passes == passes
-    assert words in verdict.reason and bool(words) == bool(verdict.reason)
+    decision = decide_promotion(value, MAP, threshold, version, serving or {}, by_hand=by_hand)
+    assert decision.passes == passes
+    assert words in decision.reason and bool(words) == bool(decision.reason)
 
 
 @pytest.mark.parametrize(("value", "passes"), [(0.4, True), (0.5, True), (0.6, False)])

@@ -102,8 +102,8 @@ def test_a_metric_that_is_missing_is_never_the_best(run):
 
 
 @pytest.mark.parametrize("moved", ["old", "best"])
-def test_a_best_that_was_being_replaced_is_put_back(run, moved):
-    """Killed between the two renames of `runs.replacing`, the new folder is there as well as the old."""
+def test_a_best_that_was_being_replaced_is_restored(run, moved):
+    """Killed between the two renames of `files.replacing`, the new folder is there as well as the old."""
     save(run, 10)
     keep(run, 10, {MAP: 0.5}, Rule(metric=MAP))
     staging = run.root / ".best.abc"
