@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from refusals import refused
 
 from app.checkpoint import bytes_of, resolve_checkpoint
 from app.errors import DetboxError, SettingsError
@@ -65,7 +66,7 @@ def test_what_is_not_there_is_told(run, wanted, error, words):
 
 def test_a_run_without_an_evaluation_has_no_best(tmp_path):
     """Nor a newest without a checkpoint."""
-    with pytest.raises(DetboxError, match="evaluate --once"):
+    with refused(DetboxError, flag="--once", about="evaluate"):
         resolve_checkpoint(Run(tmp_path), "best")
     with pytest.raises(DetboxError, match="no checkpoint yet"):
         resolve_checkpoint(Run(tmp_path), "newest")

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from refusals import refused
 
 from app.environment import as_environment, load
 from app.errors import SettingsError
@@ -63,7 +64,12 @@ def test_variables_of_others_are_left_alone():
 
 def test_two_checkpoint_cadences_are_refused():
     """Steps and seconds between checkpoints contradict each other."""
-    with pytest.raises(SettingsError, match="both given"):
+    with refused(
+        SettingsError,
+        where="--checkpoint_every_n, --checkpoint_every_secs",
+        flag="--checkpoint_every_n",
+        about="both given",
+    ):
         load({"checkpoint_every_n": "5", "checkpoint_every_secs": "5"}, {}, None)
 
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 
 import numpy as np
-import pytest
 from PIL import Image
+from refusals import refused
 
 from app.dataset import sample
 from app.dataset.formats import registry
@@ -71,11 +71,11 @@ def test_sizes_and_positions_are_fair(tmp_path):
 
 def test_layout_and_refusals(tmp_path):
     """Fewer than two images, or a folder that holds something else: refused, and nothing is touched."""
-    with pytest.raises(DatasetError, match="--sample_images"):
+    with refused(DatasetError, flag="--sample_images", about="sample"):
         sample.write(tmp_path / "one", images=1, seed=0)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "x").touch()
-    with pytest.raises(DatasetError, match="holds x"):
+    with refused(DatasetError, where="/mine", about="holds x"):
         sample.write(tmp_path / "mine", images=2, seed=0)
     sample.write(tmp_path / "two", images=2, seed=0)
     rows = json.loads((tmp_path / "two" / "val" / "_annotations.coco.json").read_text())

@@ -4,6 +4,7 @@ import socket
 
 import numpy as np
 import pytest
+from refusals import refused
 from serving_stand_in import serving
 
 from app.detection import serving_client
@@ -74,9 +75,9 @@ def test_other_urls_are_refused(url):
 
 def test_the_servers_error_is_told():
     """What Serving says in its answer, with the address that was asked."""
-    with serving() as server, pytest.raises(SettingsError, match=r"HTTP 404 Malformed request: GET .*other"):
+    with serving() as server, refused(SettingsError, flag="--server", about="404 Malformed"):
         ServedModel(server.url.replace("shapes", "other"))
-    with serving(dtype="DT_HALF") as server, pytest.raises(SettingsError, match="takes DT_HALF"):
+    with serving(dtype="DT_HALF") as server, refused(SettingsError, flag="--server", about="takes DT_HALF"):
         ServedModel(server.url)
 
 
@@ -96,7 +97,7 @@ def test_nobody_listens():
     """A server that is not there is told by the system's own word."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        with pytest.raises(SettingsError, match="can't be reached: Connection refused"):
+        with refused(SettingsError, flag="--server", about="Connection"):
             ServedModel(f"http://127.0.0.1:{free.getsockname()[1]}/v1/models/a")
 
 
@@ -106,5 +107,5 @@ def test_a_server_that_says_nothing(monkeypatch):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(SettingsError, match="did not answer in time"):
+        with refused(SettingsError, flag="--server", about="answer"):
             ServedModel(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/models/a")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 from serving_stand_in import serving
 
 from app.detection.resolver import checkpoint_at
@@ -93,7 +94,7 @@ def test_nothing_to_detect_on(detect, tmp_path, words):
     """Without a single image it is an error, and no folder is left."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.jpg").write_text("hello")
-    with pytest.raises(DatasetError, match="no image to detect on: "):
+    with refused(DatasetError, flag="--input", about="detect"):
         detect(*words)
     assert not (tmp_path / "detected").exists()
     assert not list(tmp_path.glob(".detected*"))
@@ -101,7 +102,7 @@ def test_nothing_to_detect_on(detect, tmp_path, words):
 
 def test_no_words_at_all(detect):
     """It says how images are given."""
-    with pytest.raises(SettingsError, match="no images are given -> detbox detect IMAGES"):
+    with refused(SettingsError, flag="--input", about="images"):
         detect()
 
 
@@ -129,7 +130,7 @@ def test_results_replace_results_and_nothing_else(detect, red_image, tmp_path):
     with pytest.raises(SettingsError) as caught:
         detect("other", output="pics")
     assert "1.jpg" in caught.value.what and "--output" in caught.value.remedy
-    with pytest.raises(SettingsError, match="lies in the folder that the results replace"):
+    with refused(SettingsError, where="/out/2.jpg", flag="--output"):
         detect("out/2.jpg", output="out")
     assert (tmp_path / "pics/1.jpg").exists() and (tmp_path / "out/2.jpg").exists()
 
@@ -170,7 +171,7 @@ def test_a_card_without_thresholds(details):
 def test_detector_and_server_exclude_each_other(detect, red_image, tmp_path):
     """Two answers to one question are refused."""
     red_image(tmp_path / "1.png")
-    with pytest.raises(SettingsError, match="both given"):
+    with refused(SettingsError, flag="--detector", about="both given"):
         detect("1.png", detector="x.pb")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+from refusals import refused
 from tf1_configs import FASTER_RCNN
 
 from app.environment import load
@@ -88,7 +89,7 @@ def test_refused(source, words, what):
 def test_not_text(source):
     """A binary file is called that."""
     source.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SettingsError, match="no UTF-8 text"):
+    with refused(SettingsError, where="/faster_rcnn.config", about="UTF-8"):
         run(source)
 
 

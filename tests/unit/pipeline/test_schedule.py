@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from refusals import refused
 
 from app.errors import SettingsError
 
@@ -58,7 +59,7 @@ def test_explicit_warmup(make):
 
 def test_warmup_longer_than_run(make):
     """Warm-up that never ends is refused."""
-    with pytest.raises(SettingsError, match="--warmup_steps"):
+    with refused(SettingsError, flag="--warmup_steps", about="steps"):
         make(num_train_steps=100, warmup_steps=100)
 
 
@@ -170,12 +171,12 @@ def test_no_optimizer(make, write_model, tmp_path):
     """A config without an optimizer is refused before upstream trips over it."""
     path = tmp_path / "bare.config"
     path.write_text('model { ssd { feature_extractor { type: "a_keras" } } } train_config { num_steps: 10 }')
-    with pytest.raises(SettingsError, match="no optimizer"):
+    with refused(SettingsError, where="train_config", flag="--config_override", about="no optimizer"):
         make(model=str(path))
 
 
 def test_no_steps(make, write_model):
     """A model for an endless run needs num_train_steps."""
     model = write_model("tiny", "train_config { num_steps: 0 }")
-    with pytest.raises(SettingsError, match="--num_train_steps"):
+    with refused(SettingsError, where="/model.config", flag="--num_train_steps"):
         make(model=model)

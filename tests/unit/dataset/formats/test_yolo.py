@@ -1,6 +1,7 @@
 """Reading YOLO."""
 
 import pytest
+from refusals import refused
 
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Category
@@ -129,7 +130,7 @@ def test_lists_of_names_that_contradict_each_other(yolo):
     source = yolo(images, {"a/classes.txt": "dog\n", "b/classes.txt": "dog\ncat\n"})
     assert [b.label for p in read(source)[0] for b in p.boxes] == ["dog", "cat"]
     (source / "a" / "classes.txt").write_text("cat\ndog\n")
-    with pytest.raises(DatasetError, match=r"a/classes.txt and b/classes.txt number the classes differently"):
+    with refused(DatasetError, about="classes.txt"):
         read(source)
     (source / "data.yaml").write_text("train: a\nval: b\nnames: [dog, cat]")
     assert len(read(source)[0]) == 2
