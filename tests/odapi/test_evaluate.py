@@ -60,10 +60,12 @@ def trained(prepared, driver, tmp_path_factory) -> tuple[Run, dict[str, str], Pa
 def evaluator(trained, tmp_path_factory):
     """A copy of the trained run, and the evaluator of its images."""
     from app.odapi import runtime
+
+    runtime.start(use_gpu=False)
+    # After the start, which imports `object_detection` before TensorFlow.
     from app.odapi.evaluator import Evaluator
 
     run = copy_of(trained[0], tmp_path_factory.mktemp("evaluated") / "small")
-    runtime.start(use_gpu=False)
     return run, Evaluator(run.pipeline_config)
 
 
