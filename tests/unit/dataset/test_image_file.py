@@ -109,7 +109,7 @@ def test_other_bytes_are_found(tmp_path, data):
 
 
 def test_decompression_bombs_are_refused(tmp_path, monkeypatch, image):
-    """A image of absurdly many pixels is refused from its header."""
+    """An image of absurdly many pixels is refused from its header."""
     path = image(tmp_path / "a.png", size=(100, 100))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
     with pytest.raises(image_file.UnusableImage) as caught:

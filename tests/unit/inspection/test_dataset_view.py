@@ -115,7 +115,7 @@ def look(name, labels=("dog",), splits=("train",), seed=0, side=0.5) -> ImageSum
 
 
 def test_the_census_counts_the_whole_and_each_split():
-    """A image of two splits counts in both, once in the whole."""
+    """An image of two splits counts in both, once in the whole."""
     counts = DatasetStatistics(("dog", "cat"))
     for one in (look("a", ["dog", "dog"], ("train", "all")), look("b", ["cat"], ("val", "all")), look("c", [])):
         counts.add(one)
@@ -152,7 +152,7 @@ def write(path, pixels, **options):
 
 
 def scene(seed):
-    """A image with features at every scale, as photographs have."""
+    """An image with features at every scale, as photographs have."""
     rng = np.random.default_rng(seed)
     cloud = sum(
         np.asarray(Image.fromarray(rng.random((n, n), np.float32)).resize((320, 240), Image.Resampling.BICUBIC))
@@ -280,6 +280,6 @@ def test_a_file_name_of_two_lines_is_drawn(image):
 
 @pytest.mark.parametrize("shape", [(3000, 2, 3), (1, 5000, 3), (1, 1, 3)])
 def test_lines_of_pixels_are_drawn(shape):
-    """A image far longer than wide is drawn, and put on the sheet."""
+    """An image far longer than wide is drawn, and put on the sheet."""
     drawn = cell(np.zeros(shape, np.uint8), [Box("dog", 0, 0, 1, 1)], {"dog": 1})
     assert compose([("line.png", drawn)]).height > CELL[1]
