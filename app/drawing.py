@@ -146,9 +146,4 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _pixels(box: tuple[float, float, float, float], canvas: Image.Image) -> Rectangle:
     ymin, xmin, ymax, xmax = (min(max(float(side), 0.0), 1.0) for side in box)
-    return (
-        xmin * canvas.width,
-        ymin * canvas.height,
-        max(xmin, xmax) * canvas.width,
-        max(ymin, ymax) * canvas.height,
-    )
+    return (xmin * canvas.width, ymin * canvas.height, max(xmin, xmax) * canvas.width, max(ymin, ymax) * canvas.height)

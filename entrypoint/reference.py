@@ -110,11 +110,7 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """docs/commands.md."""
-    parts = [
-        "# Commands",
-        NOTE,
-        "`detbox COMMAND --flag=value ...`; `detbox COMMAND --help` shows the flags.",
-    ]
+    parts = ["# Commands", NOTE, "`detbox COMMAND --flag=value ...`; `detbox COMMAND --help` shows the flags."]
     for command in COMMANDS.values():
         summary = f"{command.summary[0].upper()}{command.summary[1:]}."
         flags = ", ".join(f"`--{name}`" for name in command.settings)

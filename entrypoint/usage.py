@@ -38,9 +38,7 @@ def check(arguments: Sequence[str]) -> list[str]:
         if not _is_flag(word):
             if not command.positional:
                 raise UsageError(
-                    f"{word!r} is not a flag",
-                    where=name,
-                    remedy=f"flags look like --name=value: {_help(command)}",
+                    f"{word!r} is not a flag", where=name, remedy=f"flags look like --name=value: {_help(command)}"
                 )
             alone.append(word)
             continue

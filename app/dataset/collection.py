@@ -1,4 +1,4 @@
-"""The images of the chosen splits, read once, each image once, with sound boxes and known classes."""
+"""The images of the chosen splits, read once, each image once, with valid boxes and known classes."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -100,9 +100,7 @@ def nothing_left(part: str, name: str, where: str, issues: IssueCounter) -> Data
     """The error for a split without usable images; it cites the most frequent fault as the likely cause."""
     remedy = most_frequent(issues) or f"{flag(f'{part}_split')} names another"
     return DatasetError(
-        f"no usable image for {'training' if part == TRAIN else 'evaluation'} ({name})",
-        where=where,
-        remedy=remedy,
+        f"no usable image for {'training' if part == TRAIN else 'evaluation'} ({name})", where=where, remedy=remedy
     )
 
 

@@ -39,22 +39,14 @@ def _example_class() -> type[Any]:
     entry.options.map_entry = True
     entry.field.add(name="key", number=1, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_STRING)
     entry.field.add(
-        name="value",
-        number=2,
-        label=_FIELD.LABEL_OPTIONAL,
-        type=_FIELD.TYPE_MESSAGE,
-        type_name=".detbox.Feature",
+        name="value", number=2, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_MESSAGE, type_name=".detbox.Feature"
     )
     features.field.add(
         name="feature", number=1, label=_FIELD.LABEL_REPEATED, type=_FIELD.TYPE_MESSAGE,
         type_name=".detbox.Features.FeatureEntry",
     )  # fmt: skip
     file.message_type.add(name="Example").field.add(
-        name="features",
-        number=1,
-        label=_FIELD.LABEL_OPTIONAL,
-        type=_FIELD.TYPE_MESSAGE,
-        type_name=".detbox.Features",
+        name="features", number=1, label=_FIELD.LABEL_OPTIONAL, type=_FIELD.TYPE_MESSAGE, type_name=".detbox.Features"
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

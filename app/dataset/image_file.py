@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 QUALITY = 95
 MINIATURE = (18, 16)
-"""Width and height of `Glance.miniature`."""
+"""Width and height of `ImageProbe.miniature`."""
 _ORIENTATION = 0x0112
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 

@@ -54,8 +54,7 @@ def write(
     """
     if images < 2:
         raise DatasetError(
-            "the sample needs two images at least, to train on and to evaluate on",
-            remedy=flag("sample_images"),
+            "the sample needs two images at least, to train on and to evaluate on", remedy=flag("sample_images")
         )
     held_out = min(max(1, round(images * eval_fraction)), images - 1)
     parts = {"train": range(images - held_out), "val": range(images - held_out, images)}
@@ -143,12 +142,7 @@ def _mask(outline: np.ndarray) -> tuple[Image.Image, Pixels]:
     large = Image.new("L", ((xmax - xmin) * _SMOOTH, (ymax - ymin) * _SMOOTH))
     ImageDraw.Draw(large).polygon([tuple(point) for point in ((outline - (xmin, ymin)) * _SMOOTH).tolist()], fill=255)
     mask = large.reduce(_SMOOTH)
-    left, top, right, bottom = mask.point([255 * (value > 40) for value in range(256)]).getbbox() or (
-        0,
-        0,
-        1,
-        1,
-    )
+    left, top, right, bottom = mask.point([255 * (value > 40) for value in range(256)]).getbbox() or (0, 0, 1, 1)
     return mask.crop((left, top, right, bottom)), (xmin + left, ymin + top, xmin + right, ymin + bottom)
 
 

@@ -45,11 +45,7 @@ def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: 
     there = f"it has {', '.join(own)}" if own else "it has no splits of its own"
     for setting, name in (("train_split", train_split), ("eval_split", eval_split)):
         if name and name not in own:
-            raise DatasetError(
-                f"split {name!r} is not in the data set; {there}",
-                where=where,
-                remedy=flag(setting),
-            )
+            raise DatasetError(f"split {name!r} is not in the data set; {there}", where=where, remedy=flag(setting))
     train = train_split or _first(own, _TRAIN_NAMES)
     if not train and len(own) == 1 and not eval_split and not _first(own, _EVAL_NAMES):
         train = own[0]  # CVAT calls the only list `default`.
@@ -58,9 +54,7 @@ def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: 
     held_out = eval_split or _first([name for name in own if name != train], _EVAL_NAMES)
     if train and train == held_out:
         raise DatasetError(
-            f"{train!r} is named for training and for evaluation; {there}",
-            where=where,
-            remedy=flag("eval_split"),
+            f"{train!r} is named for training and for evaluation; {there}", where=where, remedy=flag("eval_split")
         )
     return SplitSelection(train, held_out, bool(train_split or eval_split))
 

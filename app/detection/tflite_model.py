@@ -65,9 +65,7 @@ class TFLiteModel:
         # The checkpoint's suppression drops what lies off the image; this one knows no image.
         inside = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
         return best_first(
-            boxes[inside],
-            found["detection_scores"][:count][inside],
-            found["detection_classes"][:count][inside] + 1,
+            boxes[inside], found["detection_scores"][:count][inside], found["detection_classes"][:count][inside] + 1
         )
 
     def _prepared(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,9 +24,9 @@ _GROUND, _INK = "#202226", "#D8DADD"
 
 @dataclass
 class SheetSample:
-    """Images for the sheet, chosen as looks go by: for each class the first few of a shuffled order, and any few.
+    """Images for the sheet, chosen as summaries go by: for each class the first few of a shuffled order, and any few.
 
-    Holds `IMAGES_MAX` looks for each class at most, whatever the size of the set.
+    Holds `IMAGES_MAX` summaries for each class at most, whatever the size of the set.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""What is looked at: the images of a data set or of records, one after another, with boxes that are sound."""
+"""Iterates the images of a data set or of records with their valid boxes."""
 
 import itertools
 import os
@@ -35,7 +35,7 @@ TRAINED, EVALUATED = "trained on", "evaluated on"
 class ImageSummary:
     """A usable image: size in pixels and boxes in fractions, both as viewers show it, and the names of its splits.
 
-    `annotated` counts the boxes that its annotation had, `digest` and `miniature` are those of `image.Glance`.
+    `annotated` counts the boxes that its annotation had, `digest` and `miniature` are those of `image_file.ImageProbe`.
     """
 
     name: str
@@ -49,9 +49,9 @@ class ImageSummary:
 
 @dataclass
 class DatasetView:
-    """What is looked at. `roles` has each split in order with what it is for, or an empty string.
+    """A data set or records to inspect. `roles` has each split in order with what it is for, or an empty string.
 
-    `looks` gives every usable image once, calling back for each that it is through with, and adds to `issues`
+    `summaries` gives every usable image once, calling back for each that it is done with, and adds to `issues`
     what is wrong; `pixels` gives chosen images (uint8, height x width x 3) by name.
     """
 
@@ -70,7 +70,7 @@ class DatasetView:
 
 
 class _Once(IssueCounter):
-    """A issues that a set is read into several times, split by split: a fault counts as often as in one reading.
+    """The issues of a set that is read several times, split by split: a fault counts as often as in one reading.
 
     `whole`: the whole is read after its splits, so that an image of two of them turns up twice.
     """

@@ -108,7 +108,7 @@ def summarize_dataset(
     config: PipelineConfig,
     files: Mapping[str, str],
 ) -> Inspected:
-    """The figures of a `view.Subject` after its `census.Census`, against the model's pipeline `config`."""
+    """The figures of a data set's view and statistics, against the model's pipeline `config`."""
     from app.inspection import statistics
 
     seen, fit = _boxes(counts, config)

@@ -221,9 +221,7 @@ def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
     first = skipped[0]
     more = f"; {len(skipped)} such in all" if len(skipped) > 1 else ""
     return DatasetError(
-        f"no image to detect on: {first.reason}{more}",
-        where=first.file,
-        remedy=f"other images: {flag('input')}",
+        f"no image to detect on: {first.reason}{more}", where=first.file, remedy=f"other images: {flag('input')}"
     )
 
 

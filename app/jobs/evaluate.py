@@ -269,9 +269,6 @@ def _delete_backlog(run: Run, settings: Settings) -> None:
     from app.training import retention
 
     plan = retention.plan_retention(
-        run.checkpoint_steps(),
-        evaluated_steps(run),
-        max_to_keep=settings.checkpoint_max_to_keep,
-        backlog_max=0,
+        run.checkpoint_steps(), evaluated_steps(run), max_to_keep=settings.checkpoint_max_to_keep, backlog_max=0
     )
     checkpoint_files.delete(run.root, plan.delete)

@@ -38,8 +38,7 @@ def use_mixed_precision(tf: Any) -> None:
     """Computes in float16 on the GPUs from here on; variables stay float32. SettingsError without a GPU."""
     if not tf.config.list_physical_devices("GPU"):
         raise SettingsError(
-            "mixed precision needs a GPU, and none is visible",
-            remedy=f"leave out {flag('mixed_precision')}",
+            "mixed precision needs a GPU, and none is visible", remedy=f"leave out {flag('mixed_precision')}"
         )
     tf.keras.mixed_precision.set_global_policy("mixed_float16")
 

@@ -110,10 +110,7 @@ def _edit(config: PipelineConfig, request: Request, origin: str) -> list[str]:
         config.train_config.use_bfloat16 = False
         notes.append("use_bfloat16 is off: upstream casts images for TPUs only (--mixed_precision for GPUs)")
     readers.edit_paths(
-        config,
-        label_map=request.label_map_path,
-        train_records=request.train_records,
-        eval_records=request.eval_records,
+        config, label_map=request.label_map_path, train_records=request.train_records, eval_records=request.eval_records
     )
     readers.edit_train(config, num_images=request.num_train_images)
     notes += readers.edit_batching(config, config.train_config.batch_size)

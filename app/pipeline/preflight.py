@@ -71,10 +71,7 @@ def _check_model(config: PipelineConfig) -> Iterator[Finding]:
 
 
 def _check_classes(
-    config: PipelineConfig,
-    label_map: Mapping[int, str],
-    boxes: Mapping[int, int] | None,
-    classes: Sequence[str] | None,
+    config: PipelineConfig, label_map: Mapping[int, str], boxes: Mapping[int, int] | None, classes: Sequence[str] | None
 ) -> Iterator[Finding]:
     num_classes, where = architecture.body(config).num_classes, config.train_input_reader.label_map_path
     highest = max(label_map, default=0)
@@ -90,9 +87,7 @@ def _check_classes(
         yield warning(what, where, "number the classes from 1 without a gap, in the label map and the records")
     for number in sorted(set(boxes or {}) - set(label_map)):
         yield error(
-            f"records have boxes of class id {number}, which the label map lacks",
-            where,
-            "run detbox prepare again",
+            f"records have boxes of class id {number}, which the label map lacks", where, "run detbox prepare again"
         )
     for number, name in enumerate(classes or (), start=1):
         if number in label_map and label_map[number] != name:

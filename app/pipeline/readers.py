@@ -13,10 +13,7 @@ def edit_paths(config: PipelineConfig, *, label_map: str, train_records: str, ev
     if not config.eval_input_reader:
         config.eval_input_reader.add()
     del config.eval_input_reader[1:]
-    for reader, records in (
-        (config.train_input_reader, train_records),
-        (config.eval_input_reader[0], eval_records),
-    ):
+    for reader, records in ((config.train_input_reader, train_records), (config.eval_input_reader[0], eval_records)):
         reader.label_map_path = label_map
         reader.tf_record_input_reader.ClearField("input_path")
         reader.tf_record_input_reader.input_path.append(records)

@@ -29,9 +29,7 @@ def rate_message(config: PipelineConfig) -> Any:
     rate = getattr(optimizer, kind).learning_rate if kind else None
     if rate is None or rate.WhichOneof("learning_rate") is None:
         raise SettingsError(
-            "has no optimizer with a learning rate",
-            where="train_config",
-            remedy=f"add one: {flag('config_override')}",
+            "has no optimizer with a learning rate", where="train_config", remedy=f"add one: {flag('config_override')}"
         )
     return rate
 
@@ -80,10 +78,7 @@ def edit(rate: Any, *, shape: str, new_peak: float, steps: int, origin_steps: in
     own_steps, start = warmup_of(rate)
     warmup = min(own_steps, int(steps * WARMUP_FRACTION)) if warmup_steps is None else warmup_steps
     if warmup and warmup >= steps:
-        raise SettingsError(
-            f"{warmup} steps of warm-up do not fit into a run of {steps}",
-            remedy=flag("warmup_steps"),
-        )
+        raise SettingsError(f"{warmup} steps of warm-up do not fit into a run of {steps}", remedy=flag("warmup_steps"))
     factor = new_peak / peak(rate)
     start = start * factor if own_steps else new_peak * WARMUP_START
     start = min(start, new_peak)

@@ -14,9 +14,7 @@ def body(config: PipelineConfig, *, where: str = "pipeline.config") -> Any:
     kind = config.model.WhichOneof("model")
     if kind not in KNOWN:
         raise SettingsError(
-            f"model is {kind or 'missing'}",
-            where=where,
-            remedy=f"detbox trains {', '.join(KNOWN)}: {flag('model')}",
+            f"model is {kind or 'missing'}", where=where, remedy=f"detbox trains {', '.join(KNOWN)}: {flag('model')}"
         )
     return getattr(config.model, kind)
 

@@ -93,11 +93,7 @@ class Report:
 
 
 def read_report(
-    run: Run,
-    *,
-    metric: str = "",
-    lower: bool | None = None,
-    dataset: Mapping[str, Any] | None = None,
+    run: Run, *, metric: str = "", lower: bool | None = None, dataset: Mapping[str, Any] | None = None
 ) -> Report:
     """The figures of `run`.
 

@@ -114,14 +114,7 @@ class Heartbeat:
 
 
 def write_heartbeat(
-    run: Run,
-    service: str,
-    *,
-    state: str,
-    step: int,
-    of: int,
-    reason: str = "",
-    clock: Callable[[], float] = time.time,
+    run: Run, service: str, *, state: str, step: int, of: int, reason: str = "", clock: Callable[[], float] = time.time
 ) -> None:
     """Writes the heartbeat of `service`, which began its state and changed its step when the one before says so."""
     now, previous = clock(), Heartbeat.read(run, service)

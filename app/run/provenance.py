@@ -22,10 +22,7 @@ PACKAGES = ("detbox", "object-detection", "tensorflow", "tf-keras", "numpy", "pr
 
 
 def collect(
-    settings: Settings,
-    build_record: dict[str, Any],
-    fingerprint: str | None,
-    zoo_model: dict[str, Any] | None = None,
+    settings: Settings, build_record: dict[str, Any], fingerprint: str | None, zoo_model: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The content of `run.json`.
 

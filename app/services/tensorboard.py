@@ -67,12 +67,7 @@ def end_when(is_over: Callable[[], bool], *, every: float = 2.0, linger: float =
 
 def arguments(logdir: Path, host: str, port: int, samples_per_plugin: str) -> list[str]:
     """TensorBoard's own command line. `reload_interval`: seconds; its default of 5 is kept."""
-    return [
-        f"--logdir={logdir}",
-        f"--host={host}",
-        f"--port={port}",
-        f"--samples_per_plugin={samples_per_plugin}",
-    ]
+    return [f"--logdir={logdir}", f"--host={host}", f"--port={port}", f"--samples_per_plugin={samples_per_plugin}"]
 
 
 def url(host: str, port: int) -> str:

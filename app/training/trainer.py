@@ -12,7 +12,7 @@ from app.errors import DivergedError
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.files import append_line, read_json, write_json
-from app.run.heartbeat import write_heartbeat
+from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
@@ -194,7 +194,7 @@ class Trainer:
 
     def _settle(self, loop: Loop) -> None:
         """At the end of a run that no evaluator watches, only the newest checkpoints stay."""
-        if read_json(self.run.status("evaluator")) is None:
+        if not Heartbeat.read(self.run, "evaluator").has_started:
             self._prune(loop, 0)
 
     def _prune(self, loop: Loop, backlog_max: int) -> None:

@@ -73,6 +73,16 @@ def test_two_checkpoint_cadences_are_refused():
         load({"checkpoint_every_n": "5", "checkpoint_every_secs": "5"}, {}, None)
 
 
+def test_a_setting_of_before_is_refused_with_its_new_name(tmp_path):
+    """Pictures are images now, as a flag and in `.env`."""
+    with refused(SettingsError, flag="--sample_images", about="--sample_pictures"):
+        load({"sample_pictures": "4"}, {}, None)
+    (tmp_path / ".env").write_text("DETBOX_SAMPLE_PICTURES=4\n")
+    with pytest.raises(SettingsError) as caught:
+        load({}, {}, tmp_path / ".env")
+    assert "DETBOX_SAMPLE_IMAGES" in caught.value.remedy
+
+
 def test_settings_are_frozen():
     """Nothing changes a setting after it was loaded."""
     with pytest.raises(dataclasses.FrozenInstanceError):

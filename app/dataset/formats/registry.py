@@ -37,7 +37,7 @@ class Reader(Protocol):
 
 
 READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord)}
-"""Those that detbox reads itself; the rest is left to Datumaro (`foreign`)."""
+"""Those that detbox reads itself; the rest is left to Datumaro (`datumaro`)."""
 
 
 def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:

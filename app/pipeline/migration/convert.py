@@ -10,7 +10,7 @@ from app.protos import architecture, pipeline_config, unknown_fields
 from app.protos.pipeline_config import PipelineConfig
 
 REASONS = {
-    ("SsdFeatureExtractor", "batch_norm_trainable"): "replaced by model.ssd.freeze_batchnorm, which freezes if true",
+    ("SsdFeatureExtractor", "batch_norm_trainable"): "replaced by model.ssd.freeze_batchnorm, which freezes if true"
 }
 """Why fields of older protos went, where that is known."""
 

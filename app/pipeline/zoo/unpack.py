@@ -52,9 +52,7 @@ def unpack(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # A name that is too long, or already exists.
             raise _refusal(archive, f"can't be unpacked: {error.strerror or error}") from error
         raise DetboxError(
-            "can't be unpacked: the disk is full",
-            where=str(target.parent),
-            remedy=f"free space: {flag('zoo_dir')}",
+            "can't be unpacked: the disk is full", where=str(target.parent), remedy=f"free space: {flag('zoo_dir')}"
         ) from error
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
