@@ -1,8 +1,8 @@
 """Stand-ins for the data files that upstream's unit tests read and its sdist leaves out.
 
-They have upstream's names and shapes, not its content: images are noise with a rectangle, the configuration is
+They have upstream's names and shapes, not its content: pictures are noise with a rectangle, the configuration is
 a small SSD. Only what the TF2 tests ask of them is kept: 37 classes, the two names that tests spell out, a
-image of the size that a test expects.
+picture of the size that a test expects.
 """
 
 import io
@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 CLASSES = ["Abyssinian", "american_bulldog", *(f"pet_{i}" for i in range(3, 38))]
-IMAGES = 4
+PICTURES = 4
 
 CONFIG = """\
 model {
@@ -81,7 +81,7 @@ def write(tree: Path) -> None:
             f"item {{ id: {i} name: '{name}' }}\n" for i, name in enumerate(CLASSES, 1)
         ).encode(),
         "samples/configs/ssd_mobilenet_v2_pets_keras.config": CONFIG.encode(),
-        "test_images/image1.jpg": _image(1, 636, 512),
+        "test_images/image1.jpg": _picture(1, 636, 512),
     }
     for name, content in files.items():
         path = tree / "object_detection" / name
@@ -90,7 +90,7 @@ def write(tree: Path) -> None:
     _write_records(tree / "object_detection" / "test_data" / "pets_examples.record")
 
 
-def _image(seed: int, height: int, width: int) -> bytes:
+def _picture(seed: int, height: int, width: int) -> bytes:
     """A JPEG of noise with one rectangle over its middle half."""
     from PIL import Image, ImageDraw
 
@@ -117,9 +117,9 @@ def _write_records(path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for i in range(IMAGES):
+        for i in range(PICTURES):
             values = {
-                "image/encoded": _image(i, 240, 320),
+                "image/encoded": _picture(i, 240, 320),
                 "image/format": b"jpeg",
                 "image/filename": f"{i}.jpg".encode(),
                 "image/source_id": str(i).encode(),
