@@ -1,6 +1,7 @@
 """The ranks of `app/`, held by reading the imports of every module."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ UPSTREAM = {"odapi": "object_detection", "protos": "object_detection.protos"}
 """Who may import what of the OD API: its messages need no TensorFlow, all else has one door."""
 
 
+@functools.cache
 def modules() -> dict[str, str]:
     """Every module of ours by its dotted name, with its source."""
     found = {}
