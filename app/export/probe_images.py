@@ -37,12 +37,12 @@ class ProbeImages:
         """What the probes are, for people."""
         if self._given:
             return "given images"
-        return "held-out images" if any(True for _ in self._records("eval")) else "drawn images"
+        return "held-out images" if self._has_records("eval") else "drawn images"
 
     @property
     def represent(self) -> bool:
         """Whether there are images of what the model is for."""
-        return bool(self._given or any(True for _ in self._records("train")))
+        return bool(self._given) or self._has_records("train")
 
     def probes(self) -> list[np.ndarray]:
         """The images to compare detections on, uint8 height x width x 3."""
@@ -62,6 +62,10 @@ class ProbeImages:
 
     def _opened(self) -> Iterator[np.ndarray] | None:
         return map(_open, self._given) if self._given else None
+
+    def _has_records(self, split: str) -> bool:
+        """Whether the split has record files; none is opened for it. A split without images has no file."""
+        return bool(self._run and self._card and any(self._run.records.glob(self._card.splits[split].records)))
 
     def _records(self, split: str) -> Iterator[Example]:
         if self._run and self._card:

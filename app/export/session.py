@@ -13,7 +13,7 @@ from typing import Any
 
 from app.checkpoint import Checkpoint
 from app.detection.loader import Loaded
-from app.errors import DetboxError, GateError, SettingsError
+from app.errors import DetboxError, GateError
 from app.export import formats as known
 from app.export.parity_check import ParityCheck
 from app.export.probe_images import ProbeImages, no_images
@@ -64,15 +64,15 @@ def export_formats(
     checkpoint: Checkpoint,
     formats: str,
     load: LoadModels,
+    output: Path,
     *,
-    output: Path | None = None,
     signature_key: str = "serving_default",
     images: str = "",
 ) -> Exported:
     """Exports the checkpoint in each of `formats` (comma-separated, or `all`) to a folder of that name, with a card.
 
-    The folders are in `output`, the run's `exports/` without one. `images`: files, folders or globs, one a line, to
-    compare on and to find int8's ranges with, where the run's records are not there.
+    The folders are in `output`. `images`: files, folders or globs, one a line, to compare on and to find int8's ranges
+    with, where the run's records are not there.
 
     Under `all` what can't be made is left out, and said. Of formats asked for by name, the others are made first; then
     the first failure is raised: SettingsError if the architecture rules the format out, GateError if what was made
@@ -89,7 +89,7 @@ def export_formats(
             if form in refused:
                 continue
             try:
-                made.append(session.export(form, (output or _folder_of_run(checkpoint)) / form))
+                made.append(session.export(form, output / form))
                 logger.info("export | %s | %.1f s | %s", form, made[-1].seconds, made[-1])
             except DetboxError as error:
                 failed[form] = error
@@ -116,24 +116,10 @@ def export_for_serving(
         return session.export_for_serving(form, folder)
 
 
-def _folder_of_run(checkpoint: Checkpoint) -> Path:
-    if checkpoint.run is None or not checkpoint.run.root.is_dir():
-        raise SettingsError(
-            "there is no such run to put exports in",
-            where=str(checkpoint.run.root if checkpoint.run else checkpoint.prefix),
-            remedy=f"name the run or another folder: {flag('run')}, {flag('output')}",
-        )
-    return checkpoint.run.exports
-
-
 def _refused(wanted: tuple[str, ...], checkpoint: Checkpoint, images: ProbeImages) -> dict[str, DetboxError]:
     """Which forms can't be made of this model, or with what is at hand. TensorFlow is not loaded for it."""
-    where = checkpoint.pipeline_config
-    refused: dict[str, DetboxError] = dict(
-        known.refusals(
-            wanted, pipeline_config.parse_pipeline(where.read_text(encoding="utf-8"), where=str(where)).model
-        )
-    )
+    config = pipeline_config.read_pipeline(checkpoint.pipeline_config)
+    refused: dict[str, DetboxError] = dict(known.refusals(wanted, config.model))
     if known.INT8 in wanted and known.INT8 not in refused and not images.represent:
         refused[known.INT8] = no_images()
     return refused
@@ -165,7 +151,6 @@ class ExportSession:
         self, checkpoint: Checkpoint, load: LoadModels, probes: ProbeImages, signature_key: str, workspace: Path
     ) -> None:
         self._checkpoint, self._signature_key = checkpoint, signature_key
-        self._started = time.monotonic()
         self._names = checkpoint.class_names()
         detector, exporter = load(checkpoint)
         self._parity = ParityCheck(detector, probes.probes(), probes.examples, probes.source, self._names)
@@ -180,10 +165,10 @@ class ExportSession:
 
     def export(self, form: str, target: Path) -> Form:
         """Writes `form` to the folder `target` with its card, or raises and leaves what was there before."""
-        self._started = time.monotonic()
+        started = time.monotonic()
         with replacing(target) as folder:
             folder.mkdir()
-            card = self._complete(form, folder, self._writer.write(form, folder))
+            card = self._complete(form, folder, self._writer.write(form, folder), started)
         return Form(
             path=str(target / card["model"]),
             form=card["form"],
@@ -196,12 +181,12 @@ class ExportSession:
 
     def export_for_serving(self, form: str, target: Path) -> dict[str, Any]:
         """Writes the SavedModel `form` to `target` itself. Returns its card."""
-        self._started = time.monotonic()
+        started = time.monotonic()
         with replacing(target) as folder:
             self._writer.saved_model(form, folder)
-            return self._complete(form, folder, folder)
+            return self._complete(form, folder, folder, started)
 
-    def _complete(self, form: str, folder: Path, model: Path) -> dict[str, Any]:
+    def _complete(self, form: str, folder: Path, model: Path, started: float) -> dict[str, Any]:
         """Adds sidecar files and card to `model` in `folder`. Raises GateError if it is not what the checkpoint is."""
         from app.detection import loader
 
@@ -228,7 +213,7 @@ class ExportSession:
             "parity": parity.figures,
             "summary": parity.summary,
             "versions": _versions(),
-            "seconds": round(time.monotonic() - self._started, 1),
+            "seconds": round(time.monotonic() - started, 1),
             **_files(folder),
         }
         write_json(folder / CARD, card)

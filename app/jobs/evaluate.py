@@ -89,13 +89,13 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
 
 def _write_outputs(run: Run, settings: Settings) -> None:
     """Images and exports of the best checkpoint, as far as they are asked for."""
+    best = resolve_checkpoint(run, "best")
     if settings.detection_outputs:
         _write_state(run, "evaluating", "drawing held-out images")
-        best = resolve_checkpoint(run, "best")
         draw_held_out_images(best, load_detector(best, use_gpu=False), settings.detection_outputs)
     if settings.export_when_done:
         _write_state(run, "evaluating", "exporting the best checkpoint")
-        export_formats(resolve_checkpoint(run, "best"), settings.export_forms, load_models)
+        export_formats(best, settings.export_forms, load_models, run.exports)
 
 
 class EvaluatorService:
@@ -237,9 +237,7 @@ def _best_rule(run: Run, settings: Settings, card: cards.Card | None) -> selecti
 
     first = 0
     if settings.checkpoint_after_epochs and card:
-        train = pipeline_config.parse_pipeline(
-            run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config)
-        ).train_config
+        train = pipeline_config.read_pipeline(run.pipeline_config).train_config
         first = selection.first_eligible_step(
             settings.checkpoint_after_epochs, batch_size=train.batch_size, images=card.train.images
         )

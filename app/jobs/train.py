@@ -30,7 +30,7 @@ def run(settings: Settings) -> None:
     with lock.hold_service(run, "trainer"):
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
-        config = changed.config if changed else _config_of(run)
+        config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
@@ -49,10 +49,6 @@ def run(settings: Settings) -> None:
         except BaseException as error:
             _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
             raise
-
-
-def _config_of(run: Run) -> PipelineConfig:
-    return pipeline_config.parse_pipeline(run.pipeline_config.read_text("utf-8"), where=str(run.pipeline_config))
 
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:

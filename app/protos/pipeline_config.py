@@ -1,5 +1,6 @@
 """The text of a pipeline.config to its message and back, without TensorFlow."""
 
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from google.protobuf import text_format
@@ -24,6 +25,11 @@ def parse_pipeline(text: str, *, where: str) -> PipelineConfig:
         where=where,
         remedy="fix that line: fields are those of upstream's pipeline.proto",
     )
+
+
+def read_pipeline(path: Path) -> PipelineConfig:
+    """The TrainEvalPipelineConfig in the UTF-8 file `path`, which names it in the SettingsError."""
+    return parse_pipeline(path.read_text(encoding="utf-8"), where=str(path))
 
 
 def print_pipeline(config: PipelineConfig) -> str:

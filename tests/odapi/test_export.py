@@ -66,7 +66,7 @@ def run(tf, prepared, tmp_path_factory) -> Run:
 @pytest.fixture(scope="module")
 def exported(run) -> session.Exported:
     """Every form of it."""
-    return session.export_formats(resolve_checkpoint(run, "best"), "all", load_models)
+    return session.export_formats(resolve_checkpoint(run, "best"), "all", load_models, run.exports)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_an_export_that_finds_something_else_is_not_kept(run, exported, monkeypa
     monkeypatch.setattr(checkpoint_detector.CheckpointDetector, "detect", off)
     before = (run.exports / "frozen_graph" / CARD).read_text()
     with pytest.raises(GateError) as caught:
-        session.export_formats(resolve_checkpoint(run, "best"), "frozen_graph", load_models)
+        session.export_formats(resolve_checkpoint(run, "best"), "frozen_graph", load_models, run.exports)
     assert caught.value.exit_code == 8
     assert (run.exports / "frozen_graph" / CARD).read_text() == before
     assert [path.name for path in run.exports.iterdir() if path.name.startswith(".")] == []
@@ -217,5 +217,5 @@ def test_int8_without_images_is_refused_with_the_remedy(run, tmp_path):
     alone = Run(tmp_path / "alone")
     shutil.copytree(run.best, alone.best)
     with pytest.raises(SettingsError) as caught:
-        session.export_formats(resolve_checkpoint(alone, "best"), "tflite_int8", load_models)
+        session.export_formats(resolve_checkpoint(alone, "best"), "tflite_int8", load_models, alone.exports)
     assert "--input" in caught.value.remedy
