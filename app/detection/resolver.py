@@ -11,7 +11,7 @@ from app.detection.loader import Loaded
 from app.errors import SettingsError
 from app.protos.label_map import read_class_names
 from app.run.directory import Run
-from app.run.files import read_json
+from app.run.evaluations import read_best
 from app.settings import flag
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,7 @@ def resolve_detector(
         )
     given = _given_names(label_map)
     names_of_run = read_class_names(run.label_map) if run_is_named and run.label_map.is_file() else {}
-    best = read_json(run.best_card) if run_is_named else None
-    thresholds_of_run = sidecar_files.thresholds_of_card(best) if isinstance(best, dict) else {}
+    thresholds_of_run = sidecar_files.thresholds_of_card(read_best(run)) if run_is_named else {}
     if server:
         from app.detection.serving_client import ServedModel
 

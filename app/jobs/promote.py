@@ -17,6 +17,7 @@ from app.export import session
 from app.odapi.models import load_models
 from app.run import lock
 from app.run.directory import CARD, Run, find_run, is_run_name, serving_dir
+from app.run.evaluations import read_best
 from app.run.files import read_json, replacing, write_json
 from app.settings import Settings, flag, is_given
 
@@ -78,7 +79,7 @@ def promote_best(run: Run, settings: Settings) -> Promoted | None:
 
     A promotion that fails is told and does not end the evaluator. TensorFlow must have been started.
     """
-    if settings.promote_threshold is None or not read_json(run.best_card):
+    if settings.promote_threshold is None or not read_best(run):
         return None
     try:
         best = resolve_checkpoint(run, "best")
@@ -165,7 +166,7 @@ def _check_gate(
 
 def _rule(run: Run, checkpoint: Checkpoint, settings: Settings) -> Rule:
     """The metric of the settings; where none is given, the one that chose the run's best checkpoint."""
-    best = read_json(run.best_card) or {}
+    best = read_best(run)
     if not is_given(settings, "best_metric") and best.get("metric") in checkpoint.metrics:
         return Rule(metric=best["metric"], direction=settings.best_metric_direction or best.get("direction") or "")
     return Rule(metric=settings.best_metric, direction=settings.best_metric_direction)
