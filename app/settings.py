@@ -52,6 +52,12 @@ class Settings:
     train_split: str = _data("", "split to train on; empty: the set's own `train`, or what is left of a fraction")
     eval_split: str = _data("", "split to evaluate on; empty: the set's own `val`, `valid` or `test`, or a fraction")
     eval_fraction: Fraction = _data(0.2, "part held out for evaluation where the set has no splits of its own")
+    leak: Literal["refuse", "drop"] = _data(
+        "refuse", "what to do about images that are both in the split to train and to evaluate on; drop: not trained on"
+    )
+    keep_unreadable_as_negative: bool = _data(
+        False, "keep images of which no annotation is usable as images without objects; else they are left out"
+    )
     num_shards: Count = _data(0, "record files per split; 0: by the number of images")
     max_side: Count | None = _data(
         None, "pixels of a stored image's longer side at most; empty: twice what the model sees; 0: as they are"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.dataset.faults import Fault
 from app.dataset.masks import Mask
 
 Point = tuple[float, float, int]
@@ -38,7 +39,8 @@ class AnnotatedImage:
 
     `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the
     annotation states them, 0 where it does not. `path` is the image's file, or with an `offset` the record file that
-    holds it in the record at that byte.
+    holds it in the record at that byte. `lost`: a fault for each annotation of it that gave no box; an image of which
+    nothing is left but these is not background.
     """
 
     path: Path
@@ -48,6 +50,7 @@ class AnnotatedImage:
     height: int = 0
     fractions: bool = False
     offset: int | None = None
+    lost: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,20 @@
 """The images of the chosen splits, read once, each image once, with valid boxes and known classes."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.dataset import boxes, faults, splits
 from app.dataset.annotation import AnnotatedImage, Box, Category
-from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter
+from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter, unlabelled
 from app.dataset.formats.registry import Reader
+from app.dataset.image_index import images_in, name_in
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
 from app.settings import flag
+
+LEAKS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,13 @@ class Collection:
     masked: bool = False
     keypoints: int = 0
 
+    def without(self, names: Container[str]) -> "Collection":
+        """The same without the training images of these names. Raises DatasetError if none is left."""
+        left = [image for image in self.images[TRAIN] if image.name not in names]
+        if not left:
+            raise DatasetError("every training image is evaluated on too", remedy=flag("train_split"))
+        return dataclasses.replace(self, images={**self.images, TRAIN: left})
+
 
 def collect(
     source: Path,
@@ -36,18 +46,26 @@ def collect(
     seed: int,
     issues: IssueCounter,
     masked: bool = False,
+    *,
+    drop_leaks: bool = False,
+    keep_unreadable: bool = False,
 ) -> Collection:
-    """Reads the chosen splits and adds what was wrong to `issues`.
+    """Reads the chosen splits and adds what was wrong to `issues`, images that are in neither split too.
 
     Without a split for evaluation a `fraction` is held out; an only image is trained and evaluated on. Images in
-    both splits are taken out of training, unless the splits were named by the user: that is refused. Raises
+    both splits are refused, or taken out of training with `drop_leaks`. `keep_unreadable`: see `read`. Raises
     DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    parts = {TRAIN: read(source, reader, choice.train, declared, issues, masked)}
+    seen: set[Path] = set()
+
+    def images_of(split: str) -> dict[str, AnnotatedImage]:
+        return read(source, reader, split, declared, issues, masked, keep_unreadable=keep_unreadable, seen=seen)
+
+    parts = {TRAIN: images_of(choice.train)}
     if choice.eval:
-        parts[EVAL] = read(source, reader, choice.eval, declared, issues, masked)
-        _separate(parts, choice, str(source), issues)
+        parts[EVAL] = images_of(choice.eval)
+        _separate(parts, choice, str(source), drop_leaks, issues)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     elif len(parts[TRAIN]) == 1:
         # Enough to see whether a model can learn it at all, which is what a set of one image is for.
@@ -62,6 +80,8 @@ def collect(
         }
         whole = choice.train or "the whole set"
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
+    if not any(image.offset is not None for images in parts.values() for image in images.values()):
+        issues.extend(_never_named(source, seen, choice))
     for part, images in parts.items():
         if not images:
             raise nothing_left(part, names[part], str(source), issues)
@@ -112,25 +132,47 @@ def most_frequent(issues: IssueCounter) -> str:
 
 
 def read(
-    source: Path, reader: Reader, split: str, declared: dict[str, bool], issues: IssueCounter, masked: bool = False
+    source: Path,
+    reader: Reader,
+    split: str,
+    declared: dict[str, bool],
+    issues: IssueCounter,
+    masked: bool = False,
+    *,
+    keep_unreadable: bool = False,
+    seen: set[Path] | None = None,
 ) -> dict[str, AnnotatedImage]:
     """The images of a split by name, each once: the boxes of one listed twice are joined.
 
-    Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `issues`.
+    Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `issues`. An image
+    that was annotated, and has no usable box, is left out: it is not background. `keep_unreadable` keeps it. `seen` is
+    given the file of every image.
     """
     images: dict[str, AnnotatedImage] = {}
+    doubtful: dict[str, None] = {}
     for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
             issues.add(item)
         elif isinstance(item, Category):
             declared.setdefault(item.name, item.group)
         else:
-            image = dataclasses.replace(item, boxes=tuple(_sound(item, issues)))
+            if seen is not None:
+                seen.add(item.path)
+            sound = tuple(_sound(item, issues))
+            issues.extend(item.lost)
+            if item.lost or len(sound) < len(item.boxes):
+                doubtful[item.name] = None
+            image = dataclasses.replace(item, boxes=sound, lost=())
             earlier = images.get(item.name)
             if earlier is not None:
                 issues.add(Fault(faults.IMAGE_TWICE, item.name, "boxes joined", FIXED))
                 image = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + image.boxes)))
             images[item.name] = image
+    for name in doubtful:
+        if not images[name].boxes:
+            issues.add(unlabelled(name, keep_unreadable))
+            if not keep_unreadable:
+                del images[name]
     return images
 
 
@@ -146,15 +188,9 @@ def _sound(image: AnnotatedImage, issues: IssueCounter) -> list[Box]:
 
 
 def _separate(
-    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, issues: IssueCounter
+    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, drop: bool, issues: IssueCounter
 ) -> None:
     both = [name for name in parts[TRAIN] if name in parts[EVAL]]
-    if both and choice.named:
-        raise DatasetError(
-            f"{len(both)} images are both in {choice.train!r} and in {choice.eval!r}, such as {both[0]}",
-            where=where,
-            remedy=f"choose splits that share none: {flag('train_split')}, {flag('eval_split')}",
-        )
     if both and len(both) == len(parts[TRAIN]):
         raise DatasetError(
             f"every image of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
@@ -162,6 +198,36 @@ def _separate(
             remedy=f"take {choice.eval!r} out of the set, and a part is held out; "
             f"or other splits: {flag('train_split')}, {flag('eval_split')}",
         )
+    if both and not drop:
+        raise leaking(both, choice.train, choice.eval, where)
     for name in both:
         issues.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))
         del parts[TRAIN][name]
+
+
+def leaking(names: Sequence[str], train: str, evaluation: str, where: str) -> DatasetError:
+    """The error for images that are trained and evaluated on: the metrics would flatter."""
+    more = " ..." if len(names) > LEAKS_SHOWN else ""
+    return DatasetError(
+        f"{len(names)} images are both in {train!r} and in {evaluation!r}: {', '.join(names[:LEAKS_SHOWN])}{more}",
+        where=where,
+        remedy=f"{flag('leak', 'drop')} takes them out of training; or splits that share none: {flag('train_split')}, "
+        f"{flag('eval_split')}",
+    )
+
+
+def _never_named(source: Path, seen: Set[Path], choice: SplitSelection) -> Iterator[Fault]:
+    """The images below the set's folder that are not among those that the chosen splits name.
+
+    Of a set that is one file, only beside the images that it names: its folder may be anyone's.
+    """
+    folder = source if source.is_dir() else source.parent
+    folders = {path.parent for path in seen}
+    for path in images_in(folder):
+        if path in seen or not (source.is_dir() or path.parent in folders):
+            continue
+        inside = splits.split_of_folder(path.relative_to(folder).parts[:-1])
+        if choice.train and inside not in (choice.train, choice.eval):
+            yield Fault(faults.IMAGE_LEFT_OUT, name_in(folder, path))
+        else:
+            yield Fault(faults.ANNOTATION_MISSING, name_in(folder, path))

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from app.settings import flag
+
 Action: TypeAlias = Literal["fixed", "dropped", "kept"]
 FIXED: Action = "fixed"
 DROPPED: Action = "dropped"
@@ -12,6 +14,8 @@ EXAMPLES_MAX = 10
 
 ANNOTATION_UNREADABLE = "annotation not readable"
 ANNOTATION_MISSING = "image without annotation"
+IMAGE_UNLABELLED = "image of which no annotation is usable"
+IMAGE_LEFT_OUT = "image in neither split"
 IMAGE_MISSING = "image missing"
 IMAGE_AMBIGUOUS = "several images of that name"
 IMAGE_UNREADABLE = "image not readable"
@@ -43,6 +47,7 @@ BOX_EMPTY = "box of zero size"
 BOX_SWAPPED = "box with swapped corners"
 BOX_CLIPPED = "box beyond the image's edge"
 BOX_OUTSIDE = "box outside the image"
+BOX_AROUND = "box around another shape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,13 @@ class Fault:
     @property
     def example(self) -> str:
         return f"{self.file}: {self.detail}" if self.detail else self.file
+
+
+def unlabelled(name: str, keep: bool) -> Fault:
+    """The fault of an image that was annotated and has no usable box: left out, or with `keep` taken for background."""
+    if keep:
+        return Fault(IMAGE_UNLABELLED, name, "taken for one without objects", KEPT)
+    return Fault(IMAGE_UNLABELLED, name, f"see {flag('keep_unreadable_as_negative')}")
 
 
 @dataclass(frozen=True)

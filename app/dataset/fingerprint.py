@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.dataset.image_index import SUFFIXES, walk
+from app.dataset.image_index import walk
+from app.image_suffixes import image_suffixes
 
-LAYOUT = 3
+LAYOUT = 4
 """To be raised when the same data set makes other records than before."""
 
 
@@ -34,7 +35,7 @@ def take(source: Path, arguments: Mapping[str, Any], without: Path) -> tuple[str
         line = f"{os.fsencode(str(path).removeprefix(above)).hex()} {status.st_size}\n".encode()
         contents.update(line)
         state.update(line + str(status.st_mtime_ns).encode())
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in image_suffixes():
             with open(path, "rb") as file:
                 contents.update(hashlib.file_digest(file, "sha256").digest())
     return contents.hexdigest(), state.hexdigest()

@@ -2,15 +2,17 @@
 
 import itertools
 import os
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from app import text_files
 from app.errors import DatasetError
-
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-
+from app.image_suffixes import image_suffixes, is_image
 
 _LEFT_OUT = (".", "__MACOSX", "Segmentation", "trimaps", "lost+found", "$RECYCLE.BIN", "System Volume Information")
 """How the names of folders begin that hold no part of a set: systems' own, VOC's and the pets' segmentation masks."""
@@ -56,6 +58,48 @@ def _refusal(error: OSError) -> DatasetError:
     return DatasetError(what, where=str(error.filename), remedy="permit it, or move it away")
 
 
+def images_in(root: Path) -> list[Path]:
+    """The images under `root`, as `walk` gives them."""
+    return [path for path in walk(root) if is_image(path)]
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one file name have in common: whatever the case, the Unicode form and the kind of blanks.
+
+    macOS writes letters decomposed (NFD), tools turn separators such as U+0085 and U+2028 into blanks.
+    """
+    if name.isascii():
+        return " ".join(name.casefold().split())
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # A name from a system of another encoding, as Python carries its bytes.
+        name = text_files.decode(os.fsencode(name))
+    shown = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", shown.casefold()).split())
+
+
+def _spellings(said: str) -> Iterator[str]:
+    """What an annotation's name of a file may mean, the likeliest first: as it is, or as tools for the web write it."""
+    plain = said.strip()
+    found = [said]
+    if "?" in plain or "://" in plain:
+        parts = urlsplit(plain)
+        found += parse_qs(parts.query).get("d", [])  # Label Studio: /data/local-files/?d=folder/name.jpg
+        found += [parts.path, unquote(parts.path)]
+    if "%" in plain:
+        found.append(unquote(plain))
+    if "+" in plain:
+        found.append(unquote(plain.replace("+", " ")))
+    yield from found
+    for one in found:
+        if uploaded := _UPLOADED.fullmatch(one.replace("\\", "/").rsplit("/", 1)[-1]):
+            yield uploaded[1]
+
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+"""Label Studio puts eight digits before the name of a file that is uploaded."""
+
+
 def name_in(root: Path, path: Path) -> str:
     """The path within the folder `root`, with `/`; bytes that are no UTF-8 become U+FFFD, as no JSON can hold them."""
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", errors="replace")
@@ -66,29 +110,37 @@ class AmbiguousImage(Exception):
 
 
 class ImageIndex:
-    """The image files under a folder, by name."""
+    """The image files under a folder, by name. `images`: those, where the caller has them already."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, images: list[Path] | None = None):
         self.root = root
         self.by_stem: dict[str, list[Path]] = defaultdict(list)
-        for path in walk(root, SUFFIXES):
-            self.by_stem[path.stem.casefold()].append(path)
+        for path in images_in(root) if images is None else images:
+            self.by_stem[name_key(path.stem)].append(path)
 
     def name(self, path: Path) -> str:
         """The path within the data set."""
         return name_in(self.root, path)
 
     def find(self, said: str, *, near: Path, split: str = "") -> Path | None:
-        """The image that an annotation in the folder `near` calls `said`: a name or a path.
+        """The image that an annotation in the folder `near` calls `said`: a name, a path or an address.
 
-        Among files of one stem the best is, in this order: the one whose path ends as said, of the same file
-        name, below a folder named like `split`, in folders named like those above `near`, nearest to `near`.
+        Case, Unicode form and kind of blanks do not matter, unless they tell several files apart. Among files of one
+        stem the best is, in this order: the one whose path ends as said, of the same file name, below a folder named
+        like `split`, in folders named like those above `near`, nearest to `near`.
         Raises AmbiguousImage where that leaves several.
         """
+        for spelling in dict.fromkeys(_spellings(said)):
+            if found := self._find(spelling, near, split):
+                return found
+        return None
+
+    def _find(self, said: str, near: Path, split: str) -> Path | None:
         wanted = PurePosixPath(said.replace("\\", "/"))
         # `a.jpg` means a.jpg or a.png before a.jpg.jpg; `v1.2` means v1.2.jpg before v1.jpg.
-        stems = [wanted.stem, wanted.name] if wanted.suffix.lower() in SUFFIXES else [wanted.name, wanted.stem]
-        tried = (self.by_stem.get(stem.casefold()) for stem in (*stems, said))
+        named = name_key(wanted.suffix) in image_suffixes()
+        stems = [wanted.stem, wanted.name] if named else [wanted.name, wanted.stem]
+        tried = (self.by_stem.get(name_key(stem)) for stem in (*stems, said) if stem)
         candidates = next(filter(None, tried), [])
         if len(candidates) < 2:
             return candidates[0] if candidates else None
@@ -103,9 +155,12 @@ class ImageIndex:
         parts = path.relative_to(self.root).parts
         common = os.path.commonpath([path.parent, near]) if near.is_absolute() == path.is_absolute() else ""
         pairs = zip(reversed(path.parent.parts), reversed(near.parts), strict=False)
+        ending = parts[-len(tail) :]
         return (
-            len(tail) > 1 and parts[-len(tail) :] == tail,
+            len(tail) > 1 and (ending == tail or [*map(name_key, ending)] == [*map(name_key, tail)]),
             path.name == wanted.name,
+            name_key(path.name) == name_key(wanted.name),
+            path.stem == wanted.stem,
             bool(split) and split in parts[:-1],
             sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)),
             len(Path(common).parts),

@@ -119,6 +119,14 @@ def moved(mask: Mask, move: Callable[[np.ndarray], np.ndarray], orientation: int
     return Mask(packed, mask.runs, mask.size, orientation)
 
 
+def box_around(mask: Mask) -> list[float]:
+    """x, y, width, height in pixels of a bitmap's mask. Raises ValueError for an empty one."""
+    x, y, width, height = map(float, coco_masks.toBbox({"counts": mask.runs, "size": list(mask.size)}))
+    if not (width and height):
+        raise ValueError("an empty bitmap")
+    return [x, y, width, height]
+
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,

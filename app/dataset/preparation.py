@@ -47,6 +47,8 @@ def prepare(
     seed: int = 0,
     max_side: int = 0,
     masked: bool = False,
+    leak: str = "refuse",
+    keep_unreadable: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Card:
@@ -55,14 +57,15 @@ def prepare(
     `format` is `auto`, a name in `registry.READERS` or one of Datumaro's. Splits: see `splits.select_splits`;
     without own ones `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels
     that a stored image's longer side has at most, 0: no limit. `masked`: instance masks are stored too, where the set
-    has them. `workers` None: a process for each CPU.
+    has them. `leak`: images in both splits are refused (`refuse`) or not trained on (`drop`). `keep_unreadable`:
+    images of which no annotation is usable stay, as without objects. `workers` None: a process for each CPU.
     `progress(done, of)` counts images. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
     try:
         return _prepare(
             source.resolve(), target.resolve(), format, train_split, eval_split, eval_fraction,
-            num_shards, seed, max_side, masked, workers, progress,
+            num_shards, seed, max_side, masked, leak, keep_unreadable, workers, progress,
         )  # fmt: skip
     except OSError as error:
         raise DatasetError(
@@ -72,7 +75,8 @@ def prepare(
 
 def _prepare(
     source: Path, target: Path, format: str, train_split: str, eval_split: str, eval_fraction: float,
-    num_shards: int, seed: int, max_side: int, masked: bool, workers: int | None, progress: Progress | None,
+    num_shards: int, seed: int, max_side: int, masked: bool, leak: str, keep_unreadable: bool,
+    workers: int | None, progress: Progress | None,
 ) -> Card:  # fmt: skip
     started = time.monotonic()
     reader, reason = registry.resolve_reader(source, format)
@@ -86,6 +90,8 @@ def _prepare(
         "seed": seed,
         "max_side": max_side,
         "masked": masked,
+        "leak": leak,
+        "keep_unreadable": keep_unreadable,
     }
     print_, state = fingerprint.take(source, arguments, without=target)
     present = cards.read(target)
@@ -103,15 +109,24 @@ def _prepare(
     log.info("prepare: format %s, because of %s", reader.NAME, reason)
 
     issues = IssueCounter()
-    found = collection.collect(source, reader, choice, eval_fraction, seed, issues, masked)
+    found = collection.collect(
+        source, reader, choice, eval_fraction, seed, issues, masked,
+        drop_leaks=leak == "drop", keep_unreadable=keep_unreadable,
+    )  # fmt: skip
     with replacing(target) as folder:
         folder.mkdir()
-        plan = list(_plan(found, folder, num_shards, seed, max_side))
-        with bars.shown("records", progress) as report:
-            written = shard_pool.write(plan, workers, report)
+        plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
+        if copies := _copies(written):
+            if choice.eval and leak != "drop":
+                pairs = [f"{name} = {other}" for name, other in copies.items()]
+                raise collection.leaking(pairs, choice.train, choice.eval, str(source))
+            issues.extend(Fault(faults.IMAGE_COPIED, n, f"{o}; taken out of training") for n, o in copies.items())
+            found = found.without(copies)
+            for shard in plan:
+                shard.path.unlink()
+            plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
         for result in written:
             issues.merge(result.faults)
-        _copies(written, issues)
         made = Card(
             source=str(source),
             format=reader.NAME,
@@ -130,11 +145,22 @@ def _prepare(
     return made
 
 
+def _write(
+    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, keep_unreadable: bool,
+    workers: int | None, progress: Progress | None,
+) -> tuple[list[Shard], list[Written]]:  # fmt: skip
+    plan = list(_plan(found, folder, num_shards, seed, max_side, keep_unreadable))
+    with bars.shown("records", progress) as report:
+        return plan, shard_pool.write(plan, workers, report)
+
+
 def _complete(card: Card, target: Path) -> bool:
     return all(len(list(target.glob(split.records))) == split.shards for split in card.splits.values())
 
 
-def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side: int) -> Iterator[Shard]:
+def _plan(
+    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, keep_unreadable: bool
+) -> Iterator[Shard]:
     """Training images come in random order: a reader's shuffle buffer sees only a part at a time."""
     ids = {name: number for number, name in enumerate(found.classes, start=1)}
     for part in (TRAIN, EVAL):
@@ -146,7 +172,7 @@ def _plan(found: Collection, folder: Path, num_shards: int, seed: int, max_side:
         for index, some in enumerate(_dealt(images, count)):
             yield Shard(
                 folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side,
-                masked=found.masked, keypoints=found.keypoints,
+                masked=found.masked, keypoints=found.keypoints, keep_unreadable=keep_unreadable,
             )  # fmt: skip
 
 
@@ -161,14 +187,16 @@ def _dealt(images: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[An
     yield from (images[a:b] for a, b in itertools.pairwise(edges))
 
 
-def _copies(written: list[Written], issues: IssueCounter) -> None:
-    """Counts images that are byte for byte in both splits under two names: evaluation then flatters."""
-    known = {digest: name for result in written if result.split == TRAIN for digest, name in result.digests}
-    for result in written:
-        if result.split == EVAL:
-            for digest, name in result.digests:
-                if known.get(digest, name) != name:
-                    issues.add(Fault(faults.IMAGE_COPIED, name, f"also {known[digest]}", faults.KEPT))
+def _copies(written: list[Written]) -> dict[str, str]:
+    """The training images that are byte for byte in the other split too, with their names there."""
+    known = {digest: name for result in written if result.split == EVAL for digest, name in result.digests}
+    return {
+        name: known[digest]
+        for result in written
+        if result.split == TRAIN
+        for digest, name in result.digests
+        if known.get(digest, name) != name
+    }
 
 
 def _split_card(

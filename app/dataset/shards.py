@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.dataset import boxes, example, faults, image_file, masks, records
 from app.dataset.annotation import AnnotatedImage, Box
-from app.dataset.faults import FIXED, Fault, IssueCounter
+from app.dataset.faults import FIXED, Fault, IssueCounter, unlabelled
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Shard:
     """A record file to be written.
 
     `ids` gives the id (from 1) of each class. `masked`: boxes have masks. `keypoints`: how many a box has, 0: none.
+    `keep_unreadable`: see `collection.read`.
     """
 
     path: Path
@@ -25,6 +26,7 @@ class Shard:
     max_side: int
     masked: bool = False
     keypoints: int = 0
+    keep_unreadable: bool = False
 
 
 @dataclass
@@ -55,6 +57,11 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
                 result.faults.add(Fault(faults.IMAGE_ROTATED, image.name, f"orientation {stored.orientation}", FIXED))
             kept, found = boxes.place_boxes(image, stored.raw, stored.orientation)
             result.faults.extend(found)
+            if image.boxes and not kept:
+                result.faults.add(unlabelled(image.name, shard.keep_unreadable))
+                if not shard.keep_unreadable:
+                    done()
+                    continue
             digest = hashlib.sha256(stored.data)
             values = features(image.name, stored, digest.hexdigest(), kept, shard.ids)
             if shard.masked:

@@ -5,15 +5,24 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 from app.errors import DatasetError
 from app.settings import flag
 
 TRAIN, EVAL = "train", "eval"
-SPLIT_NAME = re.compile(r"(train|training|val|valid|validation|eval|test)\d*", re.IGNORECASE)
+SPLIT_NAME = re.compile(
+    r"(train|training|trainval|val|valid|validation|eval|evaluation|dev|test|testing)\d*", re.IGNORECASE
+)
 """What sets call their splits, as names of folders and in names of files; with a year in COCO's."""
 _TRAIN_NAMES = (r"train\d*", r"training\d*", r"trainval\d*")
-_EVAL_NAMES = (r"val\d*", r"valid\d*", r"validation\d*", r"eval\d*", r"test\d*")
+_EVAL_NAMES = tuple(
+    rf"{name}\d*" for name in ("val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing")
+)
+_OF_FOLDERS = {"images", "image", "img", "imgs", "data", "dataset", "set", "labels", "annotations", "split", ""}
+"""What folders of a split are called besides: `train_images`, `test-set`."""
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,27 @@ def named_in(text: str) -> str:
     """The split that a file name speaks of: `val` of `instances-val` or `train_labels`, or an empty
     string."""
     return next((part for part in re.split(r"[_. -]", text) if SPLIT_NAME.fullmatch(part)), "")
+
+
+def split_of_folder(folders: Sequence[str]) -> str:
+    """The split that a path's folders speak of: `train` of `train/images` or `train_images/a`, or an empty string."""
+    for folder in folders:
+        words = [word for word in re.split(r"[_. -]", folder) if word.casefold() not in _OF_FOLDERS]
+        if len(words) == 1 and SPLIT_NAME.fullmatch(words[0]):
+            return words[0]
+    return ""
+
+
+def own_splits(found: Mapping[str, list[Part]]) -> dict[str, list[Part]]:
+    """The parts of a set by split, out of what lies in places named like splits, and under `""` elsewhere.
+
+    A split to train on is enough for the rest to be left out: it is most likely what the splits were made from. With
+    only splits to evaluate on, the rest is trained on.
+    """
+    named = {name: parts for name, parts in found.items() if name}
+    if not named or "" not in found:
+        return dict(found)
+    return named if _first(list(named), _TRAIN_NAMES) else {"train": found[""], **named}
 
 
 def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: str) -> SplitSelection:

@@ -6,11 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
-NOT_FROM_FOLDERS = VIDEOS | {".eps", ".ps", ".pdf", ".h5", ".hdf", ".grib", ".bufr", ".wmf", ".emf"}
-"""What Pillow lists among its formats and cannot show by itself; named as a file it is tried all the same."""
+from app.image_suffixes import VIDEOS, is_image
 
 
 @dataclass(frozen=True)
@@ -80,17 +76,11 @@ def _expand(word: str) -> Iterator[Path]:
 
 
 def _in_folder(folder: Path, leave_out: Path) -> Iterator[Path]:
-    extensions = _extensions()
     for root, folders, files in os.walk(_absolute(folder)):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(root, name) != leave_out)
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in extensions:
+            if not name.startswith(".") and is_image(Path(root, name)):
                 yield Path(root, name)
-
-
-def _extensions() -> set[str]:
-    known = Image.registered_extensions()
-    return {extension for extension, kind in known.items() if kind in Image.OPEN} - NOT_FROM_FOLDERS
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

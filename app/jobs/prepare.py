@@ -77,6 +77,8 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
         train_split=settings.train_split,
         eval_split=settings.eval_split,
         eval_fraction=settings.eval_fraction,
+        leak=settings.leak,
+        keep_unreadable=settings.keep_unreadable_as_negative,
         num_shards=settings.num_shards,
         seed=settings.seed,
         max_side=_max_side(settings, found.config),

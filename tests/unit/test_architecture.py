@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = (
-    {"errors", "log", "humanize", "drawing", "text_files"},
+    {"errors", "log", "humanize", "drawing", "text_files", "image_suffixes"},
     {"settings", "progress"},
     {"environment", "write_schedule"},
     {"run", "protos", "html"},

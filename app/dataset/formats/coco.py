@@ -1,17 +1,20 @@
 """Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split."""
 
+import functools
 import json
 import math
 import mmap
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from app import text_files
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key
+from app.dataset.shapes import Corners, box_around, box_around_rotated
 from app.dataset.splits import SPLIT_NAME, named_in
 
 NAME = "coco"
@@ -77,20 +80,61 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
-def _without_outlines(node: dict[str, Any]) -> dict[str, Any]:
-    """Drops outlines while the JSON is parsed: they are most of a COCO file, and boxes do not need them."""
-    node.pop("segmentation", None)
-    return node
+def _reduced(node: dict[str, Any], masked: bool) -> dict[str, Any]:
+    """Drops outlines while the JSON is parsed, or packs them where they are asked for: they are most of a COCO file.
 
-
-def _packed_outlines(node: dict[str, Any]) -> dict[str, Any]:
-    """Packs outlines while the JSON is parsed, for the same reason; text says why one can't be read."""
-    if node.get("segmentation"):
+    An annotation without a box gets `around`, x, y, width, height of what is drawn instead, and its name as `shape`.
+    Of an outline that can't be read a text is left that says why.
+    """
+    if "image_id" in node and (found := _around(node)):
+        node["shape"], node["around"] = found
+    if not masked:
+        node.pop("segmentation", None)
+    elif node.get("segmentation"):
         try:
             node["segmentation"] = masks.of_coco(node["segmentation"])
         except ValueError as error:
             node["segmentation"] = str(error)
     return node
+
+
+def _around(node: dict[str, Any]) -> tuple[str, list[float]] | None:
+    """The name of what is drawn in place of an upright box, and the box around it; None where there is no need."""
+    said = node.get("bbox")
+    numbers = [float(value) for value in said if _is_number(value)] if isinstance(said, list) else []
+    try:
+        if isinstance(said, list) and len(numbers) == len(said) == 5:  # Detectron2's XYWHA, in degrees
+            x, y, width, height, degrees = numbers
+            return "rotated bbox", _sized(box_around_rotated(x, y, width, height, math.radians(degrees)))
+        if len(numbers) == 4 and numbers[2] > 0 and numbers[3] > 0:
+            attributes = node.get("attributes")
+            turn = attributes.get("rotation") if isinstance(attributes, dict) else None
+            if turn is None or not _is_number(turn) or turn % 180 == 0:  # CVAT's, in degrees
+                return None
+            x, y, width, height = numbers
+            corners = box_around_rotated(x + width / 2, y + height / 2, width, height, math.radians(turn))
+            return "rotated bbox", _sized(corners)
+        drawn = node.get("segmentation")
+        if isinstance(drawn, dict):
+            return "bitmap", masks.box_around(masks.of_coco(drawn))
+        outlines = drawn if isinstance(drawn, list) and drawn and isinstance(drawn[0], list) else [drawn or []]
+        values = [float(value) for outline in outlines for value in outline]
+        if len(values) >= 4 and not any(len(outline) % 2 for outline in outlines):
+            return "outline", _sized(box_around(zip(values[0::2], values[1::2], strict=True)))
+        points = [(x, y) for x, y, seen in _keypoints(node.get("keypoints")) if seen]
+        return ("keypoints", _sized(box_around(points))) if points else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _sized(corners: Corners) -> list[float]:
+    """x, y, width, height of a box."""
+    xmin, ymin, xmax, ymax = corners
+    return [xmin, ymin, xmax - xmin, ymax - ymin]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class _Document:
@@ -101,7 +145,7 @@ class _Document:
 
     def items(self) -> Iterator[AnnotatedImage | Category | Fault]:
         try:
-            hook = _packed_outlines if self.masked else _without_outlines
+            hook = functools.partial(_reduced, masked=self.masked)
             content = json.loads(text_files.decode(self.file.read_bytes()), object_hook=hook)
         except (OSError, ValueError, RecursionError) as error:
             yield Fault(faults.ANNOTATION_UNREADABLE, self.where, " ".join(str(error).split()))
@@ -110,19 +154,25 @@ class _Document:
         yield from self._categories(_rows(content, "categories"), labels)
         images = yield from self._told_apart(_rows(content, "images"))
         boxes: dict[Any, list[Box]] = {_key(image.get("id")): [] for image in images}
+        lost: dict[Any, list[Fault]] = {key: [] for key in boxes}
         for row in _rows(content, "annotations"):
-            box = self._box(row, labels, boxes)
-            if isinstance(box, Fault):
-                yield box
+            key, where = _key(row.get("image_id")), f"{self.where} annotation {row.get('id')}"
+            if key not in boxes:
+                yield Fault(faults.BOX_ORPHAN, where, f"image_id {row.get('image_id')}")
                 continue
-            boxes[_key(row.get("image_id"))].append(box)
-            where = f"{self.where} annotation {row.get('id')}"
+            box = self._box(row, labels, where)
+            if isinstance(box, Fault):
+                lost[key].append(box)
+                continue
+            if row.get("around"):
+                yield Fault(faults.BOX_AROUND, where, f"{box.label}, {row.get('shape')}", FIXED)
+            boxes[key].append(box)
             if isinstance(row.get("segmentation"), str):
                 yield Fault(faults.MASK_UNREADABLE, where, row["segmentation"][:120], FIXED)
             if row.get("keypoints") and not box.keypoints:
                 yield from _keypoint_fault(row["keypoints"], where)
         for image in images:
-            yield from self._image(image, boxes)
+            yield from self._image(image, boxes, lost)
 
     def _categories(self, rows: list[dict[str, Any]], labels: dict[Any, str]) -> Iterator[Category | Fault]:
         """Yields the classes in the order of their ids, which is stable whatever the order in the file."""
@@ -154,36 +204,35 @@ class _Document:
                 yield Fault(faults.IMAGE_ID_TWICE, f"{self.where} image {key}", detail)
         return [row for row in rows if len(names[_key(row.get("id"))]) == 1]
 
-    def _box(self, row: dict[str, Any], labels: dict[Any, str], boxes: dict[str, Any]) -> Box | Fault:
-        where = f"{self.where} annotation {row.get('id')}"
-        if _key(row.get("image_id")) not in boxes:
-            return Fault(faults.BOX_ORPHAN, where, f"image_id {row.get('image_id')}")
+    def _box(self, row: dict[str, Any], labels: dict[Any, str], where: str) -> Box | Fault:
         label = labels.get(_key(row.get("category_id")))
         if label is None:
             return Fault(faults.LABEL_UNKNOWN, where, f"category_id {row.get('category_id')}")
-        try:
-            x, y, width, height = (float(value) for value in row["bbox"])
-        except (KeyError, TypeError, ValueError, OverflowError):
+        corners = _corners(row)
+        if corners is None:
             return Fault(faults.BOX_UNREADABLE, where, f"bbox {str(row.get('bbox'))[:60]}")
         area, mask = row.get("area"), row.get("segmentation")
         return Box(
-            label, x, y, x + width, y + height,
-            is_crowd=row.get("iscrowd") in (1, True),
+            label, *corners,
+            is_crowd=_is_set(row.get("iscrowd")) or _is_set(row.get("ignore")),
             area=float(area) if isinstance(area, int | float) and 0 < area < 1e12 else None,
             mask=mask if isinstance(mask, masks.Mask) else None, keypoints=_keypoints(row.get("keypoints")),
         )  # fmt: skip
 
-    def _image(self, image: dict[str, Any], boxes: dict[Any, list[Box]]) -> Iterator[AnnotatedImage | Fault]:
-        said = _text(image.get("file_name") or "")
+    def _image(
+        self, image: dict[str, Any], boxes: dict[Any, list[Box]], lost: dict[Any, list[Fault]]
+    ) -> Iterator[AnnotatedImage | Fault]:
+        written = str(image.get("file_name") or "")
+        said = _text(written)
         try:
-            found = self.index.find(said, near=self.file.parent, split=self.split) if said else None
+            found = self.index.find(written, near=self.file.parent, split=self.split) if said else None
         except AmbiguousImage as error:
             yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
             return
         if found is None:
             yield Fault(faults.IMAGE_MISSING, said or "image without file_name", f"named in {self.where}")
             return
-        if found.name != said.replace("\\", "/").rsplit("/", 1)[-1]:
+        if name_key(found.name) not in name_key(unquote(said)):
             yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
         name = self.index.name(found)
         width: Any = image.get("width")
@@ -191,7 +240,22 @@ class _Document:
         if not all(isinstance(side, int | float) and 0 < side < 1e6 for side in (width, height)):
             yield Fault(faults.SIZE_MISSING, name, "taken from the image", FIXED)
             width = height = 0
-        yield AnnotatedImage(found, name, tuple(boxes[_key(image.get("id"))]), round(width), round(height))
+        key = _key(image.get("id"))
+        yield AnnotatedImage(found, name, tuple(boxes[key]), round(width), round(height), lost=tuple(lost[key]))
+
+
+def _corners(row: dict[str, Any]) -> Corners | None:
+    """The annotation's box, or the one around what is drawn instead."""
+    try:
+        x, y, width, height = (float(value) for value in row.get("around") or row["bbox"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return x, y, x + width, y + height
+
+
+def _is_set(flag: Any) -> bool:
+    """Whether a flag is 1, which some tools write as a text."""
+    return flag is True or str(flag).strip().lower() in ("1", "1.0", "true")
 
 
 def _keypoints(said: Any) -> tuple[Point, ...]:

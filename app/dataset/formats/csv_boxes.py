@@ -11,7 +11,7 @@ from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
-from app.dataset.splits import SPLIT_NAME, named_in
+from app.dataset.splits import named_in, own_splits, split_of_folder
 
 NAME = "csv"
 DELIMITERS = (",", ";", "\t")
@@ -50,10 +50,7 @@ def _root(source: Path) -> Path:
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
-    """The CSV files of each split; `""` for all of them where any has no split in its name.
-
-    But one that holds what the splits' files hold, as TF1's tutorials leave it beside them, is left out.
-    """
+    """The CSV files of each split; `""` for all of them where none has a split in its name."""
     root = _root(source)
     files = [source] if source.is_file() else walk(source, {".csv"})
     files = [path for path in files if path.suffix.lower() == ".csv" and set(COLUMNS) <= set(_header(path))]
@@ -62,14 +59,8 @@ def _files(source: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in files:
         folders = path.relative_to(root).parts[:-1]
-        name = named_in(path.stem) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
-        found.setdefault(name, []).append(path)
-    if "" in found and len(found) > 1:
-        whole = found.pop("")
-        parts = {row.get("filename") for paths in found.values() for path in paths for row in _rows(path)}
-        if not all(row.get("filename") in parts for path in whole for row in _rows(path)):
-            return {"": files}
-    return found
+        found.setdefault(named_in(path.stem) or split_of_folder(folders), []).append(path)
+    return own_splits(found)
 
 
 def _header(path: Path) -> list[str]:
@@ -113,23 +104,23 @@ def _image(
     if found is None:
         yield Fault(faults.IMAGE_MISSING, said or "row without filename", f"named in {where}")
         return
-    boxes = []
+    boxes, lost = [], []
     for row in rows:
         label = " ".join(row.get("class", "").split())
         xmin, ymin, xmax, ymax = (_number(row.get(key)) for key in ("xmin", "ymin", "xmax", "ymax"))
         if not label and not any(row.get(key) for key in ("xmin", "ymin", "xmax", "ymax")):
             continue  # An image without objects.
         if not label:
-            yield Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class")
+            lost.append(Fault(faults.LABEL_UNKNOWN, where, f"{said} without a class"))
         elif xmin is None or ymin is None or xmax is None or ymax is None:
-            yield Fault(faults.BOX_UNREADABLE, where, f"{said} {label}")
+            lost.append(Fault(faults.BOX_UNREADABLE, where, f"{said} {label}"))
         else:
             boxes.append(Box(label, xmin, ymin, xmax, ymax))
     width, height = (_number(rows[0].get(key)) or 0 for key in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, index.name(found), "taken from the image", FIXED)
         width = height = 0
-    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height))
+    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height), lost=tuple(lost))
 
 
 def _number(said: str | None) -> float | None:

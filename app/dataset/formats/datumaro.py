@@ -152,16 +152,16 @@ def _image(
         yield Fault(faults.IMAGE_MISSING, item.id)
         return
     name = index.name(path) if path.is_relative_to(root) else path.name
-    boxes = []
+    boxes, lost = [], []
     for group in _objects(item.annotations):
         box = _box(group, labels, name, masked)
         if isinstance(box, Fault):
-            yield box
+            lost.append(box)
         elif box is not None:
             boxes.append(box)
             if masked and box.mask is None and any(a.type.name in ("polygon", "mask") for a in group):
                 yield Fault(faults.MASK_UNREADABLE, name, box.label, FIXED)
-    yield AnnotatedImage(path, name, tuple(boxes))
+    yield AnnotatedImage(path, name, tuple(boxes), lost=tuple(lost))
 
 
 def _path(item: Any, root: Path, index: ImageIndex) -> Path | None:

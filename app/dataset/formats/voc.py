@@ -11,9 +11,10 @@ from defusedxml import DefusedXmlException, ElementTree
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
-from app.dataset.faults import FIXED, Fault
+from app.dataset.faults import DROPPED, FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
-from app.dataset.splits import SPLIT_NAME
+from app.dataset.shapes import Corners, box_around, box_around_rotated
+from app.dataset.splits import own_splits, split_of_folder
 
 NAME = "voc"
 _LOOKED_AT = 20
@@ -47,25 +48,17 @@ def splits(source: Path) -> tuple[str, ...]:
     lists = _image_sets(source)
     if lists:
         return tuple(sorted({path.stem for path in lists}))
-    named = [_folder_split(path, source) for path in walk(source, {".xml"})]
-    return tuple(sorted(set(named))) if named and all(named) else ()
+    return tuple(sorted(name for name in _by_folder(source) if name))
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split in the order of its list, or without a name all of them."""
     index = ImageIndex(source)
-    used = set()
     for path, missing in _annotations(source, split):
         if missing:
             yield Fault(faults.ANNOTATION_MISSING, missing, f"no XML, listed in {split}")
             continue
-        for item in image(path, index, split):
-            if isinstance(item, AnnotatedImage):
-                used.add(item.path)
-            yield item
-    if not split:
-        for path in sorted(p for paths in index.by_stem.values() for p in paths if p not in used):
-            yield Fault(faults.ANNOTATION_MISSING, index.name(path))
+        yield from image(path, index, split)
 
 
 def _image_sets(source: Path) -> list[Path]:
@@ -74,9 +67,12 @@ def _image_sets(source: Path) -> list[Path]:
     return [path for path in lists if not all(map(_CLASS_LINE.fullmatch, text_files.lines(path)))]
 
 
-def _folder_split(path: Path, source: Path) -> str:
-    parents = path.relative_to(source).parts[:-1]
-    return next((part for part in parents if SPLIT_NAME.fullmatch(part)), "")
+def _by_folder(source: Path) -> dict[str, list[Path]]:
+    """The XML files of each split, as their folders name it."""
+    found: dict[str, list[Path]] = {}
+    for path in walk(source, {".xml"}):
+        found.setdefault(split_of_folder(path.relative_to(source).parts[:-1]), []).append(path)
+    return own_splits(found)
 
 
 def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
@@ -90,7 +86,8 @@ def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
                 file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
             yield file, "" if file.is_file() else name
     if not lists:
-        yield from ((path, "") for path in walk(source, {".xml"}) if not split or _folder_split(path, source) == split)
+        files = _by_folder(source)[split] if split else walk(source, {".xml"})
+        yield from ((path, "") for path in files)
 
 
 def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
@@ -112,18 +109,21 @@ def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage 
         return
     if said and PurePosixPath(said.replace("\\", "/")).stem.casefold() != found.stem.casefold():
         yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
-    boxes = []
+    boxes: list[Box] = []
+    lost: list[Fault] = []
     for node in root.iterfind("object"):
-        box = _box(node, where)
-        if isinstance(box, Fault):
-            yield box
-        else:
-            boxes.append(box)
+        for item in _object(node, where):
+            if isinstance(item, Box):
+                boxes.append(item)
+            elif item.action == DROPPED:
+                lost.append(item)
+            else:
+                yield item
     width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, where, "taken from the image", FIXED)
         width = height = 0
-    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height))
+    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height), lost=tuple(lost))
 
 
 def _find(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:
@@ -138,18 +138,53 @@ def _find(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:
     return index.find(said, near=path.parent, split=split) if found is None and said else found
 
 
-def _box(node: Element, where: str) -> Box | Fault:
+def _object(node: Element, where: str) -> Iterator[Box | Fault]:
+    """The box of an `<object>`: its own, else the one around what is drawn instead, which a fault then says."""
     # The same few names for all: a set has millions of boxes.
     label = sys.intern(" ".join((node.findtext("name") or "").split()))
     if not label:
-        return Fault(faults.LABEL_UNKNOWN, where, "object without a name")
-    found = node.find("bndbox")
-    said = {} if found is None else {side.tag: side.text for side in reversed(found)}
-    xmin, ymin, xmax, ymax = (_number(said.get(key)) for key in ("xmin", "ymin", "xmax", "ymax"))
-    if xmin is None or ymin is None or xmax is None or ymax is None:
-        return Fault(faults.BOX_UNREADABLE, where, f"{label} without a whole bndbox")
+        yield Fault(faults.LABEL_UNKNOWN, where, "object without a name")
+        return
+    corners = _corners(node.find("bndbox"), ("xmin", "ymin", "xmax", "ymax"))
+    if corners is None:
+        shape, corners = _around(node)
+        if corners is None:
+            yield Fault(faults.BOX_UNREADABLE, where, f"{label} without a whole bndbox")
+            return
+        yield Fault(faults.BOX_AROUND, where, f"{label}, {shape}", FIXED)
     difficult, truncated = (node.findtext(key, "").strip() == "1" for key in ("difficult", "truncated"))
-    return Box(label, xmin, ymin, xmax, ymax, difficult=difficult, truncated=truncated)
+    yield Box(label, *corners, difficult=difficult, truncated=truncated)
+
+
+def _corners(node: Element | None, names: tuple[str, ...]) -> tuple[float, float, float, float] | None:
+    """The four numbers of these names below `node`, or None where one is missing."""
+    said = {} if node is None else {side.tag: side.text for side in reversed(node)}
+    first, second, third, fourth = (_number(said.get(key)) for key in names)
+    if first is None or second is None or third is None or fourth is None:
+        return None
+    return first, second, third, fourth
+
+
+def _around(node: Element) -> tuple[str, Corners | None]:
+    """The box around an object's `robndbox` (roLabelImg: cx, cy, w, h and angle in radians) or its outline."""
+    rotated = node.find("robndbox")
+    if rotated is not None:
+        middle, angle = _corners(rotated, ("cx", "cy", "w", "h")), _number(rotated.findtext("angle")) or 0.0
+        return "robndbox", middle and box_around_rotated(*middle, angle)
+    for name in ("polygon", "segmentation", "keypoints"):
+        outline = node.find(name)
+        if outline is not None:
+            points = _points(outline)
+            return name, box_around(points) if points else None
+    return "", None
+
+
+def _points(node: Element) -> list[tuple[float, float]]:
+    """Points as `<pt><x/><y/></pt>` (LabelMe), as `<x1/><y1/><x2/><y2/> ...` (Roboflow), or `<x/><y/>` in turn."""
+    xs = [_number(side.text) for side in node.iter() if re.fullmatch(r"x\d*", side.tag)]
+    ys = [_number(side.text) for side in node.iter() if re.fullmatch(r"y\d*", side.tag)]
+    points = [(x, y) for x, y in zip(xs, ys, strict=False) if x is not None and y is not None]
+    return points if len(points) == len(xs) == len(ys) else []
 
 
 def parse(data: bytes) -> Element:

@@ -11,7 +11,7 @@ from app import text_files
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import Fault
-from app.dataset.image_index import SUFFIXES, ImageIndex, name_in, walk
+from app.dataset.image_index import ImageIndex, images_in, name_in, walk
 from app.dataset.splits import SPLIT_NAME
 from app.errors import DatasetError
 
@@ -63,7 +63,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     index = ImageIndex(root)
     if split:
         yield from _missing(source, split)
-    for path in _splits(source).get(split, []) if split else walk(root, SUFFIXES):
+    for path in _splits(source).get(split, []) if split else images_in(root):
         file = _label_file(path)
         where = index.name(file) if file.is_relative_to(root) else file.name
         boxes = []
@@ -120,7 +120,7 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
     found = {key: images for key, images in found.items() if images}
     folders: dict[str, list[Path]] = {}
-    for path in walk(root, SUFFIXES):
+    for path in images_in(root):
         parts = path.relative_to(root).parts[:-1]
         folders.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
     if not found:
@@ -140,7 +140,7 @@ def _listed(said: object, table: dict[str, Any], root: Path) -> list[Path]:
     for entry in said if isinstance(said, list) else [said]:
         place = _place(entry, table, root)
         if place.is_dir() and place != root:
-            images += walk(place, SUFFIXES)
+            images += images_in(place)
         elif place.is_file():
             found = (_below(root, line, near=place.parent) for line in text_files.lines(place))
             images += [path for path in found if path.is_file()]
