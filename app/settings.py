@@ -52,8 +52,10 @@ class Settings:
     train_split: str = _data("", "split to train on; empty: the set's own `train`, or what is left of a fraction")
     eval_split: str = _data("", "split to evaluate on; empty: the set's own `val`, `valid` or `test`, or a fraction")
     eval_fraction: Fraction = _data(0.2, "part held out for evaluation where the set has no splits of its own")
-    leak: Literal["refuse", "drop"] = _data(
-        "refuse", "what to do about images that are both in the split to train and to evaluate on; drop: not trained on"
+    leak: Literal["", "refuse", "drop"] = _data(
+        "",
+        "images that are in the split to train on and in the one to evaluate on: refuse them, or drop them from "
+        "training; empty: refuse, but drop in a set of fewer than ten",
     )
     keep_unreadable_as_negative: bool = _data(
         False, "keep images of which no annotation is usable as images without objects; else they are left out"

@@ -1,11 +1,11 @@
 """The images of the chosen splits, read once, each image once, with valid boxes and known classes."""
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.dataset import boxes, faults, splits
+from app.dataset import boxes, faults, leaks, splits
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter, unlabelled
 from app.dataset.formats.registry import Reader
@@ -13,8 +13,6 @@ from app.dataset.image_index import images_in, name_in
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
 from app.settings import flag
-
-LEAKS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,6 @@ class Collection:
     masked: bool = False
     keypoints: int = 0
 
-    def without(self, names: Container[str]) -> "Collection":
-        """The same without the training images of these names. Raises DatasetError if none is left."""
-        left = [image for image in self.images[TRAIN] if image.name not in names]
-        if not left:
-            raise DatasetError("every training image is evaluated on too", remedy=flag("train_split"))
-        return dataclasses.replace(self, images={**self.images, TRAIN: left})
-
 
 def collect(
     source: Path,
@@ -47,13 +38,13 @@ def collect(
     issues: IssueCounter,
     masked: bool = False,
     *,
-    drop_leaks: bool = False,
+    leak: str = "",
     keep_unreadable: bool = False,
 ) -> Collection:
     """Reads the chosen splits and adds what was wrong to `issues`, images that are in neither split too.
 
     Without a split for evaluation a `fraction` is held out; an only image is trained and evaluated on. Images in
-    both splits are refused, or taken out of training with `drop_leaks`. `keep_unreadable`: see `read`. Raises
+    both splits are refused or taken out of training, see `leaks.drops_leaks`. `keep_unreadable`: see `read`. Raises
     DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
@@ -65,7 +56,7 @@ def collect(
     parts = {TRAIN: images_of(choice.train)}
     if choice.eval:
         parts[EVAL] = images_of(choice.eval)
-        _separate(parts, choice, str(source), drop_leaks, issues)
+        leaks.separate(parts, choice, str(source), leak, issues)
         names = {TRAIN: choice.train, EVAL: choice.eval}
     elif len(parts[TRAIN]) == 1:
         # Enough to see whether a model can learn it at all, which is what a set of one image is for.
@@ -127,7 +118,7 @@ def nothing_left(part: str, name: str, where: str, issues: IssueCounter) -> Data
 def most_frequent(issues: IssueCounter) -> str:
     """The likely cause: an image that nothing annotates may be what is left of one that could not be found."""
     rows = [row for row in issues.rows() if row.action == faults.DROPPED]
-    rows.sort(key=lambda row: row.kind == faults.ANNOTATION_MISSING)
+    rows.sort(key=lambda row: row.kind in (faults.ANNOTATION_MISSING, faults.IMAGE_LEFT_OUT, faults.IMAGE_UNLABELLED))
     return f"{rows[0].count} x {rows[0].kind}, e.g. {rows[0].examples[0]}" if rows else ""
 
 
@@ -185,35 +176,6 @@ def _sound(image: AnnotatedImage, issues: IssueCounter) -> list[Box]:
             else:
                 kept.append(item)
     return kept
-
-
-def _separate(
-    parts: dict[str, dict[str, AnnotatedImage]], choice: SplitSelection, where: str, drop: bool, issues: IssueCounter
-) -> None:
-    both = [name for name in parts[TRAIN] if name in parts[EVAL]]
-    if both and len(both) == len(parts[TRAIN]):
-        raise DatasetError(
-            f"every image of {choice.train!r} is in {choice.eval!r} too: nothing new would be evaluated",
-            where=where,
-            remedy=f"take {choice.eval!r} out of the set, and a part is held out; "
-            f"or other splits: {flag('train_split')}, {flag('eval_split')}",
-        )
-    if both and not drop:
-        raise leaking(both, choice.train, choice.eval, where)
-    for name in both:
-        issues.add(Fault(faults.IMAGE_IN_BOTH, name, "taken out of training"))
-        del parts[TRAIN][name]
-
-
-def leaking(names: Sequence[str], train: str, evaluation: str, where: str) -> DatasetError:
-    """The error for images that are trained and evaluated on: the metrics would flatter."""
-    more = " ..." if len(names) > LEAKS_SHOWN else ""
-    return DatasetError(
-        f"{len(names)} images are both in {train!r} and in {evaluation!r}: {', '.join(names[:LEAKS_SHOWN])}{more}",
-        where=where,
-        remedy=f"{flag('leak', 'drop')} takes them out of training; or splits that share none: {flag('train_split')}, "
-        f"{flag('eval_split')}",
-    )
 
 
 def _never_named(source: Path, seen: Set[Path], choice: SplitSelection) -> Iterator[Fault]:

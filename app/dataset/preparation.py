@@ -1,5 +1,6 @@
 """A data set on disk becomes a folder of checked, sharded records with a card."""
 
+import dataclasses
 import itertools
 import logging
 import math
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from app import progress as bars
 from app.dataset import card as cards
-from app.dataset import collection, faults, fingerprint, records, shard_pool, splits
+from app.dataset import collection, fingerprint, leaks, records, shard_pool, splits
 from app.dataset.annotation import AnnotatedImage
 from app.dataset.card import Card, SplitCard
 from app.dataset.collection import Collection
-from app.dataset.faults import Fault, IssueCounter
+from app.dataset.faults import IssueCounter
 from app.dataset.formats import registry
 from app.dataset.shards import Shard, Written
 from app.dataset.splits import EVAL, TRAIN
@@ -47,7 +48,7 @@ def prepare(
     seed: int = 0,
     max_side: int = 0,
     masked: bool = False,
-    leak: str = "refuse",
+    leak: str = "",
     keep_unreadable: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -57,7 +58,7 @@ def prepare(
     `format` is `auto`, a name in `registry.READERS` or one of Datumaro's. Splits: see `splits.select_splits`;
     without own ones `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels
     that a stored image's longer side has at most, 0: no limit. `masked`: instance masks are stored too, where the set
-    has them. `leak`: images in both splits are refused (`refuse`) or not trained on (`drop`). `keep_unreadable`:
+    has them. `leak`: see `leaks.drops_leaks`. `keep_unreadable`:
     images of which no annotation is usable stay, as without objects. `workers` None: a process for each CPU.
     `progress(done, of)` counts images. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
@@ -111,17 +112,14 @@ def _prepare(
     issues = IssueCounter()
     found = collection.collect(
         source, reader, choice, eval_fraction, seed, issues, masked,
-        drop_leaks=leak == "drop", keep_unreadable=keep_unreadable,
+        leak=leak, keep_unreadable=keep_unreadable,
     )  # fmt: skip
     with replacing(target) as folder:
         folder.mkdir()
         plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
-        if copies := _copies(written):
-            if choice.eval and leak != "drop":
-                pairs = [f"{name} = {other}" for name, other in copies.items()]
-                raise collection.leaking(pairs, choice.train, choice.eval, str(source))
-            issues.extend(Fault(faults.IMAGE_COPIED, n, f"{o}; taken out of training") for n, o in copies.items())
-            found = found.without(copies)
+        apart = leaks.without_copies(found.images, _copies(written), choice, leak, str(source), issues)
+        if apart is not found.images:
+            found = dataclasses.replace(found, images=apart)
             for shard in plan:
                 shard.path.unlink()
             plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
@@ -187,16 +185,13 @@ def _dealt(images: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[An
     yield from (images[a:b] for a, b in itertools.pairwise(edges))
 
 
-def _copies(written: list[Written]) -> dict[str, str]:
-    """The training images that are byte for byte in the other split too, with their names there."""
-    known = {digest: name for result in written if result.split == EVAL for digest, name in result.digests}
-    return {
-        name: known[digest]
-        for result in written
-        if result.split == TRAIN
-        for digest, name in result.digests
-        if known.get(digest, name) != name
-    }
+def _copies(written: list[Written]) -> list[tuple[list[str], list[str]]]:
+    """The names of each image that is byte for byte in both splits: those in training, those in evaluation."""
+    names: dict[bytes, tuple[list[str], list[str]]] = {}
+    for result in written:
+        for digest, name in result.digests:
+            names.setdefault(digest, ([], []))[result.split == EVAL].append(name)
+    return [(train, held) for train, held in names.values() if train and held and train != held]
 
 
 def _split_card(

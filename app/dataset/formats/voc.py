@@ -96,7 +96,12 @@ def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage 
     try:
         root = parse(path.read_bytes())
     except (OSError, ValueError) as error:
-        yield Fault(faults.ANNOTATION_UNREADABLE, where, getattr(error, "strerror", None) or str(error))
+        fault = Fault(faults.ANNOTATION_UNREADABLE, where, getattr(error, "strerror", None) or str(error))
+        try:
+            found = index.find(path.stem, near=path.parent, split=split)
+        except AmbiguousImage:
+            found = None
+        yield fault if found is None else AnnotatedImage(found, index.name(found), (), lost=(fault,))
         return
     said = (root.findtext("filename") or "").strip()
     try:

