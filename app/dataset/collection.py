@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.dataset import boxes, faults, leaks, splits
@@ -13,6 +13,14 @@ from app.dataset.image_index import images_in, name_in
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
 from app.settings import flag
+
+
+@dataclass
+class Seen:
+    """The files of images and the faults that readings of a set's splits have met so far."""
+
+    files: set[Path] = field(default_factory=set)
+    faults: set[Fault] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ def collect(
     DatasetError where a split or the whole set turns out empty.
     """
     declared: dict[str, bool] = {}
-    seen: set[Path] = set()
+    seen = Seen()
 
     def images_of(split: str) -> dict[str, AnnotatedImage]:
         return read(source, reader, split, declared, issues, masked, keep_unreadable=keep_unreadable, seen=seen)
@@ -72,7 +80,7 @@ def collect(
         whole = choice.train or "the whole set"
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
     if not any(image.offset is not None for images in parts.values() for image in images.values()):
-        issues.extend(_never_named(source, seen, choice))
+        issues.extend(_never_named(source, seen.files, choice))
     for part, images in parts.items():
         if not images:
             raise nothing_left(part, names[part], str(source), issues)
@@ -131,24 +139,26 @@ def read(
     masked: bool = False,
     *,
     keep_unreadable: bool = False,
-    seen: set[Path] | None = None,
+    seen: Seen | None = None,
 ) -> dict[str, AnnotatedImage]:
     """The images of a split by name, each once: the boxes of one listed twice are joined.
 
     Adds the classes that it declares to `declared` (name: whether it only groups others), faults to `issues`. An image
-    that was annotated, and has no usable box, is left out: it is not background. `keep_unreadable` keeps it. `seen` is
-    given the file of every image.
+    that was annotated, and has no usable box, is left out: it is not background. `keep_unreadable` keeps it. What
+    `seen` knows from other splits counts once.
     """
     images: dict[str, AnnotatedImage] = {}
     doubtful: dict[str, None] = {}
+    seen, met = seen or Seen(), set[Fault]()
     for item in reader.read(source, split, masked=masked):
         if isinstance(item, Fault):
-            issues.add(item)
+            if item not in seen.faults:
+                issues.add(item)
+                met.add(item)
         elif isinstance(item, Category):
             declared.setdefault(item.name, item.group)
         else:
-            if seen is not None:
-                seen.add(item.path)
+            seen.files.add(item.path)
             sound = tuple(_sound(item, issues))
             issues.extend(item.lost)
             if item.lost or len(sound) < len(item.boxes):
@@ -159,6 +169,7 @@ def read(
                 issues.add(Fault(faults.IMAGE_TWICE, item.name, "boxes joined", FIXED))
                 image = dataclasses.replace(earlier, boxes=tuple(dict.fromkeys(earlier.boxes + image.boxes)))
             images[item.name] = image
+    seen.faults |= met
     for name in doubtful:
         if not images[name].boxes:
             issues.add(unlabelled(name, keep_unreadable))

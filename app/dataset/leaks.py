@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.dataset import faults
+from app.dataset import faults, splits
 from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
@@ -44,39 +44,70 @@ def drops_leaks(leak: str, images: int) -> bool:
 
 def without_copies(
     images: Mapping[str, list[AnnotatedImage]],
-    copies: Sequence[tuple[Sequence[str], Sequence[str]]],
+    same: Sequence[Sequence[str]],
     choice: SplitSelection,
     leak: str,
     where: str,
     issues: IssueCounter,
 ) -> Mapping[str, list[AnnotatedImage]]:
-    """The splits without images that are trained and evaluated on under two names; themselves where nothing is to do.
+    """The set's own splits without what is trained and evaluated on under two names; themselves where nothing is to do.
 
-    `copies`: for each such image its names in training and in evaluation. Between the set's own splits they are
-    refused or taken out of training, see `drops_leaks`; of a part that detbox has held out they are trained on. If all
-    images are one, they stay, as an only image does. Raises DatasetError.
+    `same`: the names of images that are byte for byte one. See `drops_leaks`; if all images are one, they stay, as an
+    only image does. Raises DatasetError.
     """
-    train, held = ({name for pair in copies for name in pair[side]} for side in (0, 1))
+    evaluated = {image.name for image in images[EVAL]}
+    copies = {
+        name: next(other for other in names if other in evaluated)
+        for names in same
+        if not evaluated.isdisjoint(names)
+        for name in names
+        if name not in evaluated
+    }
     total = sum(map(len, images.values()))
-    if not copies or (len(train) + len(held) == total and len(copies) == 1):
-        issues.extend(Fault(faults.ONLY_IMAGE, names[0], "its metrics say nothing", KEPT) for names, _ in copies)
+    if not copies or _is_one(same, total, issues):
         return images
-    if choice.eval:
-        left = [image for image in images[TRAIN] if image.name not in train]
-        if not drops_leaks(leak, total) or not left:
-            raise leaking([f"{a[0]} = {b[0]}" for a, b in copies], choice.train, choice.eval, where)
-        issues.extend(
-            Fault(faults.IMAGE_COPIED, a, f"{pair[1][0]}; not trained on") for pair in copies for a in pair[0]
-        )
-        return {**images, TRAIN: left}
-    left = [image for image in images[EVAL] if image.name not in held]
-    action = FIXED if left else KEPT
-    detail = "both trained on" if left else "its metrics flatter"
-    issues.extend(Fault(faults.IMAGE_COPIED, b, f"{pair[0][0]}; {detail}", action) for pair in copies for b in pair[1])
-    if not left:
+    left = [image for image in images[TRAIN] if image.name not in copies]
+    if not drops_leaks(leak, total) or not left:
+        raise leaking([f"{name} = {other}" for name, other in copies.items()], choice.train, choice.eval, where)
+    issues.extend(Fault(faults.IMAGE_COPIED, name, f"{other}; not trained on") for name, other in copies.items())
+    return {**images, TRAIN: left}
+
+
+def held_out_together(
+    images: Mapping[str, list[AnnotatedImage]],
+    same: Sequence[Sequence[str]],
+    fraction: float,
+    seed: int,
+    issues: IssueCounter,
+) -> Mapping[str, list[AnnotatedImage]]:
+    """The two parts with images that are byte for byte one (`same`: their names) on one side; themselves if they are.
+
+    `fraction`, `seed`: see `splits.hold_out`.
+    """
+    evaluated = {image.name for image in images[EVAL]}
+    apart = [names for names in same if 0 < len(evaluated.intersection(names)) < len(names)]
+    whole = [*images[TRAIN], *images[EVAL]]
+    if not apart or _is_one(same, len(whole), issues):
         return images
-    moved = [image for image in images[EVAL] if image.name in held]
-    return {TRAIN: images[TRAIN] + moved, EVAL: left}
+    first = {name: names[0] for names in same for name in names}
+    labels: dict[str, set[str]] = {}
+    for image in whole:
+        labels.setdefault(first.get(image.name, image.name), set()).update(box.label for box in image.boxes)
+    chosen = splits.hold_out(labels, fraction, seed)
+    issues.extend(Fault(faults.IMAGE_COPIED, names[0], f"{names[1]}; in one split now", FIXED) for names in apart)
+    held = {image.name for image in whole if first.get(image.name, image.name) in chosen}
+    return {
+        TRAIN: [image for image in whole if image.name not in held],
+        EVAL: [image for image in whole if image.name in held],
+    }
+
+
+def _is_one(same: Sequence[Sequence[str]], total: int, issues: IssueCounter) -> bool:
+    """Whether all images of the set are one, under many names; then that is counted."""
+    if len(same) == 1 and len(same[0]) == total:
+        issues.add(Fault(faults.ONLY_IMAGE, same[0][0], "its metrics say nothing", KEPT))
+        return True
+    return False
 
 
 def leaking(names: Sequence[str], train: str, evaluation: str, where: str) -> DatasetError:

@@ -117,7 +117,12 @@ def _prepare(
     with replacing(target) as folder:
         folder.mkdir()
         plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
-        apart = leaks.without_copies(found.images, _copies(written), choice, leak, str(source), issues)
+        same = _same(written)
+        apart = (
+            leaks.without_copies(found.images, same, choice, leak, str(source), issues)
+            if choice.eval
+            else leaks.held_out_together(found.images, same, eval_fraction, seed, issues)
+        )
         if apart is not found.images:
             found = dataclasses.replace(found, images=apart)
             for shard in plan:
@@ -185,13 +190,13 @@ def _dealt(images: Sequence[AnnotatedImage], count: int) -> Iterator[Sequence[An
     yield from (images[a:b] for a, b in itertools.pairwise(edges))
 
 
-def _copies(written: list[Written]) -> list[tuple[list[str], list[str]]]:
-    """The names of each image that is byte for byte in both splits: those in training, those in evaluation."""
-    names: dict[bytes, tuple[list[str], list[str]]] = {}
+def _same(written: list[Written]) -> list[list[str]]:
+    """The names of images that are stored under several, byte for byte."""
+    names: dict[bytes, dict[str, None]] = {}
     for result in written:
         for digest, name in result.digests:
-            names.setdefault(digest, ([], []))[result.split == EVAL].append(name)
-    return [(train, held) for train, held in names.values() if train and held and train != held]
+            names.setdefault(digest, {})[name] = None
+    return [list(some) for some in names.values() if len(some) > 1]
 
 
 def _split_card(

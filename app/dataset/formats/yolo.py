@@ -1,6 +1,5 @@
 """Reader of YOLO: a text file of normalized boxes for each image, with `data.yaml` or a list of names."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -8,11 +7,13 @@ from typing import Any
 import yaml
 
 from app import text_files
-from app.dataset import faults, masks
+from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
-from app.dataset.faults import Fault
+from app.dataset.faults import KEPT, Fault
+from app.dataset.formats.yolo_labels import LabelFiles
+from app.dataset.formats.yolo_lines import Layout, LayoutEvidence, box_of, numbers_of
 from app.dataset.image_index import ImageIndex, images_in, name_in, walk
-from app.dataset.splits import SPLIT_NAME
+from app.dataset.splits import own_splits, split_of_folder
 from app.errors import DatasetError
 
 NAME = "yolo"
@@ -55,25 +56,68 @@ def _refuse_contradictions(source: Path) -> None:
 
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
-    """The images of one split, or without a name all. One without a text file is one without objects."""
+    """The images of one split, or without a name all. One without a text file is one without objects, which is said."""
     root = _root(source)
     _refuse_contradictions(source)
     names = _names(source)
     yield from (Category(name) for name in dict.fromkeys(names.values()))
-    index = ImageIndex(root)
     if split:
         yield from _missing(source, split)
-    for path in _splits(source).get(split, []) if split else images_in(root):
-        file = _label_file(path)
-        where = index.name(file) if file.is_relative_to(root) else file.name
-        boxes = []
-        for line in text_files.lines(file):
-            box = _box(line, names, where, masked)
+    images = _splits(source).get(split, []) if split else images_in(root)
+    index, files = ImageIndex(root, images), LabelFiles()
+    texts = {path: files.find(path) for path in images}
+    layout = _layout(source, [path for path in texts.values() if path], root)
+    for path, file in texts.items():
+        if file is None:
+            yield Fault(faults.ANNOTATION_MISSING, index.name(path), "taken for one without objects", KEPT)
+            yield AnnotatedImage(path, index.name(path), (), fractions=True)
+            continue
+        boxes, lost = [], []
+        for number, line in enumerate(text_files.lines(file), start=1):
+            box = _box(line, names, f"{_name(root, file)} line {number}", layout, masked)
             if isinstance(box, Fault):
-                yield box
+                lost.append(box)
             else:
                 boxes.append(box)
-        yield AnnotatedImage(path, index.name(path), tuple(boxes), fractions=True)
+        yield AnnotatedImage(path, index.name(path), tuple(boxes), fractions=True, lost=tuple(lost))
+    for file in files.without_image(images_in(root) if split else ()):
+        if file.name not in NAME_LISTS and is_label(file):
+            yield Fault(faults.IMAGE_MISSING, _name(root, file), f"no image {file.stem}.*")
+
+
+def _layout(source: Path, files: list[Path], root: Path) -> Layout:
+    """What the columns of the set's lines mean. Raises DatasetError where it could be either."""
+    evidence = LayoutEvidence()
+    for file in files:
+        for number, line in enumerate(text_files.lines(file), start=1):
+            if values := numbers_of(line):
+                evidence.add(values, f"{_name(root, file)} line {number}")
+    layout = evidence.layout(_kpt_shape(source))
+    if layout.kind == "unclear":
+        raise DatasetError(
+            "its lines may be outlines, or boxes with keypoints in them",
+            where=f"{source}: {evidence.example}",
+            remedy="data.yaml tells: kpt_shape: [number of keypoints, 2 or 3] for keypoints; "
+            "else convert the outlines to boxes",
+        )
+    return layout
+
+
+def _kpt_shape(source: Path) -> tuple[int, int] | None:
+    names = _names_file(source)
+    said = _table(names).get("kpt_shape") if names else None
+    if said is None:
+        return None
+    texts = [str(value).strip() for value in said] if isinstance(said, list) else []
+    if len(texts) != 2 or not texts[0].isdecimal() or texts[1] not in ("2", "3"):
+        raise DatasetError(
+            f"kpt_shape is {said}", where=str(names), remedy="write [number of keypoints, 2 or 3], such as [17, 3]"
+        )
+    return int(texts[0]), int(texts[1])
+
+
+def _name(root: Path, file: Path) -> str:
+    return name_in(root, file) if file.is_relative_to(root) else file.name
 
 
 def _root(source: Path) -> Path:
@@ -121,10 +165,9 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     found = {key: images for key, images in found.items() if images}
     folders: dict[str, list[Path]] = {}
     for path in images_in(root):
-        parts = path.relative_to(root).parts[:-1]
-        folders.setdefault(next((p for p in parts if SPLIT_NAME.fullmatch(p)), ""), []).append(path)
+        folders.setdefault(split_of_folder(path.relative_to(root).parts[:-1]), []).append(path)
     if not found:
-        return {} if "" in folders else folders
+        return own_splits(folders) if len(folders) > 1 or "" not in folders else {}
     listed = {path for images in found.values() for path in images}
     rest = {key: images for key, images in folders.items() if key and listed.isdisjoint(images)}
     return found | {key: images for key, images in rest.items() if key not in found}
@@ -178,42 +221,20 @@ def _below(root: Path, said: str, near: Path | None = None) -> Path:
     return root.joinpath(*parts)
 
 
-def _label_file(image: Path) -> Path:
-    """`labels` in place of the last `images` of the path, where there is such a file, else beside the
-    image."""
-    parts = list(image.parts)
-    if "images" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-        file = Path(*parts).with_suffix(".txt")
-        if file.is_file():
-            return file
-    return image.with_suffix(".txt")
-
-
 def is_label(path: Path) -> bool:
     """Whether a text file's first lines are boxes or outlines."""
     lines = text_files.lines(path)[:3]
-    return bool(lines) and all(isinstance(_values(line), list) for line in lines)
+    return bool(lines) and all(numbers_of(line) for line in lines)
 
 
-def _values(line: str) -> list[float] | None:
-    try:
-        values = [float(word) for word in line.split()]
-    except ValueError:
-        return None
-    return values if len(values) >= 5 and values[0] == values[0] // 1 >= 0 else None
-
-
-def _box(line: str, names: dict[int, str], where: str, masked: bool) -> Box | Fault:
-    """A box of `class x_centre y_centre width height`, or around the outline `class x y x y x y ...`."""
-    values = _values(line)
+def _box(line: str, names: dict[int, str], where: str, layout: Layout, masked: bool) -> Box | Fault:
+    values = numbers_of(line)
     if values is None:
         return Fault(faults.BOX_UNREADABLE, where, line[:60])
     label = names.get(int(values[0])) if values[0] < 1e9 else None
     if label is None:
         return Fault(faults.LABEL_UNKNOWN, where, f"class {values[0]:g}")
-    if len(values) >= 7 and len(values) % 2:
-        mask = masks.of_outlines([values[1:]]) if masked and all(map(math.isfinite, values)) else None
-        return Box(label, min(values[1::2]), min(values[2::2]), max(values[1::2]), max(values[2::2]), mask=mask)
-    x, y, width, height = values[1:5]
-    return Box(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    try:
+        return box_of(label, values, layout, masked)
+    except ValueError as error:
+        return Fault(faults.BOX_UNREADABLE, where, str(error))

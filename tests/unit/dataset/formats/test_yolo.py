@@ -134,3 +134,41 @@ def test_lists_of_names_that_contradict_each_other(yolo):
         read(source)
     (source / "data.yaml").write_text("train: a\nval: b\nnames: [dog, cat]")
     assert len(read(source)[0]) == 2
+
+
+def test_folders_in_any_letters_and_whatever_pillow_reads(tmp_path, image):
+    """`Images` and `Labels`; suffixes of all formats, and an image whose suffix tells nothing."""
+    names = ("a.jpg", "b.JPG", "c.jfif", "d.jp2", "e.ppm", "f.jpg_large")
+    (tmp_path / "data.yaml").write_text("train: Images\nnames: [dog]\n")
+    (tmp_path / "Labels").mkdir()
+    for number, name in enumerate(names):
+        plain = image(tmp_path / f"{number}{'.jpg' if name == 'f.jpg_large' else '.' + name.split('.')[1].lower()}")
+        (tmp_path / "Images").mkdir(exist_ok=True)
+        plain.rename(tmp_path / "Images" / name)
+        (tmp_path / "Labels" / f"{name[0]}.TXT").write_text("0 .5 .5 .2 .2")
+    images, _, found = read(tmp_path)
+    assert {path.name: len(path.boxes) for path in images} == {f"Images/{name}": 1 for name in names}
+    assert found == []
+
+
+def test_labels_without_image_and_images_without_label(yolo):
+    """Both are said; an image without a text file is one without objects, as YOLO has it."""
+    source = yolo(
+        {"images/train/a.jpg": "0 .5 .5 .2 .2", "images/train/b.jpg": None, "images/val/c.jpg": "0 .5 .5 .2 .2"},
+        {"data.yaml": "train: images/train\nval: images/val\nnames: [dog]",
+         "labels/train/ghost.txt": "0 .5 .5 .2 .2"},
+    )  # fmt: skip
+    images, _, found = read(source, "train")
+    assert {path.name: len(path.boxes) for path in images} == {"images/train/a.jpg": 1, "images/train/b.jpg": 0}
+    assert {(fault.kind, fault.file, fault.action) for fault in found} == {
+        (faults.IMAGE_MISSING, "labels/train/ghost.txt", "dropped"),
+        (faults.ANNOTATION_MISSING, "images/train/b.jpg", "kept"),
+    }
+
+
+def test_the_sets_own_splits_win_over_what_lies_beside(yolo):
+    """Without data.yaml, folders named train and test are the splits, whatever they were collected from."""
+    source = yolo({f"{folder}/images/{name}.jpg": "0 .5 .5 .2 .2" for folder, name in
+                   (("raw", "a"), ("raw", "b"), ("train", "a"), ("test", "b"))}, {"classes.txt": "dog"})  # fmt: skip
+    assert set(reader.splits(source)) == {"train", "test"}
+    assert [path.name for path in read(source, "train")[0]] == ["train/images/a.jpg"]
