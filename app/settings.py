@@ -53,9 +53,7 @@ class Settings:
     eval_split: str = _data("", "split to evaluate on; empty: the set's own `val`, `valid` or `test`, or a fraction")
     eval_fraction: Fraction = _data(0.2, "part held out for evaluation where the set has no splits of its own")
     leak: Literal["", "refuse", "drop"] = _data(
-        "",
-        "images that are in the split to train on and in the one to evaluate on: refuse them, or drop them from "
-        "training; empty: refuse, but drop in a set of fewer than ten",
+        "", "images in both splits: refuse, or drop from training; empty: refuse, in a set of fewer than ten drop"
     )
     keep_unreadable_as_negative: bool = _data(
         False, "keep images of which no annotation is usable as images without objects; else they are left out"

@@ -160,7 +160,7 @@ class ImageIndex:
             len(tail) > 1 and (ending == tail or [*map(name_key, ending)] == [*map(name_key, tail)]),
             path.name == wanted.name,
             name_key(path.name) == name_key(wanted.name),
-            path.stem == wanted.stem,
+            path.stem in (wanted.name, wanted.stem),
             bool(split) and split in parts[:-1],
             sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)),
             len(Path(common).parts),
