@@ -12,7 +12,7 @@ from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import DROPPED, FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key, walk
 from app.dataset.shapes import Corners, box_around, box_around_rotated
 from app.dataset.splits import own_splits, split_of_folder
 
@@ -112,7 +112,7 @@ def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage 
     if found is None:
         yield Fault(faults.IMAGE_MISSING, where, f"neither {path.stem}.* nor {said or 'a filename'}")
         return
-    if said and PurePosixPath(said.replace("\\", "/")).stem.casefold() != found.stem.casefold():
+    if said and name_key(PurePosixPath(said.replace("\\", "/")).stem) != name_key(found.stem):
         yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
     boxes: list[Box] = []
     lost: list[Fault] = []
@@ -137,7 +137,7 @@ def _find(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:
         found = index.find(path.stem, near=path.parent, split=split)
     except AmbiguousImage:
         name = PurePosixPath(said.replace("\\", "/")).name
-        if PurePosixPath(name).stem.casefold() != path.stem.casefold():
+        if name_key(PurePosixPath(name).stem) != name_key(path.stem):
             raise
         return index.find(name, near=path.parent, split=split)
     return index.find(said, near=path.parent, split=split) if found is None and said else found

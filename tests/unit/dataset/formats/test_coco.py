@@ -184,3 +184,72 @@ def test_ids_as_numbers_with_a_point(tmp_path, image, coco):
     image(tmp_path / "a.jpg")
     coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1.0, 3.0, [0, 0, 9, 9])], ANIMALS)
     assert [b.label for p in read(tmp_path)[0] for b in p.boxes] == ["dog"]
+
+
+OUTLINE = [40, 20, 120, 20, 120, 80, 40, 80]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"segmentation": [OUTLINE]},
+        {"segmentation": [OUTLINE], "bbox": None},
+        {"segmentation": [OUTLINE], "bbox": []},
+        {"segmentation": [OUTLINE], "bbox": [0, 0, 0, 0]},
+        {"segmentation": [OUTLINE[:6], [40, 20, 120, 80]], "bbox": []},
+        {"segmentation": OUTLINE},
+        {
+            "segmentation": {
+                "size": [100, 200],
+                "counts": [40 * 100 + 20, *[60, 40] * 79, 60, 80 * 100 - 40 + 20 - 60 + 40],
+            }
+        },
+        {"keypoints": [40, 20, 2, 0, 0, 0, 120, 80, 1]},
+        {"bbox": [80, 50, 60, 80, 90]},
+        {"bbox": [50, 10, 60, 80], "attributes": {"rotation": 90.0}},
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_drawn_without_an_upright_box_gives_the_box_around_it(tmp_path, image, row, masked):
+    """Outlines, bitmaps, keypoints, rotated boxes; it is said."""
+    image(tmp_path / "a.jpg", (200, 100))
+    if "counts" in str(row):
+        row["segmentation"]["counts"][-1] = 200 * 100 - sum(row["segmentation"]["counts"][:-1])
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, **row}],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    items = list(reader.read(tmp_path, masked=masked))
+    box = next(item for item in items if isinstance(item, AnnotatedImage)).boxes[0]
+    assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((40, 20, 120, 80))
+    assert [item.kind for item in items if isinstance(item, Fault)] == [faults.BOX_AROUND]
+
+
+@pytest.mark.parametrize(
+    "row", [{}, {"bbox": []}, {"segmentation": []}, {"segmentation": [[1, "x"]]}, {"bbox": "1 2 3"}]
+)
+def test_an_annotation_of_which_nothing_can_be_read_is_lost_with_its_image(tmp_path, image, coco, row):
+    """The fault comes with the image, which is so not taken for background."""
+    image(tmp_path / "a.jpg")
+    file = coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1, 3, None, {"bbox": None, **row})], ANIMALS)
+    only = next(item for item in reader.read(file) if isinstance(item, AnnotatedImage))
+    assert only.boxes == () and [fault.kind for fault in only.lost] == [faults.BOX_UNREADABLE]
+
+
+@pytest.mark.parametrize("flags", [{"iscrowd": 1}, {"ignore": 1}, {"iscrowd": "1"}, {"iscrowd": True}])
+def test_what_is_not_to_be_measured_is_a_crowd(tmp_path, image, coco, flags):
+    """`ignore` means what `iscrowd` does: neither found nor missed."""
+    image(tmp_path / "a.jpg")
+    file = coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1, 3, [1, 1, 9, 9], flags)], ANIMALS)
+    assert read(file)[0][0].boxes[0].is_crowd
+
+
+@pytest.mark.parametrize(("name", "said"), [("a\u0085b.jpg", "a\u0085b.jpg"), ("a\u2028b.jpg", "a\u2028b.jpg"),
+                                            ("my cat.jpg", "/data/local-files/?d=my%20cat.jpg")])  # fmt: skip
+def test_an_image_is_found_whatever_separators_are_in_its_name(tmp_path, image, coco, name, said):
+    """Those of Unicode are blanks to some tools."""
+    image(tmp_path / name)
+    images, _, found = read(coco(tmp_path / "all.json", {said: (64, 48)}, [(1, 3, [1, 1, 9, 9])], ANIMALS))
+    assert [len(image.boxes) for image in images] == [1] and not found

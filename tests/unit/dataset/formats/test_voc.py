@@ -236,3 +236,34 @@ def test_xml_that_can_not_be_opened(voc, monkeypatch):
     images, found = read(root)
     assert len(images["JPEGImages/b.jpg"].lost) == 1
     assert (faults.ANNOTATION_UNREADABLE, "Permission denied") in {(f.kind, f.detail) for f in found}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "<robndbox><cx>30</cx><cy>20</cy><w>20</w><h>30</h><angle>1.5707963</angle></robndbox>",
+        "<polygon><x1>15</x1><y1>10</y1><x2>45</x2><y2>10</y2><x3>45</x3><y3>30</y3></polygon>",
+        "<polygon><pt><x>15</x><y>10</y></pt><pt><x>45</x><y>30</y></pt></polygon>",
+        "<bndbox><xmin>15</xmin></bndbox><robndbox><cx>30</cx><cy>20</cy><w>30</w><h>20</h><angle>0</angle></robndbox>",
+    ],
+)
+def test_what_is_drawn_without_a_box_gives_the_box_around_it(voc, shape):
+    """roLabelImg's rotated boxes, outlines; it is said."""
+    root = voc({"a": []})
+    xml = root / "Annotations" / "a.xml"
+    text = f"<object><type>robndbox</type><name>ship</name>{shape}</object></annotation>"
+    xml.write_text(xml.read_text().replace("</annotation>", text))
+    images, found = read(root)
+    box = images["JPEGImages/a.jpg"].boxes[0]
+    assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((15, 10, 45, 30), abs=1e-3)
+    assert [fault.kind for fault in found] == [faults.BOX_AROUND]
+
+
+def test_split_folders_win_over_what_was_collected(tmp_path, image, voc_xml):
+    """`train` and `test` beside the folder that their images were taken from."""
+    for number, name in enumerate(("collected/a", "collected/b", "train/a", "test/b")):
+        image(tmp_path / f"{name}.jpg", seed=number)
+        (tmp_path / f"{name}.xml").write_text(voc_xml([DOG], filename=f"{name[-1]}.jpg"))
+    assert reader.splits(tmp_path) == ("test", "train")
+    assert list(read(tmp_path, "train")[0]) == ["train/a.jpg"]
+    assert list(read(tmp_path, "test")[0]) == ["test/b.jpg"]
