@@ -71,7 +71,7 @@ def of_coco(said: Any) -> Mask:
             if height < 1 or width < 1 or height * width > PIXELS_MAX:
                 raise ValueError(f"a bitmap of {width}x{height}")
             return _of_runs(said["counts"], height, width)
-        return of_outlines(said)
+        return of_outlines([said] if said and isinstance(said[0], int | float) else said)
     except (TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"no segmentation: {' '.join(str(error).split())[:80]}") from None
 

@@ -198,12 +198,7 @@ OUTLINE = [40, 20, 120, 20, 120, 80, 40, 80]
         {"segmentation": [OUTLINE], "bbox": [0, 0, 0, 0]},
         {"segmentation": [OUTLINE[:6], [40, 20, 120, 80]], "bbox": []},
         {"segmentation": OUTLINE},
-        {
-            "segmentation": {
-                "size": [100, 200],
-                "counts": [40 * 100 + 20, *[60, 40] * 79, 60, 80 * 100 - 40 + 20 - 60 + 40],
-            }
-        },
+        {"segmentation": {"size": [100, 200], "counts": [40 * 100 + 20, *[60, 40] * 79, 60, 8020]}},
         {"keypoints": [40, 20, 2, 0, 0, 0, 120, 80, 1]},
         {"bbox": [80, 50, 60, 80, 90]},
         {"bbox": [50, 10, 60, 80], "attributes": {"rotation": 90.0}},
@@ -213,8 +208,6 @@ OUTLINE = [40, 20, 120, 20, 120, 80, 40, 80]
 def test_what_is_drawn_without_an_upright_box_gives_the_box_around_it(tmp_path, image, row, masked):
     """Outlines, bitmaps, keypoints, rotated boxes; it is said."""
     image(tmp_path / "a.jpg", (200, 100))
-    if "counts" in str(row):
-        row["segmentation"]["counts"][-1] = 200 * 100 - sum(row["segmentation"]["counts"][:-1])
     content = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, **row}],
@@ -224,12 +217,10 @@ def test_what_is_drawn_without_an_upright_box_gives_the_box_around_it(tmp_path, 
     items = list(reader.read(tmp_path, masked=masked))
     box = next(item for item in items if isinstance(item, AnnotatedImage)).boxes[0]
     assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((40, 20, 120, 80))
-    assert [item.kind for item in items if isinstance(item, Fault)] == [faults.BOX_AROUND]
+    assert next(item.kind for item in items if isinstance(item, Fault)) == faults.BOX_AROUND
 
 
-@pytest.mark.parametrize(
-    "row", [{}, {"bbox": []}, {"segmentation": []}, {"segmentation": [[1, "x"]]}, {"bbox": "1 2 3"}]
-)
+@pytest.mark.parametrize("row", [{}, {"bbox": []}, {"segmentation": []}, {"segmentation": [[1, "x"]]}, {"bbox": "1 2"}])
 def test_an_annotation_of_which_nothing_can_be_read_is_lost_with_its_image(tmp_path, image, coco, row):
     """The fault comes with the image, which is so not taken for background."""
     image(tmp_path / "a.jpg")
