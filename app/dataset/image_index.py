@@ -105,6 +105,28 @@ def name_in(root: Path, path: Path) -> str:
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", errors="replace")
 
 
+class PathIndex:
+    """Paths by their names, whatever their letters: what a list of another system calls them."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, Path]] = {}
+
+    def find(self, folder: Path, *parts: str) -> Path | None:
+        """`folder/part/...`, exactly so, else the one of the same `name_key`s; None where there is none."""
+        path = folder.joinpath(*parts)
+        if path.exists():
+            return path
+        for part in parts:
+            if folder not in self._folders:
+                inside = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+                self._folders[folder] = {name_key(path.name): path for path in inside}
+            found = self._folders[folder].get(name_key(part))
+            if found is None:
+                return None
+            folder = found
+        return folder
+
+
 class AmbiguousImage(Exception):
     """Several files fit equally well; `args` are their names."""
 

@@ -12,7 +12,7 @@ from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import DROPPED, FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key, walk
+from app.dataset.image_index import AmbiguousImage, ImageIndex, PathIndex, name_in, name_key, walk
 from app.dataset.shapes import Corners, box_around, box_around_rotated
 from app.dataset.splits import own_splits, split_of_folder
 
@@ -78,12 +78,13 @@ def _by_folder(source: Path) -> dict[str, list[Path]]:
 def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
     """The XML files of a split, and the name in its list where there is none."""
     lists = [path for path in _image_sets(source) if path.stem == split] if split else []
+    paths = PathIndex()
     for path in lists:
         folder = path.parent.parent.parent / "Annotations"
         for name in text_files.lines(path):
-            file = folder / f"{name}.xml"
-            if not file.is_file():  # Some tools write file names where VOC has stems.
-                file = folder / f"{PurePosixPath(name.replace(chr(92), '/')).stem}.xml"
+            # Some tools write file names where VOC has stems.
+            stems = (name, PurePosixPath(name.replace(chr(92), "/")).stem)
+            file = next(filter(None, (paths.find(folder, f"{stem}.xml") for stem in stems)), folder / f"{name}.xml")
             yield file, "" if file.is_file() else name
     if not lists:
         files = _by_folder(source)[split] if split else walk(source, {".xml"})

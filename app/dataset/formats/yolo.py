@@ -12,7 +12,7 @@ from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import KEPT, Fault
 from app.dataset.formats.yolo_labels import LabelFiles
 from app.dataset.formats.yolo_lines import Layout, LayoutEvidence, box_of, numbers_of
-from app.dataset.image_index import ImageIndex, images_in, name_in, walk
+from app.dataset.image_index import ImageIndex, PathIndex, images_in, name_in, walk
 from app.dataset.splits import own_splits, split_of_folder
 from app.errors import DatasetError
 
@@ -179,13 +179,13 @@ def _listed(said: object, table: dict[str, Any], root: Path) -> list[Path]:
     `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
     not believed.
     """
-    images = []
+    images, paths = [], PathIndex()
     for entry in said if isinstance(said, list) else [said]:
-        place = _place(entry, table, root)
+        place = _place(entry, table, root, paths)
         if place.is_dir() and place != root:
             images += images_in(place)
         elif place.is_file():
-            found = (_below(root, line, near=place.parent) for line in text_files.lines(place))
+            found = (_below(paths, root, line, near=place.parent) for line in text_files.lines(place))
             images += [path for path in found if path.is_file()]
     return images
 
@@ -194,20 +194,20 @@ def _missing(source: Path, split: str) -> Iterator[Fault]:
     """The images that a split's text file names and that are not there."""
     root, names = _root(source), _names_file(source)
     table = _table(names) if names else {}
-    said = table.get(split)
+    said, paths = table.get(split), PathIndex()
     for entry in said if isinstance(said, list) else [said] if said else []:
-        place = _place(entry, table, root)
+        place = _place(entry, table, root, paths)
         for line in text_files.lines(place) if place.is_file() else []:
-            if not _below(root, line, near=place.parent).is_file():
+            if not _below(paths, root, line, near=place.parent).is_file():
                 yield Fault(faults.IMAGE_MISSING, line, f"named in {place.name}")
 
 
-def _place(entry: object, table: dict[str, Any], root: Path) -> Path:
-    places = (_below(root, f"{table.get('path') or ''}/{entry}"), _below(root, str(entry)))
+def _place(entry: object, table: dict[str, Any], root: Path, paths: PathIndex) -> Path:
+    places = (_below(paths, root, f"{table.get('path') or ''}/{entry}"), _below(paths, root, str(entry)))
     return next((path for path in places if path.exists()), root)
 
 
-def _below(root: Path, said: str, near: Path | None = None) -> Path:
+def _below(paths: PathIndex, root: Path, said: str, near: Path | None = None) -> Path:
     """The path under `root` that is `said`, with everything left out that would lead elsewhere.
 
     Where there is none, its longest end that is there below `near` or `root`: the rest is another machine's.
@@ -215,8 +215,7 @@ def _below(root: Path, said: str, near: Path | None = None) -> Path:
     parts = [part for part in PurePosixPath(said.replace("\\", "/")).parts if part.strip("./") and "\0" not in part]
     for start in range(len(parts)):
         for folder in filter(None, (near, root)):
-            path = folder.joinpath(*parts[start:])
-            if path.exists():
+            if path := paths.find(folder, *parts[start:]):
                 return path
     return root.joinpath(*parts)
 

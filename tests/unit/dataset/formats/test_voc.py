@@ -267,3 +267,10 @@ def test_split_folders_win_over_what_was_collected(tmp_path, image, voc_xml):
     assert reader.splits(tmp_path) == ("test", "train")
     assert list(read(tmp_path, "train")[0]) == ["train/a.jpg"]
     assert list(read(tmp_path, "test")[0]) == ["test/b.jpg"]
+
+
+def test_lists_in_another_unicode_form(voc):
+    """Letters that macOS decomposes, other case: it is the same file."""
+    root = voc({"R\u00e4der": [DOG], "b": [DOG]}, {"train": ["Ra\u0308der"], "val": ["B.JPG"]})
+    assert list(read(root, "train")[0]) == ["JPEGImages/R\u00e4der.jpg"]
+    assert list(read(root, "val")[0]) == ["JPEGImages/b.jpg"]

@@ -172,3 +172,13 @@ def test_the_sets_own_splits_win_over_what_lies_beside(yolo):
                    (("raw", "a"), ("raw", "b"), ("train", "a"), ("test", "b"))}, {"classes.txt": "dog"})  # fmt: skip
     assert set(reader.splits(source)) == {"train", "test"}
     assert [path.name for path in read(source, "train")[0]] == ["train/images/a.jpg"]
+
+
+def test_lists_in_another_unicode_form(yolo):
+    """A list made on macOS has letters decomposed; the files came from elsewhere."""
+    source = yolo({"images/R\u00e4der.jpg": "0 .5 .5 .2 .2", "images/b.jpg": "0 .5 .5 .2 .2"},
+                  {"data.yaml": "train: Train.TXT\nval: val.txt\nnames: [dog]",
+                   "train.txt": "images/Ra\u0308der.JPG", "val.txt": "Images\\B.jpg"})  # fmt: skip
+    images, _, found = read(source, "train")
+    assert [path.name for path in images] == ["images/R\u00e4der.jpg"] and not found
+    assert [path.name for path in read(source, "val")[0]] == ["images/b.jpg"]
