@@ -15,7 +15,7 @@ from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key
 from app.dataset.shapes import Corners, box_around, box_around_rotated
-from app.dataset.splits import SPLIT_NAME, named_in
+from app.dataset.splits import SPLIT_NAME, named_in, split_of_folder
 
 NAME = "coco"
 ROBOFLOW = "_annotations.coco.json"
@@ -59,6 +59,9 @@ def _files(source: Path) -> dict[str, Path]:
     names = {path.stem.removeprefix("instances_"): path for path in standard}
     if not names:
         names = {path.parent.name: path for path in sorted(source.glob(f"*/{ROBOFLOW}"))}
+    if not names:
+        inside = [path for path in sorted(source.glob("*/*.json")) if split_of_folder((path.parent.name,))]
+        names = {path.parent.name: path for path in inside if _is_coco(path)}
     if not names:
         loose = sorted(source.glob("*.json")) + sorted(source.glob("annotations/*.json"))
         names = {named_in(path.stem) or path.stem: path for path in loose if _is_coco(path)}

@@ -244,3 +244,12 @@ def test_an_image_is_found_whatever_separators_are_in_its_name(tmp_path, image, 
     image(tmp_path / name)
     images, _, found = read(coco(tmp_path / "all.json", {said: (64, 48)}, [(1, 3, [1, 1, 9, 9])], ANIMALS))
     assert [len(image.boxes) for image in images] == [1] and not found
+
+
+def test_a_file_of_any_name_in_each_splits_folder(tmp_path, image, coco):
+    """The folder names the split."""
+    for number, split in enumerate(("train", "val")):
+        image(tmp_path / split / "a.jpg", seed=number)
+        coco(tmp_path / split / "annotations.json", {"a.jpg": (64, 48)}, [(1, 3, [1, 1, 9, 9])], ANIMALS)
+    assert reader.splits(tmp_path) == ("train", "val")
+    assert [path.name for path in read(tmp_path, "val")[0]] == ["val/a.jpg"]
