@@ -64,7 +64,7 @@ class Fault:
         return f"{self.file}: {self.detail}" if self.detail else self.file
 
 
-def unlabelled(name: str, keep: bool) -> Fault:
+def unlabelled(name: str, keep: bool = False) -> Fault:
     """The fault of an image that was annotated and has no usable box: left out, or with `keep` taken for background."""
     if keep:
         return Fault(IMAGE_UNLABELLED, name, "taken for one without objects", KEPT)

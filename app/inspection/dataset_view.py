@@ -15,7 +15,7 @@ from app import progress as bars
 from app.dataset import boxes, collection, faults, image_file, shards, splits
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.card import Card
-from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter
+from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter, unlabelled
 from app.dataset.formats import registry
 from app.dataset.records import Example, read_examples
 from app.dataset.splits import EVAL, TRAIN
@@ -245,6 +245,9 @@ def _summaries_of_set(
                     issues.add(Fault(faults.IMAGE_ROTATED, image.name, detail, FIXED))
                 kept, found = boxes.place_boxes(image, probe.raw, probe.orientation)
                 issues.extend(found)
+                if image.boxes and not kept:
+                    issues.add(unlabelled(image.name))
+                    continue
                 width, height = probe.raw[::-1] if probe.orientation >= 5 else probe.raw
                 yield ImageSummary(
                     image.name, tuple(members[image.name]), height, width, tuple(kept),
