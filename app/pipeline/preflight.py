@@ -63,7 +63,7 @@ def raise_if_any(findings: Iterable[Finding]) -> None:
 
 def _check_model(config: PipelineConfig) -> Iterator[Finding]:
     kind = architecture.extractor_type(config)
-    if config.model.WhichOneof("model") != "center_net" and "keras" not in kind:
+    if not architecture.is_tf2(config):
         yield error(f"feature extractor {kind} is TF1's", "model", "detbox migrate writes the TF2 form")
     if fault := image_size.misfit(config):
         where = f"model.{config.model.WhichOneof('model')}.image_resizer"
