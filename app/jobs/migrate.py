@@ -29,7 +29,8 @@ class Migrated:
     def __str__(self) -> str:
         lines = [f"{self.config}: {self.extractor_before} -> {self.extractor}"]
         if self.extractor_before == self.extractor:
-            lines = [f"{self.config}: {self.extractor} is TF2's already{'' if self.changes else ', nothing is changed'}"]
+            unchanged = "" if self.changes else ", nothing is changed"
+            lines = [f"{self.config}: {self.extractor} is TF2's already{unchanged}"]
         for change in (*self.changes, *self.run_changes):
             lines.append(f"  {change.what}: {change.before} -> {change.after or 'dropped'} ({change.why})")
         lines += [f"left to you: {item}" for item in self.left]
