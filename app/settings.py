@@ -171,7 +171,7 @@ class Settings:
     score_threshold: Annotated[float, Ge(0), Le(1)] | None = _detection(
         None, "score from which a detection is shown; empty: the F1-optimal one of its class, else 0.4"
     )
-    detect_batch_size: Positive = _detection(1, "images per call of the model")
+    detect_batch_size: Positive = _detection(1, "images, or frames of a video, per call of the model")
 
     # Model zoo
     zoo_mirror: str = _zoo("", "URL or folder to fetch models of the zoo from; empty: upstream's address")

@@ -24,9 +24,7 @@ def edit(config: PipelineConfig, *, where: str) -> list[Change]:
         tf2_counterpart.tf2_counterpart(extractor, where=where),
         "TF2's models are Keras models, and their feature extractors have other names",
     )
-    changes += drop(
-        body, path, "inplace_batchnorm_update", "Keras layers update their batch norm themselves"
-    )
+    changes += drop(body, path, "inplace_batchnorm_update", "Keras layers update their batch norm themselves")
     if kind == "faster_rcnn":
         changes += _edit_stride(body, path)
     return changes

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from refusals import refused
 from serving_stand_in import serving
+from videos import RATE, frames_of, turn, write_video
 
 from app.detection.resolver import checkpoint_at
 from app.errors import DatasetError, SettingsError
@@ -87,6 +88,76 @@ def test_broken_images_are_skipped_and_listed(detect, red_image, tmp_path):
     assert result.skipped[2].reason == "image not readable: no image format"
     assert result.images == len(made["images"]) == 1
     assert str(result).count("\nskipped") == 3
+
+
+def test_a_video_becomes_a_drawn_video_and_csv(detect, server, tmp_path):
+    """A frame a row of its CSV, with time and box; drawn at the size and rate of the source, in batches, in order."""
+    write_video(tmp_path / "clips/deep/a.mov")
+    (tmp_path / "map.pbtxt").write_text(MAP)
+    result, made = detect("clips", label_map="map.pbtxt", detect_batch_size=5)
+    folder = tmp_path / "detected"
+    assert (result.images, result.videos, result.frames, result.classes) == (0, 1, 12, {"Ampel, rot": 12})
+    assert sorted(server.requests) == [2, 5, 5]
+    assert {path.name for path in folder.iterdir()} == {
+        "a.mov.mp4",
+        "a.mov.mp4.csv",
+        "detections.json",
+        "detections.csv",
+    }
+    assert made["images"] == made["annotations"] == []
+    assert made["videos"] == [
+        {"file_name": "a.mov", "width": 80, "height": 60, "frames": 12, "rate": 23.976, "drawn": "a.mov.mp4",
+         "boxes": "a.mov.mp4.csv"},
+    ]  # fmt: skip
+    rows = list(csv.DictReader((folder / "a.mov.mp4.csv").open()))
+    assert [(row["frame"], row["class"]) for row in rows] == [(str(number), "Ampel, rot") for number in range(12)]
+    for number, row in enumerate(rows):
+        assert float(row["time"]) == pytest.approx(number / float(RATE), abs=1e-4)
+        assert [float(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx(
+            [20 + number, 10, 50 + number, 30], abs=1.5
+        )
+    drawn = frames_of(folder / "a.mov.mp4")
+    assert len(drawn) == 12 and drawn[0].shape == (60, 80, 3)
+    assert "found    12 on 12 frames of 1 videos: Ampel, rot 12" in str(result)
+
+
+def test_boxes_of_a_turned_video(detect, tmp_path):
+    """They are those of the video as players show it."""
+    turn(write_video(tmp_path / "a.mp4", box=(0, 0, 20, 30), frames=3))
+    _, made = detect("a.mp4")
+    assert (made["videos"][0]["width"], made["videos"][0]["height"]) == (60, 80)
+    row = next(csv.DictReader((tmp_path / "detected/a.mp4.csv").open()))
+    assert [float(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx([40, 0, 60, 30], abs=1.5)
+    assert frames_of(tmp_path / "detected/a.mp4")[0].shape == (80, 60, 3)
+
+
+def test_a_broken_video_does_not_end_the_work(detect, red_image, tmp_path):
+    """It is one line and leaves no file; images and other videos are worked on."""
+    good, cut = write_video(tmp_path / "p/good.mp4"), write_video(tmp_path / "p/cut.mp4", frames=40)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    (tmp_path / "p/text.mkv").write_text("hello")
+    red_image(tmp_path / "p/1.jpg")
+    result, made = detect("p")
+    assert (result.images, result.videos, result.detections) == (1, 1, 13)
+    assert {Path(skip["file"]).name for skip in made["skipped"]} == {"cut.mp4", "text.mkv"}
+    assert all(skip["reason"].startswith("video not readable: ") for skip in made["skipped"])
+    assert sorted(path.name for path in (tmp_path / "detected").iterdir()) == [
+        "1.jpg", "detections.csv", "detections.json", "good.mp4", "good.mp4.csv",
+    ]  # fmt: skip
+    good.unlink()
+    (tmp_path / "p/1.jpg").unlink()
+    with refused(DatasetError, flag="--input", about="detect"):
+        detect("p")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.b/c.jpg", "https://a.b/c.mp4", "rtsp://cam/1", "s3://bucket/x.png", "file:///x.jpg"]
+)
+def test_a_url_is_refused(detect, red_image, tmp_path, url):
+    """What is to be fetched is named with what to do; nothing is worked on."""
+    red_image(tmp_path / "1.jpg")
+    with refused(SettingsError, where=url, flag="--input", about="URL"):
+        detect("1.jpg", url)
 
 
 @pytest.mark.parametrize("words", [["none.jpg"], ["text.jpg"], ["empty"], ["text.jpg", "empty"]])
