@@ -23,6 +23,7 @@ from app.detection.image_paths import ImageFile, Skipped
 from app.detection.loader import Loaded
 from app.detection.resolver import ResolvedDetector, resolve_detector
 from app.errors import DatasetError, SettingsError
+from app.humanize import list_names
 from app.odapi.models import load_detector
 from app.run.directory import Run, find_run
 from app.run.files import read_json, refuse_foreign, replacing, write_json, write_text
@@ -37,7 +38,8 @@ logger = logging.getLogger(__name__)
 JSON, CSV = "detections.json", "detections.csv"
 DESCRIPTION = "detections by detbox"
 """Tells a folder that `detect` wrote, and may replace, from any other."""
-SKIPPED_SHOWN = 10
+SKIPPED_SHOWN, EXAMPLES_SHOWN = 10, 3
+"""Reasons why files were skipped, and files of each; all are in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,27 @@ class Detected:
         rate = (self.images + self.frames) / self.seconds if self.seconds else 0
         looked = [f"{self.images} images"] if self.images or not self.videos else []
         looked += [f"{self.frames} frames of {self.videos} videos"] if self.videos else []
-        drawn = "drawn images" + (", drawn videos with a CSV each" if self.videos else "")
+        drawn = ["drawn images"] if self.images or not self.videos else []
+        drawn += ["drawn videos with a CSV each"] if self.videos else []
         rows = [
             ("found", f"{self.detections} on {' and '.join(looked)}" + (f": {each}" if each else "")),
             ("score", f"from {scores}" if scores else "nothing was found at any score"),
             ("by", f"{self.detector}, {rate:.1f} images/s"),
-            ("written", f"{self.folder}: {drawn}, {JSON}, {CSV}"),
-            *(("skipped", f"{skip.file}: {skip.reason}") for skip in self.skipped[:SKIPPED_SHOWN]),
+            ("written", f"{self.folder}: {', '.join([*drawn, JSON, CSV])}"),
         ]
-        if len(self.skipped) > SKIPPED_SHOWN:
-            rows.append(("", f"and {len(self.skipped) - SKIPPED_SHOWN} more, listed in {JSON}"))
+        reasons: dict[str, list[str]] = {}
+        for skip in self.skipped:
+            reasons.setdefault(skip.reason, []).append(skip.file)
+        rows += [("skipped", _skipped(reason, files)) for reason, files in list(reasons.items())[:SKIPPED_SHOWN]]
+        if len(reasons) > SKIPPED_SHOWN:
+            rows.append(("", f"and more, listed in {JSON}"))
         return "\n".join(f"{name:<8} {text}" for name, text in rows)
+
+
+def _skipped(reason: str, files: Sequence[str]) -> str:
+    if len(files) == 1:
+        return f"{files[0]}: {reason}"
+    return f"{len(files)} x {reason}: {list_names(files, EXAMPLES_SHOWN)}"
 
 
 def run(settings: Settings) -> Detected:

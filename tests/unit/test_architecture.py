@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = (
+    {"terminal_text"},
     {"errors", "log", "humanize", "drawing", "text_files", "image_suffixes"},
     {"settings", "progress"},
     {"environment", "write_schedule"},
