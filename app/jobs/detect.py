@@ -241,7 +241,7 @@ def _target(settings: Settings, run: Run) -> Path:
 
 
 def _files(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
-    given = [word for word in (line.strip() for line in text.splitlines()) if word]
+    given = [word for word in (line.strip() for line in text.split("\n")) if word]
     if not given:
         raise SettingsError(
             "no images are given", remedy=f"detbox detect IMAGES: files, folders or globs ({flag('input')})"

@@ -63,6 +63,8 @@ class Prepared:
 def run(settings: Settings) -> Prepared:
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
     run = find_run(settings.models_dir, settings.run_name)
+    if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
+        logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
     with new_directory(run):
         prepared = _prepare(run, with_zoo_folders(settings))
         provenance.write_given(run, given_settings(settings))
