@@ -19,6 +19,7 @@ from app.protos.label_map import read_class_names
 from app.run.directory import Run
 from app.run.files import write_json, write_text
 from app.settings import Settings
+from entrypoint.results import present
 
 MAP = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "/m/01" display_name: "Ampel, rot" }\n'
 
@@ -65,6 +66,33 @@ def test_images_become_drawn_images_json_and_csv(detect, red_image, tmp_path):
     drawn, plain = (np.asarray(Image.open(path / "a/1.jpg").resize((60, 40))) for path in (folder, tmp_path / "pics"))
     assert np.abs(drawn.astype(int) - plain)[10:30, 20:50].max() > 60
     assert "found    2 on 3 images: Ampel, rot 2" in str(result)
+
+
+def test_a_hostile_name_stays_in_its_line(detect, red_image, tmp_path):
+    """A class's name with a line end and colours is escaped in both CSVs and in what is printed, and whole in JSON."""
+    red_image(tmp_path / "1.jpg")
+    write_video(tmp_path / "a.mp4", frames=2)
+    (tmp_path / "map.pbtxt").write_text('item { id: 2 name: "\\033[31mred\\n\\342\\200\\250" }')
+    result, made = detect("1.jpg", "a.mp4", label_map="map.pbtxt")
+    assert made["categories"] == [{"id": 2, "name": "\x1b[31mred\n\u2028"}]
+    printed = present(result, as_json=False)
+    for text, lines in (
+        (printed, 4),
+        ((tmp_path / "detected/detections.csv").read_text(), 2),
+        ((tmp_path / "detected/a.mp4.csv").read_text(), 3),
+    ):
+        assert "\\x1b[31mred\\n\\u2028" in text and "\x1b" not in text and len(text.splitlines()) == lines
+
+
+def test_many_broken_files_are_one_line(detect, red_image, tmp_path):
+    """Files that are skipped for one reason are a line with their number and three of them; the JSON has all."""
+    red_image(tmp_path / "1.jpg")
+    for number in range(30):
+        (tmp_path / f"text{number:02}.jpg").write_text("hello")
+    result, made = detect(".")
+    line = next(line for line in str(result).splitlines() if line.startswith("skipped"))
+    assert str(result).count("skipped") == 1 and "30 x image not readable: no image format" in line
+    assert "text02.jpg and 27 more" in line and len(made["skipped"]) == 30
 
 
 def test_exif_is_honoured(detect, red_image, tmp_path):
