@@ -37,13 +37,17 @@ class Labelled:
     label: str
 
 
-def draw(image: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = ()) -> Image.Image:
+def draw(
+    image: np.ndarray, detections: Sequence[Labelled], groundtruth: Sequence[Labelled] = (), *, enlarge: bool = True
+) -> Image.Image:
     """A copy of `image` (uint8, height x width x 3) with thin white groundtruth under coloured detections.
 
-    A small image is enlarged so that labels can be read. Labels come after all boxes, the first of `detections` at
-    the best place; they keep off each other and within the image where that is possible.
+    With `enlarge` a small image is enlarged so that labels can be read. Labels come after all boxes, the first of
+    `detections` at the best place; they keep off each other and within the image where that is possible.
     """
-    canvas = _enlarged(Image.fromarray(image))
+    canvas = Image.fromarray(image)
+    if enlarge:
+        canvas = _enlarged(canvas)
     pen = ImageDraw.Draw(canvas)
     for item in groundtruth:
         _outline(pen, _pixels(item.box, canvas), GROUNDTRUTH, 1)

@@ -16,7 +16,10 @@ Only `entrypoint/__main__.py` turns these into exit codes.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+from app.terminal_text import escape_controls
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -48,7 +51,8 @@ class DetboxError(Exception):
         line = f"{self.where}: {self.what}" if self.where else self.what
         if self.remedy:
             line += f" -> {self.remedy}"
-        return " ".join(line.split())
+        # Line ends are those of other libraries' messages as well.
+        return escape_controls(" ".join(re.split(r"[ \t\r\n]+", line.strip())))
 
 
 class UsageError(DetboxError):

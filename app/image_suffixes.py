@@ -1,9 +1,12 @@
-"""The one table of what image files are called, for every reader and for `detect`."""
+"""The one table of what files of images and videos are called, for every reader and for `detect`."""
 
 import functools
 from pathlib import Path
 
-VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+VIDEOS = frozenset({
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm",
+    ".wmv",
+})  # fmt: skip
 _NO_IMAGES = VIDEOS | {".eps", ".ps", ".pdf", ".h5", ".hdf", ".grib", ".bufr", ".wmf", ".emf"}
 """What Pillow lists among its formats and cannot show by itself."""
 _KNOWN_OTHERS = {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.humanize import format_bytes, format_time
+from app.terminal_text import escape_controls
 
 Progress = Callable[[int, int], None]
 """Called with (done, of); `of` is 0 where the whole is not known."""
@@ -29,9 +30,14 @@ def shown(title: str, progress: Progress | None = None, *, in_units_of_bytes: bo
         figures = (
             (rich.DownloadColumn(), rich.TransferSpeedColumn()) if in_units_of_bytes else (rich.MofNCompleteColumn(),)
         )
-        columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), *figures, rich.TimeRemainingColumn())
+        columns = (
+            rich.TextColumn("{task.description}", markup=False),
+            rich.BarColumn(),
+            *figures,
+            rich.TimeRemainingColumn(),
+        )
         with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(title, visible=False)
+            task = bar.add_task(escape_controls(title), visible=False)
             yield lambda done, of: bar.update(task, completed=done, total=of or None, visible=True)
 
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from app.run_name import derive_run_name
+
 # ruff: noqa: RUF009 (`setting` gives a dataclass field)
 PREFIX = "DETBOX_"
 NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR"}
@@ -46,7 +48,7 @@ class Settings:
 
     # Where things are
     models_dir: Path = _places(Path("models"), "folder that holds one folder per run")
-    run: str = _places("", "name of the run; empty: the name of the data set")
+    run: str = _places("", "name of the run; empty: that of the data set, with `-` for blanks and the like")
     dataset: str = _data("", "folder or file of the data set; empty: the built-in synthetic sample")
     format: str = _data("auto", "format of the data set; auto: by what is there")
     train_split: str = _data("", "split to train on; empty: the set's own `train`, or what is left of a fraction")
@@ -171,7 +173,7 @@ class Settings:
     score_threshold: Annotated[float, Ge(0), Le(1)] | None = _detection(
         None, "score from which a detection is shown; empty: the F1-optimal one of its class, else 0.4"
     )
-    detect_batch_size: Positive = _detection(1, "images per call of the model")
+    detect_batch_size: Positive = _detection(1, "images, or frames of a video, per call of the model")
 
     # Model zoo
     zoo_mirror: str = _zoo("", "URL or folder to fetch models of the zoo from; empty: upstream's address")
@@ -195,10 +197,10 @@ class Settings:
 
     @property
     def run_name(self) -> str:
-        """The run's name: as given, else the data set's."""
+        """The run's name: as given, else made of the data set's, whichever way the path to it is written."""
         if self.run:
             return self.run
-        return Path(self.dataset).resolve().name if self.dataset else "sample"
+        return derive_run_name(Path(self.dataset).resolve().name) if self.dataset else "sample"
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings) if "doc" in field.metadata}

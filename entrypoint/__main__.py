@@ -17,6 +17,7 @@ from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, Us
 from app.jobs import Job
 from app.run.directory import find_run
 from app.settings import flag
+from app.terminal_text import escape_controls
 from app.training.stop import Interrupted
 from entrypoint import help_pages, usage
 from entrypoint.commands import COMMANDS, functions
@@ -154,7 +155,7 @@ def _report_internal_error(error: BaseException, job: Job | None) -> None:
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     kept = _keep_traceback(error, job)
     remedy = f"traceback in {kept}" if kept else "run it again with --debug for the traceback"
-    summary = textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")
+    summary = escape_controls(textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ..."))
     print(f"detbox: internal error: {summary} (at {place}) -> {remedy}", file=sys.stderr)
 
 

@@ -98,9 +98,9 @@ COMMANDS: Mapping[str, Command] = {
         ),
         _command(
             "detect",
-            "images to drawn images, COCO-style JSON and CSV, by any form of a model",
+            "images and videos to drawn ones, COCO-style JSON and CSV, by any form of a model",
             *PLACE, *_group("detection"), "serving_name", "output", positional="input",
-            more="IMAGES are files, folders or globs: detbox detect holiday/*.jpg --run=wheels.",
+            more="IMAGES are files (images, videos), folders or globs: detbox detect holiday/*.jpg --run=wheels.",
         ),
         _command(
             "report",

@@ -4,19 +4,24 @@ import dataclasses
 import json
 from typing import Any
 
+from app.terminal_text import escape_json, escape_parts
+
 
 def present(result: Any, *, as_json: bool) -> str:
     """What stdout gets for `result`, ending in a newline; nothing for None.
 
-    Unless `as_json`, a dict becomes aligned lines and a list a line an item; the rest is shown by its `str`.
+    Unless `as_json`, a dict becomes aligned lines and a list a line an item; the rest is shown by its `str`. Control
+    characters in the result's texts are escaped.
     """
     if as_json:
         value = (
             dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
         )
-        return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+        return escape_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n"
     if result is None or result == "":
         return ""
+    # A text as such has lines by intent; so has one that a result composes, but not one that it holds.
+    result = result if isinstance(result, str) else escape_parts(result)
     if isinstance(result, dict):
         width = max((len(str(key)) for key in result), default=0)
         return "".join(f"{key!s:<{width}}  {value}\n" for key, value in result.items())

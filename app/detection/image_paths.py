@@ -1,12 +1,17 @@
-"""The images that files, folders and globs name."""
+"""The images and videos that files, folders and globs name."""
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from app.image_suffixes import VIDEOS, is_image
+
+NOT_FROM_FOLDERS = ".ts"
+"""A video's suffix that is mostly TypeScript's; named as a file it is a video."""
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,10 @@ class ImageFile:
 
     path: Path
     name: str
+
+    @property
+    def is_video(self) -> bool:
+        return _is_video(self.path.name)
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,11 @@ class Skipped:
 
 
 def find_images(words: Sequence[str], *, leave_out: Path) -> tuple[list[ImageFile], list[Skipped]]:
-    """The images that `words` name, each once, in the order of the words and sorted within each.
+    """The images and videos that `words` name, each once, in the order of the words and sorted within each.
 
-    A word is a file, a folder (searched with all that is below it, without hidden names) or a glob. What no image
-    format's extension ends is passed over in a folder and tried where it is named itself. A folder `leave_out`, where
-    the results go, is not searched.
+    A word is a file, a folder (searched with all that is below it, without hidden names) or a glob. What has neither
+    an image's nor a video's extension is passed over in a folder and tried where it is named itself. A folder
+    `leave_out`, where the results go, is not searched.
     """
     found: dict[Path, None] = {}
     skipped = []
@@ -41,26 +50,25 @@ def find_images(words: Sequence[str], *, leave_out: Path) -> tuple[list[ImageFil
         for path in paths:
             if path.is_dir():
                 found.update(dict.fromkeys(_in_folder(path, _absolute(leave_out))))
-            elif path.suffix.lower() in VIDEOS:
-                skipped.append(Skipped(str(path), "a video: take images out of it first, as with ffmpeg"))
             else:
                 found[_absolute(path)] = None
     return [ImageFile(path, name) for path, name in zip(found, _names(list(found)), strict=True)], skipped
 
 
 def drawn_names(names: Iterable[str]) -> list[str]:
-    """For each name of an image the path, relative and with `/`, that its drawn JPEG can have beside all others."""
+    """For each name the path, relative and with `/`, that its drawn JPEG or MP4 can have beside all others."""
     taken: set[str] = set()
     result = []
     for name in names:
         path = PurePosixPath(name)
-        plain = path.suffix.lower() in {".jpg", ".jpeg"}
+        suffix, plain = (".mp4", {".mp4"}) if _is_video(name) else (".jpg", {".jpg", ".jpeg"})
+        is_plain = path.suffix.lower() in plain
         # What a file system that ignores case holds apart.
-        wanted = path.with_suffix(".jpg") if plain else path.with_name(f"{path.name}.jpg")
+        wanted = path.with_suffix(suffix) if is_plain else path.with_name(f"{path.name}{suffix}")
         free, number = wanted, 1
         while str(free).casefold() in taken:
             number += 1
-            free = wanted.with_name(f"{wanted.stem}-{number}.jpg")
+            free = wanted.with_name(f"{wanted.stem}-{number}{suffix}")
         taken.add(str(free).casefold())
         result.append(str(free))
     return result
@@ -79,8 +87,17 @@ def _in_folder(folder: Path, leave_out: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(_absolute(folder)):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(root, name) != leave_out)
         for name in sorted(files):
-            if not name.startswith(".") and is_image(Path(root, name)):
-                yield Path(root, name)
+            path = Path(root, name)
+            if not name.startswith(".") and (_is_wanted_video(name) or is_image(path)):
+                yield path
+
+
+def _is_video(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in VIDEOS
+
+
+def _is_wanted_video(name: str) -> bool:
+    return _is_video(name) and not name.lower().endswith(NOT_FROM_FOLDERS)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.terminal_text import escape_controls
+
 COLUMNS = ("file_name", "width", "height", "class_id", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
 
@@ -73,7 +75,7 @@ def table(images: Sequence[ImageDetections], names: Mapping[int, str]) -> str:
     writer.writerow(COLUMNS)
     for image in images:
         for found in image.found:
-            label = names.get(found.class_id) or f"class {found.class_id}"
-            size = (image.file_name, image.width, image.height)
+            label = escape_controls(names.get(found.class_id) or f"class {found.class_id}")
+            size = (escape_controls(image.file_name), image.width, image.height)
             writer.writerow([*size, found.class_id, label, found.score, *found.box])
     return page.getvalue()

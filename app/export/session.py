@@ -5,7 +5,7 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from app.protos import pipeline_config
 from app.run.directory import CARD
 from app.run.files import replacing, write_json
 from app.settings import flag
+from app.terminal_text import escape_controls
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class ExportSession:
         self._writer = FormatWriter(
             exporter,
             name=checkpoint.run_name or checkpoint.prefix.name,
-            labels=[self._names.get(number, f"class {number}") for number in range(1, max(self._names, default=0) + 1)],
+            labels=_labels(self._names),
             signature_key=signature_key,
             images=probes.representative,
             workspace=workspace,
@@ -235,3 +236,9 @@ def _files(folder: Path) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in files),
         "files": {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
     }
+
+
+def _labels(names: Mapping[int, str]) -> list[str]:
+    """The names of classes 1 and up, each fit for a line of a file."""
+    numbers = range(1, max(names, default=0) + 1)
+    return [escape_controls(names.get(number, f"class {number}")) for number in numbers]

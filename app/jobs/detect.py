@@ -1,38 +1,45 @@
-"""`detect`: images become drawn images, COCO-style JSON and CSV."""
+"""`detect`: images and videos become drawn ones, COCO-style JSON and CSV."""
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app import drawing
 from app.checkpoint import Checkpoint
 from app.detection import batching, image_paths, results
+from app.detection.annotator import Annotator
 from app.detection.detections import Detections
 from app.detection.image_paths import ImageFile, Skipped
 from app.detection.loader import Loaded
 from app.detection.resolver import ResolvedDetector, resolve_detector
 from app.errors import DatasetError, SettingsError
+from app.humanize import list_names
 from app.odapi.models import load_detector
 from app.run.directory import Run, find_run
 from app.run.files import read_json, refuse_foreign, replacing, write_json, write_text
 from app.run.lenient_json import mapping
 from app.settings import Settings, flag
 
+if TYPE_CHECKING:
+    from app.detection.video_detections import VideoDetections
+
 logger = logging.getLogger(__name__)
 
 JSON, CSV = "detections.json", "detections.csv"
 DESCRIPTION = "detections by detbox"
 """Tells a folder that `detect` wrote, and may replace, from any other."""
-SKIPPED_SHOWN = 10
+SKIPPED_SHOWN, EXAMPLES_SHOWN = 10, 3
+"""Reasons why files were skipped, and files of each; all are in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Detected:
     folder: str
     detector: str
     images: int
+    videos: int
+    frames: int
     detections: int
     classes: dict[str, int]
     thresholds: dict[str, float]
@@ -52,44 +61,64 @@ class Detected:
         each = ", ".join(f"{name} {count}" for name, count in self.classes.items())
         values = sorted(set(self.thresholds.values()))
         scores = f"{values[0]:.2f}" + (f" to {values[-1]:.2f} by class" if len(values) > 1 else "") if values else ""
-        rate = self.images / self.seconds if self.seconds else 0
+        rate = (self.images + self.frames) / self.seconds if self.seconds else 0
+        looked = [f"{self.images} images"] if self.images or not self.videos else []
+        looked += [f"{self.frames} frames of {self.videos} videos"] if self.videos else []
+        drawn = ["drawn images"] if self.images or not self.videos else []
+        drawn += ["drawn videos with a CSV each"] if self.videos else []
         rows = [
-            ("found", f"{self.detections} on {self.images} images" + (f": {each}" if each else "")),
+            ("found", f"{self.detections} on {' and '.join(looked)}" + (f": {each}" if each else "")),
             ("score", f"from {scores}" if scores else "nothing was found at any score"),
             ("by", f"{self.detector}, {rate:.1f} images/s"),
-            ("written", f"{self.folder}: drawn images, {JSON}, {CSV}"),
-            *(("skipped", f"{skip.file}: {skip.reason}") for skip in self.skipped[:SKIPPED_SHOWN]),
+            ("written", f"{self.folder}: {', '.join([*drawn, JSON, CSV])}"),
         ]
-        if len(self.skipped) > SKIPPED_SHOWN:
-            rows.append(("", f"and {len(self.skipped) - SKIPPED_SHOWN} more, listed in {JSON}"))
+        reasons: dict[str, list[str]] = {}
+        for skip in self.skipped:
+            reasons.setdefault(skip.reason, []).append(skip.file)
+        rows += [("skipped", _skipped(reason, files)) for reason, files in list(reasons.items())[:SKIPPED_SHOWN]]
+        if len(reasons) > SKIPPED_SHOWN:
+            rows.append(("", f"and more, listed in {JSON}"))
         return "\n".join(f"{name:<8} {text}" for name, text in rows)
 
 
+def _skipped(reason: str, files: Sequence[str]) -> str:
+    if len(files) == 1:
+        return f"{files[0]}: {reason}"
+    return f"{len(files)} x {reason}: {list_names(files, EXAMPLES_SHOWN)}"
+
+
 def run(settings: Settings) -> Detected:
-    """Detects on the images that `input` names and writes what was found to a folder, which appears as a whole."""
+    """Detects on the files that `input` names and writes what was found to a folder, which appears as a whole."""
     run = find_run(settings.models_dir, settings.run_name)
     target = _target(settings, run)
-    images, skipped = _images(settings.input, target)
+    files, skipped = _files(settings.input, target)
     resolved = _resolve(settings, run)
     with _whole(target) as folder:
-        work = Work(resolved, settings.score_threshold, folder, skipped)
+        annotator = Annotator(resolved, settings.score_threshold)
+        work = Work(resolved, annotator, folder, skipped)
+        drawn = image_paths.drawn_names(file.name for file in files)
+        pairs = list(zip(drawn, files, strict=True))
         started = time.monotonic()
-        looked = work.all(images, settings.detect_batch_size)
+        looked = work.images({name: file for name, file in pairs if not file.is_video}, settings.detect_batch_size)
+        videos = list(work.videos({name: file for name, file in pairs if file.is_video}, settings.detect_batch_size))
         seconds = time.monotonic() - started
-        if not looked:
+        if not looked and not videos:
             raise _nothing(skipped)
         found = Counter(one.class_id for image in looked for one in image.found)
+        found.update(itertools.chain.from_iterable(video.classes.elements() for video in videos))
         result = Detected(
             folder=str(target),
             detector=resolved.description,
             images=len(looked),
+            videos=len(videos),
+            frames=sum(video.frames for video in videos),
             detections=found.total(),
             classes={resolved.name(number): count for number, count in found.most_common()},
-            thresholds={resolved.name(number): score for number, score in sorted(work.thresholds.items())},
+            thresholds={resolved.name(number): score for number, score in sorted(annotator.thresholds.items())},
             skipped=skipped,
             seconds=round(seconds, 2),
         )
-        _write(folder, result, looked, resolved)
+        _write(folder, result, looked, videos, resolved)
     return result
 
 
@@ -118,55 +147,64 @@ def _load(path: Path, checkpoint: Checkpoint | None) -> Loaded:
 
 
 class Work:
-    """Detection on image after image: read, detect, draw."""
+    """Detection on file after file: read, detect, draw."""
 
-    def __init__(self, resolved: ResolvedDetector, threshold: float | None, folder: Path, skipped: list[Skipped]):
+    def __init__(self, resolved: ResolvedDetector, annotator: Annotator, folder: Path, skipped: list[Skipped]):
         """`skipped` gets what can't be read."""
-        self.thresholds: dict[int, float] = {}
-        self._resolved, self._given, self._folder, self._skipped = resolved, threshold, folder, skipped
+        self._resolved, self._annotator, self._folder, self._skipped = resolved, annotator, folder, skipped
 
-    def all(self, images: Sequence[ImageFile], batch_size: int) -> list[results.ImageDetections]:
-        """What was found on each image that could be read, in the order of `images`."""
+    def images(self, images: Mapping[str, ImageFile], batch_size: int) -> list[results.ImageDetections]:
+        """What was found on each of `images` (by the name of the drawn one) that could be read, in their order."""
         from app import progress as bars
 
-        drawn = image_paths.drawn_names(image.name for image in images)
-        looked: dict[int, results.ImageDetections] = {}
+        looked: dict[str, results.ImageDetections] = {}
         with bars.shown("detect") as report:
-            for numbers, batch in batching.batches(self._readable(images), batch_size):
-                for number, pixels, found in zip(numbers, batch, self._resolved.detector.detect(batch), strict=True):
-                    looked[number] = self._look(images[number].name, drawn[number], pixels, found)
-                report(max(numbers) + 1, len(images))
-        return [looked[number] for number in sorted(looked)]
+            for names, batch in batching.batches(self._readable(images), batch_size):
+                for drawn, pixels, found in zip(names, batch, self._resolved.detector.detect(batch), strict=True):
+                    looked[drawn] = self._look(images[drawn].name, drawn, pixels, found)
+                report(len(looked), len(images))
+        return [looked[drawn] for drawn in images if drawn in looked]
 
-    def _readable(self, images: Sequence[ImageFile]) -> Iterator[tuple[int, np.ndarray]]:
+    def videos(self, videos: Mapping[str, ImageFile], batch_size: int) -> Iterator["VideoDetections"]:
+        """What was found on each of `videos` (by the name of the drawn one) that could be read."""
+        if not videos:
+            return
+        from app import progress as bars
+        from app.detection.video import UnusableVideo
+        from app.detection.video_detections import detect_video
+
+        for drawn, video in videos.items():
+            try:
+                with bars.shown(f"detect | {video.name}") as report:
+                    made = detect_video(
+                        video.path, video.name, drawn,
+                        detector=self._resolved.detector, annotator=self._annotator, names=self._resolved.names,
+                        folder=self._folder, batch_size=batch_size, progress=report,
+                    )  # fmt: skip
+            except UnusableVideo as error:
+                self._skipped.append(Skipped(str(video.path), f"video not readable: {error}"))
+            else:
+                if made.fault:
+                    self._skipped.append(Skipped(str(video.path), f"read in part: {made.fault}"))
+                yield made
+
+    def _readable(self, images: Mapping[str, ImageFile]) -> Iterator[tuple[str, np.ndarray]]:
         from app.dataset import image_file
 
-        for number, image in enumerate(images):
+        for drawn, image in images.items():
             try:
-                yield number, image_file.read_pixels(image.path, image.name)
+                yield drawn, image_file.read_pixels(image.path, image.name)
             except image_file.UnusableImage as error:
                 reason = f"{error.fault.kind}: {error.fault.detail}" if error.fault.detail else error.fault.kind
                 self._skipped.append(Skipped(str(image.path), reason))
 
     def _look(self, name: str, drawn: str, pixels: np.ndarray, detections: Detections) -> results.ImageDetections:
-        height, width = pixels.shape[:2]
-        found, shown = [], []
-        for box, score, label in zip(detections.boxes, detections.scores, detections.classes, strict=True):
-            number = int(label)
-            least = self._threshold(number)
-            if score < least:
-                continue
-            found.append(results.Found(number, round(float(score), 4), results.in_pixels(box, width, height)))
-            shown.append(drawing.Labelled(tuple(box), number, f"{self._resolved.name(number)} {score:.0%}"))
+        found, canvas = self._annotator.annotate(pixels, detections)
         path = self._folder / drawn
         path.parent.mkdir(parents=True, exist_ok=True)
-        drawing.draw(pixels, shown).save(path, quality=90)
-        return results.ImageDetections(name, width, height, drawn, tuple(found))
-
-    def _threshold(self, class_id: int) -> float:
-        if class_id not in self.thresholds:
-            self.thresholds[class_id] = self._resolved.threshold(class_id, self._given)
-        return self.thresholds[class_id]
+        canvas.save(path, quality=90)
+        height, width = pixels.shape[:2]
+        return results.ImageDetections(name, width, height, drawn, found)
 
 
 @contextlib.contextmanager
@@ -202,19 +240,23 @@ def _target(settings: Settings, run: Run) -> Path:
     return target
 
 
-def _images(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
-    given = [word for word in (line.strip() for line in text.splitlines()) if word]
+def _files(text: str, target: Path) -> tuple[list[ImageFile], list[Skipped]]:
+    given = [word for word in (line.strip() for line in text.split("\n")) if word]
     if not given:
         raise SettingsError(
             "no images are given", remedy=f"detbox detect IMAGES: files, folders or globs ({flag('input')})"
         )
-    images, skipped = image_paths.find_images(given, leave_out=target)
-    inside = next((image.path for image in images if image.path.is_relative_to(target)), None)
+    for word in given:
+        if image_paths.URL.match(word) and not Path(word).exists():
+            what = "a URL: detect reads files and fetches nothing"
+            raise SettingsError(what, where=word, remedy=f"download it first, then name the file: {flag('input')}")
+    files, skipped = image_paths.find_images(given, leave_out=target)
+    inside = next((file.path for file in files if file.path.is_relative_to(target)), None)
     if inside:
         raise SettingsError("lies in the folder that the results replace", where=str(inside), remedy=flag("output"))
-    if not images:
+    if not files:
         raise _nothing(skipped or [Skipped(word, "no images in this folder") for word in given])
-    return images, skipped
+    return files, skipped
 
 
 def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
@@ -226,7 +268,11 @@ def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
 
 
 def _write(
-    folder: Path, result: Detected, looked: Sequence[results.ImageDetections], resolved: ResolvedDetector
+    folder: Path,
+    result: Detected,
+    looked: Sequence[results.ImageDetections],
+    videos: Sequence["VideoDetections"],
+    resolved: ResolvedDetector,
 ) -> None:
     info = {
         "description": DESCRIPTION,
@@ -235,6 +281,13 @@ def _write(
         "thresholds": result.thresholds,
     }
     value = results.coco(looked, resolved.names, info)
+    value["videos"] = [
+        {
+            "file_name": video.file_name, "width": video.width, "height": video.height, "frames": video.frames,
+            "rate": video.rate, "drawn": video.drawn, "boxes": video.table,
+        }
+        for video in videos
+    ]  # fmt: skip
     value["skipped"] = [{"file": skip.file, "reason": skip.reason} for skip in result.skipped]
     write_json(folder / JSON, value)
     write_text(folder / CSV, results.table(looked, resolved.names))

@@ -28,6 +28,9 @@ class Migrated:
 
     def __str__(self) -> str:
         lines = [f"{self.config}: {self.extractor_before} -> {self.extractor}"]
+        if self.extractor_before == self.extractor:
+            unchanged = "" if self.changes else ", nothing is changed"
+            lines = [f"{self.config}: {self.extractor} is TF2's already{unchanged}"]
         for change in (*self.changes, *self.run_changes):
             lines.append(f"  {change.what}: {change.before} -> {change.after or 'dropped'} ({change.why})")
         lines += [f"left to you: {item}" for item in self.left]
@@ -94,7 +97,7 @@ def _source(arguments: str) -> tuple[Path, list[str]]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
+        return path.read_bytes().decode("utf-8-sig")  # Windows' editors put a mark before it.
     except OSError as error:
         what = f"can't be read: {error.strerror}"
         raise SettingsError(

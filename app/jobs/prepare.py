@@ -12,6 +12,7 @@ from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import with_recorded
 from app.errors import SettingsError
+from app.humanize import list_names
 from app.machine import memory
 from app.pipeline import build, fine_tune_checks, image_size, origin
 from app.pipeline import preflight as checks
@@ -54,13 +55,16 @@ class Prepared:
         return (
             f"run {self.folder}: {self.train_images} images to train on, "
             f"{self.eval_images} to evaluate on, {self.boxes} boxes, "
-            f"classes {', '.join(self.classes)}; {self.origin}, {self.num_train_steps} steps of batch {self.batch_size}"
+            f"classes {list_names(self.classes)}; {self.origin}, "
+            f"{self.num_train_steps} steps of batch {self.batch_size}"
         )
 
 
 def run(settings: Settings) -> Prepared:
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
     run = find_run(settings.models_dir, settings.run_name)
+    if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
+        logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
     with new_directory(run):
         prepared = _prepare(run, with_zoo_folders(settings))
         provenance.write_given(run, given_settings(settings))

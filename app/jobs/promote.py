@@ -16,9 +16,10 @@ from app.evaluation.selection import Rule, lower_is_better
 from app.export import session
 from app.odapi.models import load_models
 from app.run import lock
-from app.run.directory import CARD, Run, find_run, is_run_name, serving_dir
+from app.run.directory import CARD, Run, find_run, serving_dir
 from app.run.evaluations import read_best
 from app.run.files import read_json, replacing, write_json
+from app.run_name import is_run_name
 from app.settings import Settings, flag, is_given
 
 logger = logging.getLogger(__name__)

@@ -5,10 +5,11 @@ import logging
 import os
 from typing import Any
 
+from app import log
 from app.errors import SettingsError
 from app.settings import flag
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def start(*, use_gpu: bool, seed: int | None = None) -> Any:
@@ -19,15 +20,16 @@ def start(*, use_gpu: bool, seed: int | None = None) -> Any:
     if not use_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    importlib.import_module("object_detection")
-    tf = importlib.import_module("tensorflow")
-    tf.get_logger().propagate = True
-    tf.get_logger().handlers.clear()
-    if use_gpu:
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    else:
-        tf.config.set_visible_devices([], "GPU")
+    with log.native_output_dropped():
+        importlib.import_module("object_detection")
+        tf = importlib.import_module("tensorflow")
+        tf.get_logger().propagate = True
+        tf.get_logger().handlers.clear()
+        if use_gpu:
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            tf.config.set_visible_devices([], "GPU")
     tf.config.set_soft_device_placement(True)
     if seed is not None:
         tf.keras.utils.set_random_seed(seed)
@@ -47,5 +49,5 @@ def strategy(tf: Any) -> Any:
     """MirroredStrategy over the visible GPUs if there are several, else the default one of one device."""
     gpus = tf.config.list_logical_devices("GPU")
     chosen = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
-    log.info("devices | %s", f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores")
+    logger.info("devices | %s", f"{len(gpus)} GPU" if gpus else f"CPU, {os.cpu_count()} cores")
     return chosen

@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from app.errors import SettingsError
-from app.pipeline import augmentations, batch_norm, fine_tune, fine_tune_checks, image_size, readers, schedule
+from app.pipeline import augmentations, batch_norm, capacity, fine_tune, fine_tune_checks, image_size, readers, schedule
 from app.pipeline.origin import Origin, find_origin
 from app.protos import architecture, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
@@ -120,7 +120,7 @@ def _edit(config: PipelineConfig, request: Request, origin: str) -> list[str]:
         image_outputs=request.eval_image_outputs,
         sample_1_of_n=request.sample_1_of_n_eval_examples,
     )
-    notes += readers.edit_max_boxes(config, request.max_boxes_per_image)
+    notes += capacity.edit(config, request.max_boxes_per_image)
     return notes
 
 

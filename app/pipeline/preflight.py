@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from glob import glob
 
 from app.errors import SettingsError
+from app.humanize import list_names
 from app.pipeline import augmentations, fine_tune_checks, image_size, schedule
 from app.pipeline.finding import Finding, error, warning
 from app.pipeline.resources import Resources
@@ -15,6 +16,9 @@ from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 log = logging.getLogger(__name__)
+
+EXAMPLES = 3
+"""Named of the classes that one finding is about."""
 
 
 def check(
@@ -51,11 +55,14 @@ def check(
 
 
 def raise_if_any(findings: Iterable[Finding]) -> None:
-    """Logs every finding; if any is an error, raises one SettingsError with the first and their number."""
+    """Logs every finding but a sole error; if any is an error, raises the first as SettingsError, with their number."""
     findings = list(findings)
-    for finding in findings:
-        log.log(logging.ERROR if finding.severity == "error" else logging.WARNING, "%s", finding)
     errors = [finding for finding in findings if finding.severity == "error"]
+    for finding in findings:
+        if finding.severity != "error":
+            log.warning("%s", finding)
+        elif len(errors) > 1:
+            log.error("%s", finding)
     if errors:
         count = f" (the first of {len(errors)} errors, all are logged)" if len(errors) > 1 else ""
         raise SettingsError(errors[0].what + count, where=errors[0].where, remedy=errors[0].remedy)
@@ -63,7 +70,7 @@ def raise_if_any(findings: Iterable[Finding]) -> None:
 
 def _check_model(config: PipelineConfig) -> Iterator[Finding]:
     kind = architecture.extractor_type(config)
-    if config.model.WhichOneof("model") != "center_net" and "keras" not in kind:
+    if not architecture.is_tf2(config):
         yield error(f"feature extractor {kind} is TF1's", "model", "detbox migrate writes the TF2 form")
     if fault := image_size.misfit(config):
         where = f"model.{config.model.WhichOneof('model')}.image_resizer"
@@ -83,23 +90,26 @@ def _check_classes(
         )
     gaps = sorted(set(range(1, highest)) - set(label_map))
     if gaps:
-        what = f"label map has no name for id {', '.join(map(str, gaps[:5]))}: the model keeps a class for nothing"
+        what = f"label map has no name for id {_some(gaps)}: the model keeps a class for nothing"
         yield warning(what, where, "number the classes from 1 without a gap, in the label map and the records")
-    for number in sorted(set(boxes or {}) - set(label_map)):
-        yield error(
-            f"records have boxes of class id {number}, which the label map lacks", where, "run detbox prepare again"
+    if unknown := sorted(set(boxes or {}) - set(label_map)):
+        what = f"records have boxes of class id {_some(unknown)}, which the label map lacks"
+        yield error(what, where, "run detbox prepare again")
+    named = [(number, name) for number, name in enumerate(classes or (), start=1) if number in label_map]
+    if other := [f"{number} {label_map[number]!r} for {name!r}" for number, name in named if label_map[number] != name]:
+        what = f"label map has other names than the records were made with, for class {_some(other)}"
+        yield error(what, where, "run detbox prepare again")
+    if boxes is not None and (empty := [name for number, name in label_map.items() if not boxes.get(number)]):
+        what = f"{len(empty)} classes have" if len(empty) > 1 else "a class has"
+        yield warning(
+            f"{what} no box in the training records, so nothing can be learnt there: {_some(empty)}",
+            where,
+            f"another {flag('train_split')} or {flag('seed')}, or leave them out",
         )
-    for number, name in enumerate(classes or (), start=1):
-        if number in label_map and label_map[number] != name:
-            what = f"label map calls class {number} {label_map[number]!r}, the records were made with {name!r}"
-            yield error(what, where, "run detbox prepare again")
-    for number, name in label_map.items():
-        if boxes is not None and not boxes.get(number):
-            yield warning(
-                f"class {name} has no box in the training records, so it can't be learnt",
-                where,
-                f"another {flag('train_split')} or {flag('seed')}, or leave the class out",
-            )
+
+
+def _some(things: Sequence[object]) -> str:
+    return list_names(list(map(str, things)), EXAMPLES)
 
 
 def _check_records(

@@ -53,17 +53,6 @@ def edit_eval(config: PipelineConfig, *, batch_size: int, image_outputs: int, sa
     return notes
 
 
-def edit_max_boxes(config: PipelineConfig, most: int) -> list[str]:
-    """Raises the number of boxes taken from an image to `most`: upstream drops the rest unsaid."""
-    notes = []
-    limit = min(config.train_input_reader.max_number_of_boxes, config.eval_input_reader[0].max_number_of_boxes)
-    if most > limit:
-        for message in (config.train_input_reader, config.eval_input_reader[0], config.train_config):
-            message.max_number_of_boxes = max(message.max_number_of_boxes, most)
-        notes.append(f"max_number_of_boxes raised from {limit} to {most}: an image of the set has that many")
-    return notes
-
-
 def edit_batching(config: PipelineConfig, batch_size: int) -> list[str]:
     """Pads images to one size where a batch holds several; SettingsError where that can't be done."""
     if batch_size <= 1 or architecture.has_fixed_shape(config):

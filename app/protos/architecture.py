@@ -24,6 +24,11 @@ def extractor_type(config: PipelineConfig) -> str:
     return body(config).feature_extractor.type
 
 
+def is_tf2(config: PipelineConfig) -> bool:
+    """Whether the model is built of Keras layers, as all of TF2's are: CenterNet has no other form."""
+    return config.model.WhichOneof("model") == "center_net" or "keras" in extractor_type(config)
+
+
 def has_fixed_shape(config: PipelineConfig) -> bool:
     """Whether every image leaves the resizer with the same height and width, as batches need."""
     resizer = body(config).image_resizer

@@ -1,10 +1,10 @@
 """The names of a run's files. Nothing else in detbox spells them."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import SettingsError
+from app.run_name import derive_run_name, is_run_name
 from app.settings import flag
 
 PIPELINE_CONFIG = "pipeline.config"
@@ -17,8 +17,6 @@ CHECKPOINT_STATE = "checkpoint"
 """The file by which TensorFlow finds the checkpoints of a folder."""
 CHECKPOINT_PREFIX = "ckpt-"
 SAMPLE_PREFIX = "sample-"
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-RESERVED = {"serving", "zoo"}
 
 
 class _Path:
@@ -115,11 +113,6 @@ def checkpoint_step(prefix: str) -> int | None:
     return int(number) if number.isdecimal() and CHECKPOINT_PREFIX in prefix else None
 
 
-def is_run_name(name: str) -> bool:
-    """Whether a run may be called `name`."""
-    return bool(RUN_NAME.fullmatch(name)) and name not in RESERVED
-
-
 def find_run(models_dir: Path, name: str) -> Run:
     """The run `name` under `models_dir`, whether it exists or not. Its paths are absolute: pipeline.config holds them.
 
@@ -128,7 +121,7 @@ def find_run(models_dir: Path, name: str) -> Run:
     if not is_run_name(name):
         raise SettingsError(
             f"{name!r} is no name for a run",
-            remedy=f"letters, digits, '.', '_' and '-', not 'serving' or 'zoo': {flag('run')}",
+            remedy=f"A to Z, digits, '.', '_' and '-', not 'serving' or 'zoo': {flag('run', derive_run_name(name))}",
         )
     return Run(models_dir.resolve() / name)
 

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = (
-    {"errors", "log", "humanize", "drawing", "text_files", "image_suffixes"},
+    {"terminal_text"},
+    {"errors", "log", "humanize", "drawing", "text_files", "image_suffixes", "run_name"},
     {"settings", "progress"},
     {"environment", "write_schedule"},
     {"run", "protos", "html"},

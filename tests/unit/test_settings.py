@@ -98,6 +98,25 @@ def test_run_is_named_after_the_data_set(given, name):
     assert load(given, {}, None).run_name == name
 
 
+def test_one_folder_is_one_name(tmp_path, monkeypatch):
+    """However the path to it is written: slashes, dots, links."""
+    folder = tmp_path / "my data (v2)"
+    (folder / "images").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    for path in (
+        folder,
+        f"{folder}/",
+        ".",
+        "./",
+        "images/..",
+        "../my data (v2)//",
+        tmp_path / "link",
+        f"{tmp_path}/link/",
+    ):
+        assert Settings(dataset=str(path)).run_name == "my-data-v2"
+
+
 def test_every_setting_has_its_line_and_group():
     """A documentation line is short, and says something."""
     for name, field in FIELDS.items():

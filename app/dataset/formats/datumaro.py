@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app import log
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import FIXED, Fault
@@ -41,11 +42,13 @@ def version() -> str:
     return importlib.metadata.version("datumaro")
 
 
+@log.native_output_dropped()
 def names() -> tuple[str, ...]:
     """The formats that Datumaro knows, by its names."""
     return tuple(sorted(_environment().importers))
 
 
+@log.native_output_dropped()
 def recognise(source: Path) -> tuple[str, ...]:
     """The formats that `source` fits equally well, in Datumaro's judgement."""
     try:
@@ -97,6 +100,7 @@ class DatumaroReader:
         return self._loaded[1:]
 
 
+@log.native_output_dropped()
 def _import(source: Path, name: str) -> tuple[Any, list[Fault]]:
     """The set as Datumaro reads it, and the images and annotations that it can't. Raises DatasetError."""
     from datumaro.components.dataset import Dataset

@@ -39,12 +39,15 @@ class Reader(Protocol):
 READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord)}
 """Those that detbox reads itself; the rest is left to Datumaro (`datumaro`)."""
 
+DERIVED = frozenset({"csv", "tfrecord"})
+"""What is commonly made from a set's annotation files and left lying beside them."""
+
 
 def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
     """The reader for `source` and why.
 
     Datumaro is asked only where its format is named, or no reader of our own fits. Raises DatasetError where there is
-    nothing, the format is unknown, or several fit: it never guesses.
+    nothing, the format is unknown, or several fit: it never guesses. Annotation files go before what is made from them.
     """
     where = str(source)
     if not source.exists():
@@ -63,12 +66,14 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
         return READERS[name], f"named; {fitting[name]}"
     for known in list(fitting):
         fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
+    derived = {known: fitting.pop(known) for known in DERIVED if known in fitting and not DERIVED.issuperset(fitting)}
     if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        return READERS[known], reason
+        beside = "".join(f"; {other} beside it left out ({what})" for other, what in derived.items())
+        return READERS[known], reason + beside
     return _recognised_by_datumaro(source)
 
 

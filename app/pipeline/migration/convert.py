@@ -31,13 +31,19 @@ class Migration:
 
 
 def convert(text: str, arguments: Iterable[str], *, where: str) -> Migration:
-    """Migrates the config in `text`. SettingsError, with `where`, if it does not parse or has no TF2 equivalent."""
+    """Migrates the config in `text`. SettingsError, with `where`, if it does not parse or has no TF2 equivalent.
+
+    A config that is TF2's keeps its text, comments and all; only a field that today's protos lack goes.
+    """
     settings, run_changes, left = run_settings.translate(run_settings.split(arguments))
     config, unknown = unknown_fields.parse_pipeline(text, where=where)
     before = pipeline_config.print_pipeline(config)
     architecture.body(config, where=where)
     extractor = architecture.extractor_type(config)
     changes = [_dropped(field) for field in unknown]
+    if architecture.is_tf2(config):
+        after = before if unknown else text
+        return Migration(config, after, (extractor, extractor), changes, settings, run_changes, left, diff="")
     changes += model.edit(config, where=where)
     weights, zoo = initial_weights.edit(config)
     changes += weights

@@ -15,8 +15,6 @@ def edit(config: PipelineConfig, *, where: str) -> list[Change]:
     """Rewrites `config.model` for TF2. Raises SettingsError for a model without a TF2 equivalent."""
     body = architecture.body(config, where=where)
     kind = config.model.WhichOneof("model")
-    if kind == "center_net":
-        return []
     path = f"model.{kind}"
     extractor = body.feature_extractor.type
     changes = replace(
@@ -26,9 +24,7 @@ def edit(config: PipelineConfig, *, where: str) -> list[Change]:
         tf2_counterpart.tf2_counterpart(extractor, where=where),
         "TF2's models are Keras models, and their feature extractors have other names",
     )
-    changes += drop(
-        body, path, "inplace_batchnorm_update", "Keras layers update their batch norm themselves; TF2 refuses it"
-    )
+    changes += drop(body, path, "inplace_batchnorm_update", "Keras layers update their batch norm themselves")
     if kind == "faster_rcnn":
         changes += _edit_stride(body, path)
     return changes

@@ -12,7 +12,8 @@ def text(
     """The page, as Markdown."""
     parts = [
         f"# {source}, for TF2",
-        "Written by `detbox migrate`. What is not listed here stayed as it was, comments left out.",
+        "Written by `detbox migrate`. What is not listed here stayed as it was"
+        + (", comments left out." if changes else "."),
         "## Train",
         f"```\n{command(config, settings)}\n```",
         "`prepare` and `up` read the data set that you name, fit the number of classes, the paths and the schedule, "

@@ -47,9 +47,7 @@ NEAREST = {
 
 
 def tf2_counterpart(extractor: str, *, where: str) -> str:
-    """TF2's feature extractor for TF1's; itself if it is TF2's. Raises SettingsError, with the nearest, if none is."""
-    if extractor in COUNTERPARTS.values() or extractor.endswith("_keras"):
-        return extractor
+    """TF2's feature extractor for TF1's. Raises SettingsError, with the nearest, if there is none."""
     if extractor in COUNTERPARTS:
         return COUNTERPARTS[extractor]
     if extractor in NEAREST:

@@ -28,7 +28,7 @@ def names(words, leave_out="nowhere"):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["a"], ["1.jpg", "deep/2.PNG", "detected/1.jpg"]),
+        (["a"], ["1.jpg", "clip.mp4", "deep/2.PNG", "detected/1.jpg"]),
         (["a/1.jpg"], ["1.jpg"]),
         (["a/1.jpg", "b/1.jpg"], ["a/1.jpg", "b/1.jpg"]),
         (["b", "a/1.jpg"], ["b/1.jpg", "b/[x].jpg", "a/1.jpg"]),
@@ -36,6 +36,7 @@ def names(words, leave_out="nowhere"):
         (["**/2.*"], ["2.PNG"]),
         (["b/[x].jpg"], ["[x].jpg"]),
         (["a/notes.txt"], ["notes.txt"]),
+        (["a/clip.mp4"], ["clip.mp4"]),
         (["b/1.jpg", "b/../b/1.jpg", "b/*.jpg"], ["1.jpg", "[x].jpg"]),
     ],
 )
@@ -45,18 +46,17 @@ def test_what_words_name(tree, words, expected):
 
 
 def test_what_is_not_there_is_listed(tree):
-    """A name or glob without a file, and a video, are told and do not end the work."""
-    assert names(["a/1.jpg", "none.jpg", "none*.jpg", "a/clip.mp4"]) == (
-        ["1.jpg"], ["none.jpg", "none*.jpg", "a/clip.mp4"],
-    )  # fmt: skip
+    """A name or glob without a file is told and does not end the work."""
+    assert names(["a/1.jpg", "none.jpg", "none*.jpg"]) == (["1.jpg"], ["none.jpg", "none*.jpg"])
 
 
 def test_results_of_before_are_not_searched(tree):
     """The folder that the results go to is passed over, wherever it lies."""
-    assert names(["a"], leave_out="a/detected") == (["1.jpg", "deep/2.PNG"], [])
+    assert names(["a"], leave_out="a/detected") == (["1.jpg", "clip.mp4", "deep/2.PNG"], [])
 
 
 def test_drawn_images_do_not_overwrite_each_other():
     """Names that differ by folder, format or case alone stay apart."""
     drawn = image_paths.drawn_names(["a/1.jpg", "b/1.jpg", "1.png", "1.JPG", "1.jpeg", "1.png.jpg"])
     assert drawn == ["a/1.jpg", "b/1.jpg", "1.png.jpg", "1.jpg", "1-2.jpg", "1.png-2.jpg"]
+    assert image_paths.drawn_names(["1.MP4", "1.mp4", "1.mov", "1.jpg"]) == ["1.mp4", "1-2.mp4", "1.mov.mp4", "1.jpg"]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from refusals import refused
 from serving_stand_in import serving
+from videos import RATE, frames_of, turn, write_video
 
 from app.detection.resolver import checkpoint_at
 from app.errors import DatasetError, SettingsError
@@ -18,6 +19,7 @@ from app.protos.label_map import read_class_names
 from app.run.directory import Run
 from app.run.files import write_json, write_text
 from app.settings import Settings
+from entrypoint.results import present
 
 MAP = 'item { id: 1 name: "cat" }\nitem { id: 2 name: "/m/01" display_name: "Ampel, rot" }\n'
 
@@ -66,6 +68,33 @@ def test_images_become_drawn_images_json_and_csv(detect, red_image, tmp_path):
     assert "found    2 on 3 images: Ampel, rot 2" in str(result)
 
 
+def test_a_hostile_name_stays_in_its_line(detect, red_image, tmp_path):
+    """A class's name with a line end and colours is escaped in both CSVs and in what is printed, and whole in JSON."""
+    red_image(tmp_path / "1.jpg")
+    write_video(tmp_path / "a.mp4", frames=2)
+    (tmp_path / "map.pbtxt").write_text('item { id: 2 name: "\\033[31mred\\n\\342\\200\\250" }')
+    result, made = detect("1.jpg", "a.mp4", label_map="map.pbtxt")
+    assert made["categories"] == [{"id": 2, "name": "\x1b[31mred\n\u2028"}]
+    printed = present(result, as_json=False)
+    for text, lines in (
+        (printed, 4),
+        ((tmp_path / "detected/detections.csv").read_text(), 2),
+        ((tmp_path / "detected/a.mp4.csv").read_text(), 3),
+    ):
+        assert "\\x1b[31mred\\n\\u2028" in text and "\x1b" not in text and len(text.splitlines()) == lines
+
+
+def test_many_broken_files_are_one_line(detect, red_image, tmp_path):
+    """Files that are skipped for one reason are a line with their number and three of them; the JSON has all."""
+    red_image(tmp_path / "1.jpg")
+    for number in range(30):
+        (tmp_path / f"text{number:02}.jpg").write_text("hello")
+    result, made = detect(".")
+    line = next(line for line in str(result).splitlines() if line.startswith("skipped"))
+    assert str(result).count("skipped") == 1 and "30 x image not readable: no image format" in line
+    assert "text02.jpg and 27 more" in line and len(made["skipped"]) == 30
+
+
 def test_exif_is_honoured(detect, red_image, tmp_path):
     """Boxes are those of the image as viewers show it: on its side, height and width change places."""
     exif = Image.Exif()
@@ -87,6 +116,76 @@ def test_broken_images_are_skipped_and_listed(detect, red_image, tmp_path):
     assert result.skipped[2].reason == "image not readable: no image format"
     assert result.images == len(made["images"]) == 1
     assert str(result).count("\nskipped") == 3
+
+
+def test_a_video_becomes_a_drawn_video_and_csv(detect, server, tmp_path):
+    """A frame a row of its CSV, with time and box; drawn at the size and rate of the source, in batches, in order."""
+    write_video(tmp_path / "clips/deep/a.mov")
+    (tmp_path / "map.pbtxt").write_text(MAP)
+    result, made = detect("clips", label_map="map.pbtxt", detect_batch_size=5)
+    folder = tmp_path / "detected"
+    assert (result.images, result.videos, result.frames, result.classes) == (0, 1, 12, {"Ampel, rot": 12})
+    assert sorted(server.requests) == [2, 5, 5]
+    assert {path.name for path in folder.iterdir()} == {
+        "a.mov.mp4",
+        "a.mov.mp4.csv",
+        "detections.json",
+        "detections.csv",
+    }
+    assert made["images"] == made["annotations"] == []
+    assert made["videos"] == [
+        {"file_name": "a.mov", "width": 80, "height": 60, "frames": 12, "rate": 23.976, "drawn": "a.mov.mp4",
+         "boxes": "a.mov.mp4.csv"},
+    ]  # fmt: skip
+    rows = list(csv.DictReader((folder / "a.mov.mp4.csv").open()))
+    assert [(row["frame"], row["class"]) for row in rows] == [(str(number), "Ampel, rot") for number in range(12)]
+    for number, row in enumerate(rows):
+        assert float(row["time"]) == pytest.approx(number / float(RATE), abs=1e-4)
+        assert [float(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx(
+            [20 + number, 10, 50 + number, 30], abs=1.5
+        )
+    drawn = frames_of(folder / "a.mov.mp4")
+    assert len(drawn) == 12 and drawn[0].shape == (60, 80, 3)
+    assert "found    12 on 12 frames of 1 videos: Ampel, rot 12" in str(result)
+
+
+def test_boxes_of_a_turned_video(detect, tmp_path):
+    """They are those of the video as players show it."""
+    turn(write_video(tmp_path / "a.mp4", box=(0, 0, 20, 30), frames=3))
+    _, made = detect("a.mp4")
+    assert (made["videos"][0]["width"], made["videos"][0]["height"]) == (60, 80)
+    row = next(csv.DictReader((tmp_path / "detected/a.mp4.csv").open()))
+    assert [float(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx([40, 0, 60, 30], abs=1.5)
+    assert frames_of(tmp_path / "detected/a.mp4")[0].shape == (80, 60, 3)
+
+
+def test_a_broken_video_does_not_end_the_work(detect, red_image, tmp_path):
+    """It is one line and leaves no file; images and other videos are worked on."""
+    good, cut = write_video(tmp_path / "p/good.mp4"), write_video(tmp_path / "p/cut.mp4", frames=40)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    (tmp_path / "p/text.mkv").write_text("hello")
+    red_image(tmp_path / "p/1.jpg")
+    result, made = detect("p")
+    assert (result.images, result.videos, result.detections) == (1, 1, 13)
+    assert {Path(skip["file"]).name for skip in made["skipped"]} == {"cut.mp4", "text.mkv"}
+    assert all(skip["reason"].startswith("video not readable: ") for skip in made["skipped"])
+    assert sorted(path.name for path in (tmp_path / "detected").iterdir()) == [
+        "1.jpg", "detections.csv", "detections.json", "good.mp4", "good.mp4.csv",
+    ]  # fmt: skip
+    good.unlink()
+    (tmp_path / "p/1.jpg").unlink()
+    with refused(DatasetError, flag="--input", about="detect"):
+        detect("p")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.b/c.jpg", "https://a.b/c.mp4", "rtsp://cam/1", "s3://bucket/x.png", "file:///x.jpg"]
+)
+def test_a_url_is_refused(detect, red_image, tmp_path, url):
+    """What is to be fetched is named with what to do; nothing is worked on."""
+    red_image(tmp_path / "1.jpg")
+    with refused(SettingsError, where=url, flag="--input", about="URL"):
+        detect("1.jpg", url)
 
 
 @pytest.mark.parametrize("words", [["none.jpg"], ["text.jpg"], ["empty"], ["text.jpg", "empty"]])

@@ -104,3 +104,14 @@ def test_windows_editors_mark(source):
     plain = run(source).changes
     source.write_bytes(FASTER_RCNN.replace("\n", "\r\n").encode("utf-8-sig"))
     assert run(source).changes == plain
+
+
+def test_tf2s_already(source):
+    """A TF2 config comes out byte for byte, and that is said."""
+    text = FASTER_RCNN.replace("resnet101'", "resnet101_keras'").replace("\n", "\r\n")
+    source.write_bytes(text.encode())
+    made = run(source)
+    assert (source.parent / "faster_rcnn-tf2" / "pipeline.config").read_bytes() == text.encode()
+    assert "TF2's already, nothing is changed" in str(made) and made.changes == []
+    page = (source.parent / "faster_rcnn-tf2" / "MIGRATION.md").read_text()
+    assert "Nothing: it was TF2's already" in page and "comments left out" not in page

@@ -52,26 +52,6 @@ def test_metrics(make, write_model):
     assert any("include_metrics_per_category is off" in note for note in pipeline.notes)
 
 
-@pytest.mark.parametrize(("most", "expected"), [(30, 100), (100, 100), (250, 250)])
-def test_max_boxes(make, most, expected):
-    """The readers take as many boxes as the fullest image has; raising it is said."""
-    pipeline = make(max_boxes_per_image=most)
-    config = pipeline.config
-    assert config.train_input_reader.max_number_of_boxes == expected
-    assert config.eval_input_reader[0].max_number_of_boxes == expected
-    assert any("max_number_of_boxes raised from 100 to 250" in note for note in pipeline.notes) == (most > 100)
-
-
-def test_max_boxes_are_never_lowered(make, write_model):
-    """A reader that takes more already keeps its number when the other is raised."""
-    config = make(
-        model=write_model("tiny", "train_input_reader { max_number_of_boxes: 500 }"),
-        max_boxes_per_image=250,
-    ).config
-    assert config.train_input_reader.max_number_of_boxes == 500
-    assert config.eval_input_reader[0].max_number_of_boxes == 250
-
-
 def test_one_eval_reader(make, write_model):
     """Of several evaluation sets one is left, pointed at ours: upstream would evaluate each."""
     model = write_model("tiny", 'eval_input_reader { name: "a" } eval_input_reader { name: "b" }')

@@ -62,7 +62,18 @@ def test_class_without_boxes(make):
     (finding,) = preflight.check(
         make().config, label_map=LABELS, boxes_per_class={1: 1, 2: 0, 3: 1}, find_files=files(4)
     )
-    assert finding.severity == "warning" and "class b " in finding.what
+    assert finding.severity == "warning" and finding.what.endswith(": b")
+
+
+def test_many_classes_are_one_finding(make):
+    """Of eighty classes without a box one line tells, with their number and three of them; so with wrong names."""
+    names = {number: f"c{number}" for number in range(1, 81)}
+    pipeline, none = make(num_classes=80), dict.fromkeys(names, 0)
+    one(check(pipeline, label_map=names, boxes_per_class=none), "80 classes", "c1, c2, c3 and 77 more")
+    boxes, other = dict.fromkeys(names, 1), [f"d{number}" for number in names]
+    one(check(pipeline, label_map=names, boxes_per_class=boxes, classes=other), "1 'c1' for 'd1'", "and 77 more")
+    many = {**boxes, **dict.fromkeys(range(90, 100), 1)}
+    one(check(pipeline, label_map=names, boxes_per_class=many), "class id 90, 91, 92 and 7 more")
 
 
 def test_no_records(make):

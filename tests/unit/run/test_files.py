@@ -141,3 +141,11 @@ def test_a_file_where_a_folder_goes_is_refused(tmp_path):
     with pytest.raises(DatasetError) as caught:
         refuse_foreign(tmp_path / "records", lambda path: True, remedy="another", error=DatasetError)
     assert caught.value.where == str(tmp_path / "records")
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\x1c", "\r"])
+def test_a_line_ends_where_it_was_ended(tmp_path, character):
+    """A name with what Python takes for the end of a line does not cut a row in two."""
+    row = {"name": f"a{character}b"}
+    append_line(tmp_path / "a.jsonl", row)
+    assert read_lines(tmp_path / "a.jsonl") == [row]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from command import detbox
 from refusals import refused
 
 from app.dataset import records
@@ -110,3 +111,11 @@ def test_our_own_formats_import_nothing_of_it(voc, tmp_path):
         [sys.executable, "-c", program, str(root), str(tmp_path / "r")], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_nothing_but_the_error(tmp_path):
+    """What Datumaro imports (TensorFlow) says on standard error does not come before the one line."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "notes.txt").write_text("hello")
+    made = detbox("prepare", f"--dataset={tmp_path / 'set'}", f"--models_dir={tmp_path / 'models'}")
+    assert made.returncode == 4 and len(made.stderr.splitlines()) == 1, made.stderr

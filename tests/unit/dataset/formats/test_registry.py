@@ -32,6 +32,24 @@ def test_ambiguous_is_refused_until_named(voc, coco):
     assert registry.resolve_reader(root, "coco")[0].NAME == "coco"
 
 
+def test_what_was_made_from_annotations_is_left_out(voc):
+    """A CSV that lies in a set of annotation files is left out, and the reason says so; it can be named."""
+    root = voc({"a": [BOX]})
+    (root / "labels.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,20,20,dog,1,1,9,9\n")
+    reader, reason = registry.resolve_reader(root)
+    assert reader.NAME == "voc" and "csv beside it left out" in reason and "labels.csv" in reason
+    assert registry.resolve_reader(root, "csv")[0].NAME == "csv"
+
+
+def test_csv_and_records_alone_are_no_ground_for_a_guess(tmp_path, monkeypatch):
+    """Neither is what the other was made from."""
+    for known in registry.READERS:
+        found = "found" if known in registry.DERIVED else ""
+        monkeypatch.setattr(registry.READERS[known], "recognise", lambda source, found=found: found)
+    with refused(DatasetError, flag="--format", about="csv: found; tfrecord: found"):
+        registry.resolve_reader(tmp_path)
+
+
 def test_unknown_names_the_candidates(tmp_path):
     """The error lists what can be read and what was found instead."""
     (tmp_path / "notes.txt").write_text("hello")

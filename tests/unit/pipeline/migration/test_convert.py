@@ -108,8 +108,48 @@ def test_twice_is_once(text):
 
 @pytest.mark.parametrize("preset", presets())
 def test_presets_are_tf2s_already(preset):
-    """Nothing of detbox's own presets is changed."""
-    assert made(preset_text(preset)).changes == []
+    """Nothing of detbox's own presets is changed, comments included."""
+    text = f"# by hand\n{preset_text(preset)}"
+    migration = made(text)
+    assert (migration.text, migration.changes, migration.left, migration.settings) == (text, [], [], {})
+
+
+@pytest.mark.parametrize("extractor", [*tf2_counterpart.COUNTERPARTS.values(), "ssd_efficientnet-b0_bifpn_keras"])
+def test_tf2s_is_left_alone(extractor):
+    """A Keras extractor makes a config TF2's: placeholders, V2 or not, and fields that TF2 ignores stay in it."""
+    text = SSD.replace("ssd_mobilenet_v1", extractor)
+    assert "inplace_batchnorm_update" in text and "sync_replicas" in text
+    for checkpoint in ("PATH_TO_BE_CONFIGURED/model.ckpt", "PATH_TO_BE_CONFIGURED/mobilenet_v2.ckpt-1"):
+        given = text.replace("PATH_TO_BE_CONFIGURED/model.ckpt", checkpoint)
+        for config in (given, given.replace("from_detection_checkpoint: true", "fine_tune_checkpoint_version: V2")):
+            migration = made(config, "save_checkpoints_steps=1000")
+            assert (migration.text, migration.changes, migration.left, migration.diff) == (config, [], [], "")
+            assert migration.settings == {"checkpoint_every_n": "1000"}
+
+
+def test_unknown_field_of_tf2s():
+    """A field that the protos have lost goes from a TF2 config too, for it would not be read; nothing else does."""
+    text = SSD.replace("'ssd_mobilenet_v1'", "'ssd_mobilenet_v2_keras' batch_norm_trainable: true")
+    migration = made(text)
+    assert [change.what.split(": ")[1] for change in migration.changes] == ["batch_norm_trainable"]
+    assert parts(migration.text) == parts(text.replace("batch_norm_trainable: true", ""))
+
+
+def test_placeholder_is_no_checkpoint():
+    """What nobody has filled in is not called a TF1 checkpoint."""
+    change = whys(made(SSD))["train_config.fine_tune_checkpoint"]
+    assert "placeholder" in change.why and "TF1 checkpoint" not in change.why
+    given = whys(made(SSD.replace("PATH_TO_BE_CONFIGURED/model.ckpt", "/a/model.ckpt")))
+    assert "TF1 checkpoint" in given["train_config.fine_tune_checkpoint"].why
+
+
+def test_checkpoint_said_to_be_v2_stays():
+    """Whatever its name, one of version V2 is not dropped."""
+    version = "from_detection_checkpoint: true fine_tune_checkpoint_version: V2"
+    text = SSD.replace("PATH_TO_BE_CONFIGURED/model.ckpt", "/a/mobilenet_v2.ckpt-1").replace(
+        "from_detection_checkpoint: true", version
+    )
+    assert made(text).config.train_config.fine_tune_checkpoint == "/a/mobilenet_v2.ckpt-1"
 
 
 def test_counterparts_are_named_as_the_models_are():
