@@ -6,7 +6,21 @@ from typing import Protocol
 
 from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
-from app.dataset.formats import coco, csv_boxes, datumaro, pet, tfrecord, voc, yolo
+from app.dataset.formats import (
+    coco,
+    csv_boxes,
+    cvat,
+    datumaro,
+    keras_retinanet,
+    keras_yolo3,
+    kitti,
+    oidv4,
+    open_images,
+    pet,
+    tfrecord,
+    voc,
+    yolo,
+)
 from app.dataset.image_index import walk
 from app.errors import DatasetError, did_you_mean
 from app.settings import flag
@@ -36,7 +50,11 @@ class Reader(Protocol):
         """
 
 
-READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord)}
+_MODULES: tuple[Reader, ...] = (
+    voc, coco, yolo, csv_boxes, pet, tfrecord,
+    cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet,
+)  # fmt: skip
+READERS = {module.NAME: module for module in _MODULES}
 """Those that detbox reads itself; the rest is left to Datumaro (`datumaro`)."""
 
 
