@@ -1,6 +1,6 @@
 """Reader of keras-retinanet's CSV: `path,x1,y1,x2,y2,class` without a header, with `classes.csv` of `class,id`.
 
-Roboflow exports it as `_annotations.csv` with `_classes.csv` in each split's folder.
+Roboflow exports it as `_annotations.csv` in each split's folder, and with that name it needs no `classes.csv`.
 """
 
 import csv
@@ -17,6 +17,7 @@ from app.dataset.image_index import ImageIndex, name_in, walk
 from app.dataset.splits import named_in, own_splits, split_of_folder
 
 NAME = "keras_retinanet"
+ROBOFLOW = "_annotations.csv"
 _LOOKED_AT = 20
 
 
@@ -24,7 +25,8 @@ def recognise(source: Path) -> str:
     """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
     root = _root(source)
     files = [path for paths in _splits(source).values() for path in paths]
-    if not files or not _classes(root):
+    # Without either it could as well be x, y, width, height.
+    if not files or not (_classes(root) or all(path.name == ROBOFLOW for path in files)):
         return ""
     return f"rows of path,x1,y1,x2,y2,class in {', '.join(name_in(root, path) for path in files[:4])}"
 

@@ -17,7 +17,7 @@ from app.dataset.splits import named_in, own_splits, split_of_folder
 from app.image_suffixes import image_suffixes
 
 NAME = "keras_yolo3"
-SPECIAL_CASE_OF = "yolo"
+SPECIAL_CASES_OF = ("yolo",)
 """Text files of YOLO's beside it are of images that it does not name; those are said to be left out."""
 _NAMES = re.compile(r".*classes(\.names)?", re.IGNORECASE)
 _LOOKED_AT = 50

@@ -17,8 +17,9 @@ from app.dataset.image_index import ImageIndex, name_in, walk
 from app.dataset.splits import own_splits, split_of_folder
 
 NAME = "oidv4"
-SPECIAL_CASE_OF = "open_images"
-"""The toolkit leaves the CSV files of the whole of Open Images beside what it downloads."""
+SPECIAL_CASES_OF = ("open_images", "yolo")
+"""The toolkit leaves the CSV files of the whole of Open Images beside what it downloads, and text files for YOLO that
+are made from these."""
 _LOOKED_AT = 20
 _FOLDER = "label"
 _LINE = re.compile(r"(?P<label>\D.*?)" + 4 * r"\s+(\S+)")

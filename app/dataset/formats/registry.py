@@ -80,7 +80,8 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
             raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy=flag("format"))
         return READERS[name], f"named; {fitting[name]}"
     for known in list(fitting):
-        fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
+        for general in getattr(READERS[known], "SPECIAL_CASES_OF", ()):
+            fitting.pop(general, None)
     if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
