@@ -99,7 +99,7 @@ def _foreign(source: Path, name: str) -> tuple[Reader, str]:
             f"format {name!r} is unknown",
             where=str(source),
             remedy=did_you_mean(name, [*READERS, *known], "--format=")
-            or f"one of auto, {', '.join((*READERS, *known))}: {flag('format')}",
+            or f"one of auto, {', '.join(dict.fromkeys((*READERS, *known)))}: {flag('format')}",
         )
     if not known:
         near = did_you_mean(name, READERS, "--format=")
@@ -114,7 +114,7 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
     where, ours = str(source), f"one of {', '.join(READERS)}; see docs/datasets.md"
     nothing, hint = f"no known format{_contents(source)}", _hint(source)
     if not datumaro.is_installed():
-        remedy = hint or f"{ours}; for CVAT, LabelMe, KITTI and more {datumaro.INSTALL}"
+        remedy = hint or f"{ours}; for VoTT, WIDER FACE, MOT and more {datumaro.INSTALL}"
         raise DatasetError(nothing, where=where, remedy=remedy)
     found = datumaro.recognise(source)
     if len(found) > 1:
