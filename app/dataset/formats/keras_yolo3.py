@@ -66,8 +66,12 @@ def _files(source: Path) -> list[Path]:
     """The text files that hold such lines, and that a list of names belongs to."""
     root = _root(source)
     files = [source] if source.is_file() else walk(source, {".txt"})
-    # A file an image is YOLO's way, a file for many is this: so few are enough to be looked at.
-    fitting = [path for path in files if path.suffix.lower() == ".txt" and _is_list(path)]
+    # A file an image is YOLO's way, a file for many is this: a few of each folder are enough to be looked at.
+    folders: dict[Path, list[Path]] = {}
+    for path in files:
+        folders.setdefault(path.parent, []).append(path)
+    few = [path for inside in folders.values() for path in inside[:_LOOKED_AT]]
+    fitting = [path for path in few if path.suffix.lower() == ".txt" and _is_list(path)]
     return [path for path in fitting if _labels(path, root)]
 
 

@@ -14,6 +14,7 @@ from app.dataset.formats import (
     keras_retinanet,
     keras_yolo3,
     kitti,
+    known_others,
     oidv4,
     open_images,
     pet,
@@ -138,6 +139,10 @@ def _hint(source: Path) -> str:
         if known:
             return f"{path.name}/ looks like {known}: --dataset={path}"
     files = walk(source)
+    if other := known_others.recognise(files[:_FILES_MAX]):
+        return other
+    if _has_masks_only(source):
+        return "VOC's masks without XML: only boxes are read; make them with Datumaro (voc_segmentation), as COCO JSON"
     if any(yolo.is_label(path) for path in files[:_FILES_MAX] if path.suffix == ".txt"):
         return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
     if any(path.suffix.lower() == ".csv" for path in files):
@@ -147,6 +152,11 @@ def _hint(source: Path) -> str:
     if any(path.suffix in _ARCHIVES for path in files):
         return "unpack the archive first"
     return ""
+
+
+def _has_masks_only(source: Path) -> bool:
+    """Whether VOC's masks are there; `walk` passes them over."""
+    return any(path.is_dir() for path in (*source.glob("SegmentationClass*"), *source.glob("*/SegmentationClass*")))
 
 
 def _contents(source: Path) -> str:

@@ -106,7 +106,8 @@ def test_subsets_are_splits(tmp_path, image):
     """The subset of an image, or what the file's name says; `default` is none of its own."""
     for name in "abc":
         image(tmp_path / "images" / f"{name}.jpg")
-    body = "".join(of_image("", f"{n}.jpg", f'subset="{s}"') for n, s in zip("abc", ("Train", "Test", "default")))
+    subsets = {"a": "Train", "b": "Test", "c": "default"}
+    body = "".join(of_image("", f"{name}.jpg", f'subset="{subset}"') for name, subset in subsets.items())
     write(tmp_path, body)
     assert reader.splits(tmp_path) == ("Train", "Test")
     assert [i.name for i in read(tmp_path, "Test")[0]] == ["images/b.jpg"]

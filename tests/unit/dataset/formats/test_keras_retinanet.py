@@ -18,7 +18,9 @@ def test_rows_without_a_header(tmp_path, image):
         image(tmp_path / "images" / name)
     (tmp_path / "train.csv").write_text(
         '"images/a, b.jpg",1,2,30,40,dog\n"images/a, b.jpg",5,6,7,8,big cat\nimages/c.jpg,,,,,\n'
-        "ghost.jpg,1,2,3,4,dog\n" + "images/d.jpg,1,2,3,4,dog\n" * 20 + "images/d.jpg,1,2,x,4,dog\nimages/d.jpg,1,2,3,4,\n"
+        "ghost.jpg,1,2,3,4,dog\n"
+        + "images/d.jpg,1,2,3,4,dog\n" * 20
+        + "images/d.jpg,1,2,x,4,dog\nimages/d.jpg,1,2,3,4,"
     )
     (tmp_path / "classes.csv").write_text("dog,1\nbig cat,0\n")
     assert registry.resolve_reader(tmp_path)[0].NAME == "keras_retinanet"

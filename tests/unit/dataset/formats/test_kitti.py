@@ -48,7 +48,7 @@ def test_images_and_labels(tmp_path, image):
     assert [f.kind for f in found] == [faults.IMAGE_MISSING]
 
 
-@pytest.mark.parametrize("line", ["0 .5 .5 .1 .1", f"0 1 Car 0 0 -1.6 1 2 3 4 {REST}", "1 .5 " * 7 + "2", "Apple 1 2 3 4"])
+@pytest.mark.parametrize("line", ["0 .5 .5 .1 .1", f"0 1 Car 0 0 0 1 2 3 4 {REST}", "1 .5 " * 7 + "2", "A 1 2 3 4"])
 def test_other_text_files_are_not_taken_for_it(tmp_path, line):
     """YOLO's lines, also of 15 columns, and KITTI's own of tracking begin with a number."""
     (tmp_path / "a.txt").write_text(line)

@@ -8,7 +8,9 @@ from app.dataset.faults import Fault
 from app.dataset.formats import open_images as reader
 from app.dataset.formats import registry
 
-HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+HEADER = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+)
 
 
 def read(source, split=""):
@@ -23,7 +25,7 @@ def test_columns_names_and_flags(tmp_path, image, header):
     image(tmp_path / "validation" / "0002.jpg")
     (tmp_path / "class-descriptions-boxable.csv").write_text(f'{header}/m/0cmf2,Airplane\n/m/02xwb,"Fruit, ripe"\n')
     (tmp_path / "train-annotations-bbox.csv").write_text(
-        HEADER + "0001eeaf,xclick,/m/0cmf2,1,0.1,0.6,0.2,0.7,0,1,0,0,0\n0001eeaf,xclick,/m/02xwb,1,0,1,0.5,1,0,-1,1,0,0\n"
+        HEADER + "0001eeaf,xclick,/m/0cmf2,1,0.1,0.6,0.2,0.7,0,1,0,0,0\n0001eeaf,x,/m/02xwb,1,0,1,0.5,1,0,-1,1,0,0\n"
     )
     (tmp_path / "validation-annotations-bbox.csv").write_text(HEADER + "0002,xclick,/m/0cmf2,1,0,1,0,1,0,0,0,0,0\n")
     assert registry.resolve_reader(tmp_path)[0].NAME == "open_images"
