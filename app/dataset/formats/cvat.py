@@ -24,11 +24,8 @@ def recognise(source: Path) -> str:
     """Why `source` (a folder or an XML file) is a CVAT set: what was found, or an empty string."""
     files = [source] if source.is_file() else walk(source, {".xml"})
     heads = {path: _head(path) for path in files[:_LOOKED_AT] if path.suffix.lower() == ".xml"}
-    # Beside files of VOC, which each are one image's, it is what those were made from.
     found = [path for path, head in heads.items() if _fits(head)]
-    if not found or any(re.search(rb"<annotation[\s>]", head) for head in heads.values()):
-        return ""
-    return f"<annotations> in {name_in(_root(source), found[0])}"
+    return f"<annotations> in {name_in(_root(source), found[0])}" if found else ""
 
 
 def splits(source: Path) -> tuple[str, ...]:

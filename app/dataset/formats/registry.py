@@ -51,12 +51,13 @@ class Reader(Protocol):
         """
 
 
-_MODULES: tuple[Reader, ...] = (
-    voc, coco, yolo, csv_boxes, pet, tfrecord,
-    cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet,
-)  # fmt: skip
-READERS = {module.NAME: module for module in _MODULES}
+_OF_OTHERS: tuple[Reader, ...] = (cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet)
+READERS: dict[str, Reader] = {
+    module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord, *_OF_OTHERS)
+}
 """Those that detbox reads itself; the rest is left to Datumaro (`datumaro`)."""
+_FROM_TOOLS = {module.NAME for module in _OF_OTHERS}
+"""Formats that are mostly converted to one of the others before training: beside those they are left out."""
 
 
 def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
@@ -83,12 +84,15 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
     for known in list(fitting):
         for general in getattr(READERS[known], "SPECIAL_CASES_OF", ()):
             fitting.pop(general, None)
+    left_out = [
+        fitting.pop(known) for known in list(fitting) if known in _FROM_TOOLS and not fitting.keys() <= _FROM_TOOLS
+    ]
     if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        return READERS[known], reason
+        return READERS[known], reason + "".join(f"; left out: {what}" for what in left_out)
     return _recognised_by_datumaro(source)
 
 

@@ -32,6 +32,15 @@ def test_ambiguous_is_refused_until_named(voc, coco):
     assert registry.resolve_reader(root, "coco")[0].NAME == "coco"
 
 
+def test_what_a_set_was_converted_from_is_left_out(voc, coco):
+    """CVAT's own XML beside the COCO or VOC that it exported: that is taken, and it is said what was not."""
+    root = voc({"a": [BOX]})
+    (root / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
+    reader, reason = registry.resolve_reader(root)
+    assert reader.NAME == "voc" and "left out: <annotations> in annotations.xml" in reason
+    assert registry.resolve_reader(root, "cvat")[0].NAME == "cvat"
+
+
 def test_unknown_names_the_candidates(tmp_path):
     """The error lists what can be read and what was found instead."""
     (tmp_path / "notes.txt").write_text("hello")
