@@ -49,7 +49,8 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
                 continue
             boxes: list[Box] = []
             lost: list[Fault] = []
-            for line in text_files.lines(file):
+            # The toolkit writes behind what an earlier download of the same class wrote.
+            for line in dict.fromkeys(text_files.lines(file)):
                 values = _values(line)
                 if values:
                     boxes.append(Box(*values))

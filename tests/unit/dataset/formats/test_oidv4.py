@@ -46,6 +46,12 @@ def test_an_image_of_two_classes_is_one_image(tmp_path, image):
     assert [(f.kind, f.count) for f in card.faults] == [(faults.IMAGE_TWICE, 1)]
 
 
+def test_a_class_that_was_downloaded_twice(tmp_path, image):
+    """The toolkit appends to its files: the same line again is the same box."""
+    add(tmp_path, image, "train/Apple/1", "Apple 4 6 30 40", "Apple 1 2 3 4", "Apple 4 6 30 40")
+    assert len(read(tmp_path)[0][0].boxes) == 2
+
+
 def test_broken_lines_come_with_their_image(tmp_path, image):
     """What is no number or too few is lost; an empty file is an image without objects; no image is said."""
     add(tmp_path, image, "train/Apple/1", "Apple 4 6 30 x", "Apple 1 2 3", "Apple 4 6 30 40")
