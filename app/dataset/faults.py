@@ -48,6 +48,8 @@ BOX_SWAPPED = "box with swapped corners"
 BOX_CLIPPED = "box beyond the image's edge"
 BOX_OUTSIDE = "box outside the image"
 BOX_AROUND = "box around another shape"
+BOX_INTERPOLATED = "box between keyframes"
+REGION_IGNORED = "region of no class"
 
 
 @dataclass(frozen=True, slots=True)

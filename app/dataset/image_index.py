@@ -1,5 +1,6 @@
 """Which image file an annotation means."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -83,9 +84,10 @@ def _spellings(said: str) -> Iterator[str]:
     plain = said.strip()
     found = [said]
     if "?" in plain or "://" in plain:
-        parts = urlsplit(plain)
-        found += parse_qs(parts.query).get("d", [])  # Label Studio: /data/local-files/?d=folder/name.jpg
-        found += [parts.path, unquote(parts.path)]
+        with contextlib.suppress(ValueError):  # No address: `http://[`.
+            parts = urlsplit(plain)
+            found += parse_qs(parts.query).get("d", [])  # Label Studio: /data/local-files/?d=folder/name.jpg
+            found += [parts.path, unquote(parts.path)]
     if "%" in plain:
         found.append(unquote(plain))
     if "+" in plain:

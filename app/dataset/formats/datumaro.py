@@ -1,4 +1,4 @@
-"""Reader of everything that Datumaro reads: CVAT, LabelMe, KITTI, Open Images and the rest of its formats.
+"""Reader of everything else that Datumaro reads: VoTT, WIDER FACE, MOT and the rest of its formats.
 
 Datumaro is an extra. Importing it takes seconds, so it is imported only for a set that nothing of ours reads. It holds
 a set's annotations in memory as a whole.
@@ -28,8 +28,9 @@ WITHOUT_BOXES = frozenset(
 )
 """Formats that fit any folder of images, and annotate nothing in them."""
 NO_CLASS = frozenset({"background", "DontCare"})
-"""What marks regions of no class: KITTI's, and that of formats made for masks."""
+"""What marks regions of no class: of formats like KITTI's, and of those made for masks."""
 _SHAPES = ("bbox", "rotated_bbox", "polygon", "mask", "ellipse")
+_NO_SHAPES = ("label", "caption", "hash_key", "feature_vector", "tabular")
 
 
 def is_installed() -> bool:
@@ -193,7 +194,8 @@ def _box(group: list[Any], labels: list[str], where: str, masked: bool) -> Box |
     """The box of an object: its own, else the one around its shapes. None for what is no object."""
     shapes = [a for kind in _SHAPES for a in group if a.type.name == kind]
     if not shapes:
-        return None
+        drawn = [a.type.name for a in group if a.type.name not in _NO_SHAPES]
+        return Fault(faults.BOX_UNREADABLE, where, f"{drawn[0]} without a box") if drawn else None
     first = shapes[0]
     number = first.label
     if number is None or not 0 <= number < len(labels):

@@ -21,7 +21,7 @@ from app.dataset.formats import voc
 from app.dataset.image_index import ImageIndex
 
 NAME = "pet"
-SPECIAL_CASE_OF = "voc"
+SPECIAL_CASES_OF = ("voc",)
 """VOC reads the same XML, and would make `cat` and `dog` of it; only when asked to."""
 SPLITS = ("trainval", "test")
 _BACKGROUND = 2

@@ -6,7 +6,22 @@ from typing import Protocol
 
 from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
-from app.dataset.formats import coco, csv_boxes, datumaro, pet, tfrecord, voc, yolo
+from app.dataset.formats import (
+    coco,
+    csv_boxes,
+    cvat,
+    datumaro,
+    keras_retinanet,
+    keras_yolo3,
+    kitti,
+    known_others,
+    oidv4,
+    open_images,
+    pet,
+    tfrecord,
+    voc,
+    yolo,
+)
 from app.dataset.image_index import walk
 from app.errors import DatasetError, did_you_mean
 from app.settings import flag
@@ -36,11 +51,20 @@ class Reader(Protocol):
         """
 
 
-READERS: dict[str, Reader] = {module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord)}
+_OF_OTHERS: tuple[Reader, ...] = (cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet)
+READERS: dict[str, Reader] = {
+    module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord, *_OF_OTHERS)
+}
 """Those that detbox reads itself; the rest is left to Datumaro (`datumaro`)."""
+_FROM_TOOLS = {module.NAME for module in _OF_OTHERS}
+"""Formats that are mostly converted to one of the others before training: beside those they are left out."""
+_DERIVED = {csv_boxes.NAME, tfrecord.NAME}
+"""What is made from a set's annotation files and left lying beside them."""
 
-DERIVED = frozenset({"csv", "tfrecord"})
-"""What is commonly made from a set's annotation files and left lying beside them."""
+
+def _tier(known: str) -> int:
+    """Which formats win over which where several fit: those of the lowest tier."""
+    return 2 if known in _DERIVED else int(known in _FROM_TOOLS)
 
 
 def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
@@ -65,14 +89,16 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
             raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy=flag("format"))
         return READERS[name], f"named; {fitting[name]}"
     for known in list(fitting):
-        fitting.pop(getattr(READERS[known], "SPECIAL_CASE_OF", ""), None)
-    derived = {known: fitting.pop(known) for known in DERIVED if known in fitting and not DERIVED.issuperset(fitting)}
+        for general in getattr(READERS[known], "SPECIAL_CASES_OF", ()):
+            fitting.pop(general, None)
+    first = min(map(_tier, fitting), default=0)
+    left_out = {known: fitting.pop(known) for known in list(fitting) if _tier(known) > first}
     if len(fitting) > 1:
         found = "; ".join(f"{known}: {reason}" for known, reason in fitting.items())
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        beside = "".join(f"; {other} beside it left out ({what})" for other, what in derived.items())
+        beside = "".join(f"; {other} beside it left out ({what})" for other, what in left_out.items())
         return READERS[known], reason + beside
     return _recognised_by_datumaro(source)
 
@@ -85,7 +111,7 @@ def _foreign(source: Path, name: str) -> tuple[Reader, str]:
             f"format {name!r} is unknown",
             where=str(source),
             remedy=did_you_mean(name, [*READERS, *known], "--format=")
-            or f"one of auto, {', '.join((*READERS, *known))}: {flag('format')}",
+            or f"one of auto, {', '.join(dict.fromkeys((*READERS, *known)))}: {flag('format')}",
         )
     if not known:
         near = did_you_mean(name, READERS, "--format=")
@@ -100,7 +126,7 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
     where, ours = str(source), f"one of {', '.join(READERS)}; see docs/datasets.md"
     nothing, hint = f"no known format{_contents(source)}", _hint(source)
     if not datumaro.is_installed():
-        remedy = hint or f"{ours}; for CVAT, LabelMe, KITTI and more {datumaro.INSTALL}"
+        remedy = hint or f"{ours}; for VoTT, WIDER FACE, MOT and more {datumaro.INSTALL}"
         raise DatasetError(nothing, where=where, remedy=remedy)
     found = datumaro.recognise(source)
     if len(found) > 1:
@@ -124,6 +150,10 @@ def _hint(source: Path) -> str:
         if known:
             return f"{path.name}/ looks like {known}: --dataset={path}"
     files = walk(source)
+    if other := known_others.recognise(files[:_FILES_MAX]):
+        return other
+    if _has_masks_only(source):
+        return "VOC's masks without XML: only boxes are read; make them with Datumaro (voc_segmentation), as COCO JSON"
     if any(yolo.is_label(path) for path in files[:_FILES_MAX] if path.suffix == ".txt"):
         return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
     if any(path.suffix.lower() == ".csv" for path in files):
@@ -133,6 +163,11 @@ def _hint(source: Path) -> str:
     if any(path.suffix in _ARCHIVES for path in files):
         return "unpack the archive first"
     return ""
+
+
+def _has_masks_only(source: Path) -> bool:
+    """Whether VOC's masks are there; `walk` passes them over."""
+    return any(path.is_dir() for path in (*source.glob("SegmentationClass*"), *source.glob("*/SegmentationClass*")))
 
 
 def _contents(source: Path) -> str:

@@ -193,8 +193,8 @@ def _points(node: Element) -> list[tuple[float, float]]:
     return points if len(points) == len(xs) == len(ys) else []
 
 
-def parse(data: bytes) -> Element:
-    """The root element of an `<annotation>` file in any encoding; entities and DTD tricks are refused.
+def parse(data: bytes, tag: str = "annotation") -> Element:
+    """The root element, a `tag`, of a file in any encoding; entities and DTD tricks are refused.
 
     A second try decodes the text here: expat takes no multi-byte encodings but UTF-8 and UTF-16, nor a
     declaration that is untrue (UTF-8 text that says it is UTF-16). Raises ValueError with one line.
@@ -210,8 +210,8 @@ def parse(data: bytes) -> Element:
             raise ValueError(f"hostile XML: {type(hostile).__name__}") from None
         except (ParseError, ValueError, LookupError):
             raise ValueError(f"no XML: {error}") from None
-    if root.tag != "annotation":
-        raise ValueError(f"<{root.tag}> where <annotation> was expected")
+    if root.tag != tag:
+        raise ValueError(f"<{root.tag[:40]}> where <{tag}> was expected")
     return root
 
 

@@ -28,6 +28,12 @@ def test_what_is_no_file_of_the_set_is_passed_over(tmp_path):
     assert [path.name for path in image_index.walk(tmp_path)] == ["a.jpg", "b.jpg"]
 
 
+def test_what_is_no_address(tmp_path):
+    """A name that only begins like one is no file of the set, and no error."""
+    touch(tmp_path, "a.jpg")
+    assert ImageIndex(tmp_path).find("http://[a/a.jpg", near=tmp_path) == tmp_path / "a.jpg"
+
+
 def test_a_folder_that_can_not_be_opened_is_an_error(tmp_path, monkeypatch):
     """Its images would be missing without a word."""
     scandir = os.scandir

@@ -205,3 +205,73 @@ def test_any_records(tmp_path, image, changed, cut, flipped, label_map):
     if label_map is not None:
         (source / "label_map.pbtxt").write_text(label_map, encoding="utf-8", errors="replace")
     check(source, tmp_path / "records", masked=True)
+
+
+VALUE = st.sampled_from(["1", "8", "30.5", "-4", "1,2;30,4;5,9", "1, 2, 1, 2", "5", "nan", "inf", "dog", ""]) | TEXT
+PARTS = st.dictionaries(
+    st.sampled_from(["label", "frame", "outside", "xtl", "ytl", "xbr", "ybr", "rotation", "points", "cx", "cy",
+                     "rx", "ry", "rle", "left", "top", "width", "height", "xtl1", "subset", "name", "task_id"]),
+    VALUE.map(lambda text: text.replace('"', "")), max_size=8,
+).map(lambda parts: " ".join('{}="{}"'.format(*part) for part in parts.items()))  # fmt: skip
+SHAPE = st.builds(
+    "<{} {}/>".format,
+    st.sampled_from(["box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton", "tag", "x"]),
+    PARTS,
+)  # fmt: skip
+CVAT_BOX = '<box label="dog" frame="1" xtl="1" ytl="1" xbr="20" ybr="20"/>'
+CVAT = st.builds(
+    "<{0} {1}>{2}</{0}>".format, st.sampled_from(["image", "track", "meta", "labels"]), PARTS,
+    st.lists(SHAPE | st.just(CVAT_BOX), max_size=4).map("".join),
+)  # fmt: skip
+
+
+@ONE_FOLDER
+@given(
+    body=st.lists(CVAT, max_size=3).map("".join), size=VALUE, raw=st.none() | st.binary(max_size=40),
+    masked=st.booleans(),
+)  # fmt: skip
+def test_any_cvat(tmp_path, image, body, size, raw, masked):
+    """Random shapes, images and tracks, or random bytes, beside two good images and frames of a video."""
+    source = tmp_path / "set"
+    for name in ("a.jpg", "b.jpg", "frame_000001.png", "frame_000003.png"):
+        if not (source / name).exists():
+            image(source / name)
+    good = "".join(f'<image name="{name}.jpg" width="64" height="48">{CVAT_BOX}</image>' for name in "ab")
+    meta = f"<meta><task><size>{size}</size><stop_frame>{size}</stop_frame></task></meta>"
+    (source / "annotations.xml").write_text(f"<annotations>{meta}{good}{body}</annotations>", encoding="utf-8")
+    (source / "c.xml").write_bytes(f"<annotations>{body}".encode() if raw is None else b"<annotations><meta>" + raw)
+    check(source, tmp_path / "records", masked)
+
+
+GOOD_LINES = {
+    "oidv4": "dog 1 1 20 20",
+    "kitti_detection": "dog 0 0 0 1 1 20 20 1 1 1 1 1 1 1",
+    "keras_yolo3": "a.jpg 1,1,20,20,0\nb.jpg 1,1,20,20,0",
+    "keras_retinanet": "a.jpg,1,1,20,20,dog\nb.jpg,1,1,20,20,dog",
+    "open_images": "ImageID,LabelName,XMin,XMax,YMin,YMax\na,dog,0.1,0.5,0.1,0.5\nb,dog,0.1,0.5,0.1,0.5",
+}
+"""What is good in each format that is lines: of one image where a file is an image's, else of both."""
+FILES = {"keras_retinanet": "boxes.csv", "open_images": "boxes.csv", "keras_yolo3": "train.txt"}
+
+
+@pytest.mark.parametrize("name", GOOD_LINES)
+@ONE_FOLDER
+@given(
+    lines=st.lists(st.lists(CELL, max_size=16), max_size=4), separator=st.sampled_from([" ", ","]),
+    raw=st.binary(max_size=20), names=st.sampled_from(["dog\n", "dog,0\n", ""]) | st.text(max_size=10),
+)  # fmt: skip
+def test_any_lines(tmp_path, image, name, lines, separator, raw, names):
+    """Random words, then random bytes, after good lines; any list of names."""
+    source = tmp_path / "set"
+    files = {"a.txt": "", "b.txt": ""} if name not in FILES else {FILES[name]: ""}
+    for stem in "abc":
+        if not (source / f"{stem}.jpg").exists():
+            image(source / f"{stem}.jpg")
+    (source / "classes.csv").write_text(names, encoding="utf-8", errors="replace")
+    (source / "_classes.txt").write_text(names, encoding="utf-8", errors="replace")
+    for number, file in enumerate(files):
+        place = source / "Label" / file if name == "oidv4" else source / file
+        place.parent.mkdir(exist_ok=True)
+        more = "\n".join(separator.join(line) for line in lines).encode() + b"\n" + raw if number == 0 else b""
+        place.write_bytes(GOOD_LINES[name].encode() + b"\n" + more)
+    check(source, tmp_path / "records")

@@ -1,5 +1,6 @@
 """Reading what Datumaro reads."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from command import detbox
 from refusals import refused
 
-from app.dataset import records
+from app.dataset import faults, records
 from app.dataset.formats import datumaro, registry
 from app.dataset.preparation import prepare
 from app.errors import DatasetError
@@ -16,29 +17,30 @@ needs_datumaro = pytest.mark.skipif(not datumaro.is_installed(), reason="needs t
 
 
 @pytest.fixture
-def cvat(tmp_path, image):
-    """CVAT's XML for images, with boxes and outlines, and an image of nothing."""
-    shapes = (
-        '<box label="big cat" occluded="0" xtl="8" ytl="6" xbr="40" ybr="30"/>'
-        '<polygon label="dog" occluded="0" points="10,10;30,10;30,20;10,20"/>'
-    )
+def foreign(tmp_path, image):
+    """A set in Datumaro's own JSON, with boxes and outlines, and an image of nothing."""
+    box = {"type": "bbox", "label_id": 0, "bbox": [8, 6, 32, 24]}
+    outline = {"type": "polygon", "label_id": 1, "points": [10, 10, 30, 10, 30, 20, 10, 20]}
+    shapes = [{"id": n, "group": 0, "attributes": {}, "z_order": 0, **shape} for n, shape in enumerate((box, outline))]
     for number in range(4):
-        image(tmp_path / "cvat" / "images" / f"p{number}.jpg", seed=number)
-    images = "".join(
-        f'<image id="{n}" name="p{n}.jpg" width="64" height="48">{shapes if n else ""}</image>' for n in range(4)
-    )
-    labels = "".join(f"<label><name>{name}</name></label>" for name in ("big cat", "dog"))
-    (tmp_path / "cvat" / "annotations.xml").write_text(
-        f"<annotations><version>1.1</version><meta><task><labels>{labels}</labels></task></meta>{images}</annotations>"
-    )
-    return tmp_path / "cvat"
+        image(tmp_path / "foreign" / "images" / "default" / f"p{number}.jpg", seed=number)
+    items = [
+        {"id": f"p{n}", "annotations": shapes if n else [], "image": {"path": f"p{n}.jpg", "size": [48, 64]}}
+        for n in range(4)
+    ]
+    labels = [{"name": name, "parent": "", "attributes": []} for name in ("big cat", "dog")]
+    file = tmp_path / "foreign" / "annotations" / "default.json"
+    file.parent.mkdir()
+    content = {"info": {}, "categories": {"label": {"labels": labels, "attributes": []}}, "items": items}
+    file.write_text(json.dumps(content))
+    return tmp_path / "foreign"
 
 
 @needs_datumaro
-def test_cvat(cvat, tmp_path):
+def test_what_datumaro_recognises(foreign, tmp_path):
     """Recognised, read and held out as any set is; outlines have a box around them, and a mask where asked."""
-    card = prepare(cvat, tmp_path / "records", masked=True)
-    assert card.format == "cvat" and "recognised and read by Datumaro" in card.reason
+    card = prepare(foreign, tmp_path / "records", masked=True)
+    assert card.format == "datumaro" and "recognised and read by Datumaro" in card.reason
     assert card.classes == ("big cat", "dog")
     assert (card.train.images + card.eval.images, card.train.boxes + card.eval.boxes) == (4, 6)
     assert card.faults == ()
@@ -52,52 +54,47 @@ def test_cvat(cvat, tmp_path):
 
 
 @needs_datumaro
-def test_kitti_by_name(tmp_path, image):
-    """A format that can't be told from others is read when it is named; regions that KITTI marks as of no class go."""
-    for number in range(3):
-        image(tmp_path / "set" / "training" / "image_2" / f"{number:06}.png", seed=number)
-        label = tmp_path / "set" / "training" / "label_2" / f"{number:06}.txt"
-        label.parent.mkdir(exist_ok=True)
-        rest = "1.4 1.6 4.0 -2 1 40 -1.5"
-        label.write_text(f"Car 0 0 -1.57 8 6 28 16 {rest}\nDontCare -1 -1 -10 30 20 40 30 {rest}\n")
-    with refused(DatasetError, where="/set", about="format"):
-        prepare(tmp_path / "set", tmp_path / "records")
-    card = prepare(tmp_path / "set", tmp_path / "records", format="kitti_detection")
-    assert card.classes == ("Car",) and card.train.boxes + card.eval.boxes == 3
+def test_shapes_without_a_box(foreign, tmp_path):
+    """A line, whatever Datumaro makes of it, is lost with its image: that is no background."""
+    file = foreign / "annotations" / "default.json"
+    content = json.loads(file.read_text())
+    line = {"id": 0, "type": "polyline", "label_id": 1, "points": [1, 1, 9, 9], "group": 0, "attributes": {}}
+    content["items"][0]["annotations"] = [{**line, "z_order": 0}]
+    file.write_text(json.dumps(content))
+    card = prepare(foreign, tmp_path / "records")
+    assert card.train.images + card.eval.images == 3
+    assert {f.kind for f in card.faults} == {faults.BOX_UNREADABLE, faults.IMAGE_UNLABELLED}
 
 
 @needs_datumaro
-def test_what_datumaro_refuses_is_one_line(cvat, tmp_path):
+def test_what_datumaro_refuses_is_one_line(foreign, tmp_path):
     """Its errors, of whatever kind, name the set and the format; a name that it does not know has the nearest."""
-    (cvat / "images" / "p3.jpg").unlink()
-    with refused(DatasetError, where="/cvat", flag="--format", about="p3.jpg"):
-        prepare(cvat, tmp_path / "records")
-    (cvat / "annotations.xml").write_text("<annotations><image")
-    with refused(DatasetError, where="/cvat", flag="--format") as caught:
-        prepare(cvat, tmp_path / "records", format="cvat")
+    (foreign / "annotations" / "default.json").write_text('{"items": [{')
+    with refused(DatasetError, where="/foreign", flag="--format") as caught:
+        prepare(foreign, tmp_path / "records", format="datumaro")
     assert "\n" not in str(caught.value) and caught.value.exit_code == 4
-    with refused(DatasetError, where="/cvat", flag="--format=kitti"):
-        registry.resolve_reader(cvat, "kiti")
+    with refused(DatasetError, where="/foreign", flag="--format=kitti"):
+        registry.resolve_reader(foreign, "kiti")
     assert not (tmp_path / "records").exists()
 
 
 @needs_datumaro
-def test_several_of_datumaros_formats_are_named(cvat, monkeypatch):
+def test_several_of_datumaros_formats_are_named(foreign, monkeypatch):
     """Where Datumaro finds several equally likely, none is taken."""
-    monkeypatch.setattr(datumaro, "recognise", lambda source: ("cvat", "label_me"))
-    with refused(DatasetError, where="/cvat", flag="--format", about="label_me"):
-        registry.resolve_reader(cvat)
+    monkeypatch.setattr(datumaro, "recognise", lambda source: ("vott_csv", "label_me"))
+    with refused(DatasetError, where="/foreign", flag="--format", about="label_me"):
+        registry.resolve_reader(foreign)
 
 
-def test_without_datumaro(cvat, monkeypatch):
+def test_without_datumaro(foreign, monkeypatch):
     """What nothing of ours reads is refused with the command that installs the extra."""
     monkeypatch.setattr(datumaro, "is_installed", lambda: False)
-    for name in ("auto", "cvat"):
-        with refused(DatasetError, where="/cvat", flag="--extra datumaro") as caught:
-            registry.resolve_reader(cvat, name)
+    for name in ("auto", "vott_csv"):
+        with refused(DatasetError, where="/foreign", flag="--extra datumaro") as caught:
+            registry.resolve_reader(foreign, name)
         assert caught.value.exit_code == 4
-    with refused(DatasetError, where="/cvat", flag="--format=tfrecord"):
-        registry.resolve_reader(cvat, "tfrecords")
+    with refused(DatasetError, where="/foreign", flag="--format=tfrecord"):
+        registry.resolve_reader(foreign, "tfrecords")
 
 
 def test_our_own_formats_import_nothing_of_it(voc, tmp_path):

@@ -44,10 +44,19 @@ def test_what_was_made_from_annotations_is_left_out(voc):
 def test_csv_and_records_alone_are_no_ground_for_a_guess(tmp_path, monkeypatch):
     """Neither is what the other was made from."""
     for known in registry.READERS:
-        found = "found" if known in registry.DERIVED else ""
+        found = "found" if known in registry._DERIVED else ""
         monkeypatch.setattr(registry.READERS[known], "recognise", lambda source, found=found: found)
     with refused(DatasetError, flag="--format", about="csv: found; tfrecord: found"):
         registry.resolve_reader(tmp_path)
+
+
+def test_what_a_set_was_converted_from_is_left_out(voc, coco):
+    """CVAT's own XML beside the COCO or VOC that it exported: that is taken, and it is said what was not."""
+    root = voc({"a": [BOX]})
+    (root / "annotations.xml").write_text("<annotations><version>1.1</version></annotations>")
+    reader, reason = registry.resolve_reader(root)
+    assert reader.NAME == "voc" and "cvat beside it left out (<annotations> in annotations.xml)" in reason
+    assert registry.resolve_reader(root, "cvat")[0].NAME == "cvat"
 
 
 def test_unknown_names_the_candidates(tmp_path):
@@ -85,6 +94,20 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
         ({"set.zip": "PK"}, "unpack the archive"),
         ({"train.record": "no record"}, "image/encoded"),
         ({"a.jpg": ""}, "docs/datasets.md"),
+        ({"a.jpg": "", "a.csv": "image,label,xmin,ymin,xmax,ymax\n"}, "image to filename, label to class"),
+        ({"a.csv": "TRAIN,gs://b/a.jpg,dog,0.1,0.1,,,0.5,0.5,,\n"}, "AutoML"),
+        ({"a.csv": "step,loss\n"}, "columns filename"),
+        ({"x/a.ndjson": "{}"}, "NDJSON"),
+        ({"data/train-0.parquet": ""}, "Hugging Face"),
+        ({"train/metadata.jsonl": ""}, "imagefolder"),
+        ({"t-export.json": "{}"}, "vott_json"),
+        ({"labelTxt/P1.txt": "imagesource:GoogleEarth\ngsd:0.1\n"}, "DOTA"),
+        ({"labelTxt/P1.txt": "1 2 3 4 5.5 6 7 8 small-vehicle 1\n"}, "DOTA"),
+        ({"gt/gt.txt": "1,2,794.2,47.5,71.2,174.8,1,1,0.8\n"}, "mot_seq"),
+        ({"wider_face_split/wider_face_train_bbx_gt.txt": "a.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n"}, "wider_face"),
+        ({"a.txt": "0 1 Car 0 0 -1.6 1 2 3 4 1 1 1 1 1 1 1\n"}, "tracking"),
+        ({"a.txt": "a b.jpg 1,2,3,4,0 1,2,3,4,0\n"}, "_classes.txt"),
+        ({"SegmentationClass/a.png": ""}, "masks without XML"),
     ],
 )
 @pytest.mark.parametrize("installed", [False, True])

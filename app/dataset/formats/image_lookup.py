@@ -1,0 +1,32 @@
+"""The image that an annotation names, and what to say where there is none, or another."""
+
+from collections.abc import Generator
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from app.dataset import faults
+from app.dataset.faults import FIXED, Fault
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key
+from app.image_suffixes import image_suffixes
+
+
+def locate(
+    said: str, index: ImageIndex, *, near: Path, where: str, split: str = "", remedy: str = ""
+) -> Generator[Fault, None, Path | None]:
+    """The image that the file `where`, which lies in `near`, calls `said`: a path, a name, or a name without suffix.
+
+    Yields the fault where it is missing (with the `remedy`), ambiguous, or of another name.
+    """
+    try:
+        found = index.find(said, near=near, split=split) if said else None
+    except AmbiguousImage as error:
+        yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
+        return None
+    if found is None:
+        detail = f"named in {where}; {remedy}" if remedy else f"named in {where}"
+        yield Fault(faults.IMAGE_MISSING, said or "image without a name", detail)
+        return None
+    whole = PurePosixPath(said.strip()).suffix.lower() in image_suffixes()
+    if name_key(found.name if whole else found.stem) not in name_key(unquote(said)):
+        yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
+    return found

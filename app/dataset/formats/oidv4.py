@@ -1,0 +1,84 @@
+"""Reader of what the OIDv4 toolkit downloads: `train/Apple/Label/x.txt`, lines `Class Name xmin ymin xmax ymax`.
+
+An image of several classes is downloaded into the folder of each, with the boxes of that class alone: those are joined.
+"""
+
+import filecmp
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from app import text_files
+from app.dataset import faults
+from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.faults import Fault
+from app.dataset.formats.image_lookup import locate
+from app.dataset.image_index import ImageIndex, name_in, walk
+from app.dataset.splits import own_splits, split_of_folder
+
+NAME = "oidv4"
+SPECIAL_CASES_OF = ("open_images", "yolo")
+"""The toolkit leaves the CSV files of the whole of Open Images beside what it downloads, and text files for YOLO that
+are made from these."""
+_LOOKED_AT = 20
+_FOLDER = "label"
+_LINE = re.compile(r"(?P<label>\D.*?)" + 4 * r"\s+(\S+)")
+
+
+def recognise(source: Path) -> str:
+    """Why `source` is such a set: what was found, or an empty string."""
+    files = _files(source)
+    found = next((path for path in files[:_LOOKED_AT] if any(map(_values, text_files.lines(path)[:3]))), None)
+    return f"{len(files)} text files such as {name_in(source, found)}" if found else ""
+
+
+def splits(source: Path) -> tuple[str, ...]:
+    """The splits that were downloaded: `train`, `validation`, `test`."""
+    return tuple(name for name in _splits(source) if name)
+
+
+def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
+    """The images of one split, or without a name of all; a text file of no lines is an image without objects."""
+    index = ImageIndex(source)
+    for name, files in _splits(source).items():
+        first: dict[str, Path] = {}
+        for file in files if not split or name == split else []:
+            where = index.name(file)
+            found = yield from locate(file.stem, index, near=file.parent.parent, where=where, split=name)
+            if found is None:
+                continue
+            boxes: list[Box] = []
+            lost: list[Fault] = []
+            # The toolkit writes behind what an earlier download of the same class wrote.
+            for line in dict.fromkeys(text_files.lines(file)):
+                values = _values(line)
+                if values:
+                    boxes.append(Box(*values))
+                else:
+                    lost.append(Fault(faults.BOX_UNREADABLE, where, line[:60]))
+            same = first.setdefault(found.stem, found)
+            named = same if same == found or filecmp.cmp(same, found, shallow=False) else found
+            yield AnnotatedImage(found, index.name(named), tuple(boxes), lost=tuple(lost))
+
+
+def _files(source: Path) -> list[Path]:
+    return [path for path in walk(source, {".txt"}) if path.parent.name.lower() == _FOLDER] if source.is_dir() else []
+
+
+def _splits(source: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in _files(source):
+        found.setdefault(split_of_folder(path.relative_to(source).parts[:-2]), []).append(path)
+    return own_splits(found)
+
+
+def _values(line: str) -> tuple[str, float, float, float, float] | None:
+    """The class, whose name may have blanks, and the corners in pixels."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    try:
+        xmin, ymin, xmax, ymax = (float(word) for word in match.groups()[1:])
+    except ValueError:
+        return None
+    return " ".join(match["label"].split()), xmin, ymin, xmax, ymax
