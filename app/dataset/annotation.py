@@ -38,9 +38,9 @@ class AnnotatedImage:
     """One image of a data set with its boxes.
 
     `name` is the path within the data set with `/`, unique in it. `width` and `height` are in pixels as the
-    annotation states them, 0 where it does not. `path` is the image's file, or with an `offset` the record file that
-    holds it in the record at that byte. `lost`: a fault for each annotation of it that gave no box; an image of which
-    nothing is left but these is not background.
+    annotation states them, 0 where it does not. `path` is the image's file, or with an `offset` what holds it: a record
+    file, in the record at that byte, or LabelMe's JSON. `lost`: a fault for each annotation of it that gave no box; an
+    image of which nothing is left but these is not background.
     """
 
     path: Path

@@ -79,7 +79,8 @@ def collect(
         }
         whole = choice.train or "the whole set"
         names = {TRAIN: f"{1 - fraction:.3g} of {whole}", EVAL: f"{fraction:.3g} of {whole}"}
-    if not any(image.offset is not None for images in parts.values() for image in images.values()):
+    offsets = [image.offset for images in parts.values() for image in images.values()]
+    if not offsets or None in offsets:  # Records hold their images.
         issues.extend(_never_named(source, seen.files, choice))
     for part, images in parts.items():
         if not images:

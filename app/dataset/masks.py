@@ -56,11 +56,40 @@ def of_bitmap(bitmap: np.ndarray) -> Mask:
 
 def of_png(data: bytes) -> Mask:
     """The mask of an encoded image. Raises ValueError where it is none."""
+    return of_bitmap(read_bitmap(data))
+
+
+def read_bitmap(data: bytes) -> np.ndarray:
+    """The bitmap [height, width] of an encoded image, or its transparency if it has any. Raises ValueError."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return of_bitmap(np.asarray(image.convert("L") if image.mode not in ("L", "1", "P") else image))
+            if image.width * image.height > PIXELS_MAX:
+                raise ValueError(f"a bitmap of {image.width}x{image.height}")
+            if image.mode in ("RGBA", "LA"):
+                return np.asarray(image.getchannel("A"))
+            return np.asarray(image.convert("L") if image.mode not in ("L", "1", "P") else image)
     except Exception as error:  # Pillow's decoders raise nearly anything on hostile bytes.
         raise ValueError(" ".join(str(error).split())[:120]) from None
+
+
+def box_at(bitmap: np.ndarray, x: float, y: float) -> tuple[float, float, float, float]:
+    """xmin, ymin, xmax, ymax in pixels of what a bitmap shows whose top left corner lies at x, y. Raises ValueError."""
+    rows, columns = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
+    if not rows.size:
+        raise ValueError("an empty bitmap")
+    return x + float(columns[0]), y + float(rows[0]), x + float(columns[-1]) + 1, y + float(rows[-1]) + 1
+
+
+def place_bitmap(bitmap: np.ndarray, x: float, y: float, width: int, height: int) -> Mask:
+    """The mask in an image of this size of a bitmap whose top left corner lies at x, y. Raises ValueError."""
+    if not 0 < width * height <= PIXELS_MAX or max(abs(x), abs(y)) > PIXELS_MAX:
+        raise ValueError(f"a bitmap in an image of {width}x{height}" if width else "a bitmap in an image without size")
+    left, top = round(x), round(y)
+    whole = np.zeros((height, width), np.uint8)
+    part = bitmap[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    rows, columns = max(top, 0), max(left, 0)
+    whole[rows : rows + part.shape[0], columns : columns + part.shape[1]] = part != 0
+    return of_bitmap(whole)
 
 
 def of_coco(said: Any) -> Mask:

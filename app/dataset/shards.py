@@ -9,6 +9,7 @@ from pathlib import Path
 from app.dataset import boxes, example, faults, image_file, masks, records
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault, IssueCounter, unlabelled
+from app.dataset.formats import labelme
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
 
 
 def source(image: AnnotatedImage) -> Path | bytes:
-    """Where the image's pixels are: its file, or the bytes in the record that holds it. Raises DatasetError."""
+    """Where the image's pixels are: its file, or the bytes in the record or JSON that holds it. Raises DatasetError."""
     if image.offset is None:
         return image.path
+    if image.path.suffix.lower() == ".json":
+        return labelme.read_embedded(image.path)
     return example.decode(records.read_at(image.path, image.offset))["image/encoded"][0]
 
 

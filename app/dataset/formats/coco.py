@@ -3,7 +3,6 @@
 import functools
 import json
 import math
-import mmap
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from app import text_files
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import FIXED, Fault
+from app.dataset.formats import json_files
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key
 from app.dataset.shapes import Corners, box_around, box_around_rotated
 from app.dataset.splits import SPLIT_NAME, named_in, split_of_folder
@@ -75,12 +75,7 @@ def _files(source: Path) -> dict[str, Path]:
 def _is_coco(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
-    try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            encoding = "utf-8" if data[:200].count(0) < 50 else "utf-16-le" if data[:2] != b"\xfe\xff" else "utf-16-be"
-            return all(data.find(key.encode(encoding)) >= 0 for key in ('"images"', '"annotations"'))
-    except (OSError, ValueError):  # ValueError: an empty file can't be mapped.
-        return False
+    return json_files.holds(path, "images", "annotations")
 
 
 def _reduced(node: dict[str, Any], masked: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
 from app.dataset.formats import (
     coco,
+    createml,
     csv_boxes,
     cvat,
     datumaro,
@@ -15,10 +16,14 @@ from app.dataset.formats import (
     keras_yolo3,
     kitti,
     known_others,
+    label_studio,
+    labelme,
     oidv4,
     open_images,
     pet,
+    supervisely,
     tfrecord,
+    via,
     voc,
     yolo,
 )
@@ -51,7 +56,10 @@ class Reader(Protocol):
         """
 
 
-_OF_OTHERS: tuple[Reader, ...] = (cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet)
+_OF_OTHERS: tuple[Reader, ...] = (
+    cvat, kitti, open_images, oidv4, keras_yolo3, keras_retinanet,
+    labelme, via, createml, label_studio, supervisely,
+)  # fmt: skip
 READERS: dict[str, Reader] = {
     module.NAME: module for module in (voc, coco, yolo, csv_boxes, pet, tfrecord, *_OF_OTHERS)
 }
