@@ -51,7 +51,7 @@ def is_via(path: Path) -> bool:
     return (
         json_files.holds(path, "_via_img_metadata")
         or json_files.holds(path, "filename", "regions", "shape_attributes")
-        or json_files.holds(path, "project", "file", "view", "metadata", "attribute", "vid_list")
+        or json_files.holds(path, "project", "file", "view", "metadata", "fid_list")
     )
 
 
@@ -59,7 +59,7 @@ def rank(path: Path) -> int:
     """Which of several files about one image is believed: a project before an exported JSON, and that before CSV."""
     if path.suffix.lower() == ".csv":
         return 2
-    return 0 if json_files.holds(path, ("_via_img_metadata", "vid_list")) else 1
+    return 0 if json_files.holds(path, ("_via_img_metadata", "fid_list")) else 1
 
 
 def entries(path: Path) -> list[Entry]:
@@ -69,7 +69,7 @@ def entries(path: Path) -> list[Entry]:
     content = json_files.content(path)
     if not isinstance(content, dict):
         raise ValueError("neither a project of VIA nor an export")
-    if "vid_list" in _dict(content.get("project")):
+    if {"file", "view", "metadata"} <= content.keys():
         return list(_of_version_3(content))
     return list(_of_json(_dict(content.get("_via_img_metadata", content))))
 
