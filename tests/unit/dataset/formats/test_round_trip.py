@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written_sets import WRITERS, WrittenImage
+from written_tools import TOOL_WRITERS
 
 from app.dataset import records
 from app.dataset.preparation import prepare
@@ -88,7 +89,7 @@ def check(images, folder, card):
     assert not by_name
 
 
-@pytest.mark.parametrize("format", sorted(WRITERS))
+@pytest.mark.parametrize("format", sorted(WRITERS | TOOL_WRITERS))
 @settings(
     deadline=None, max_examples=25, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -98,7 +99,7 @@ def test_boxes_come_back_or_are_accounted_for(format, written):
     """Whatever the names of files and classes, and with boxes that are none among them."""
     root = Path(tempfile.mkdtemp())
     try:
-        WRITERS[format](root / "set", written)
+        (WRITERS | TOOL_WRITERS)[format](root / "set", written)
         card = prepare(root / "set", root / "records", workers=1)
         assert card.format == format
         check(written, root / "records", card)
