@@ -64,9 +64,10 @@ def _files(source: Path) -> dict[str, Path]:
         names = {path.parent.name: path for path in inside if _is_coco(path)}
     if not names:
         loose = sorted(source.glob("*.json")) + sorted(source.glob("annotations/*.json"))
-        names = {named_in(path.stem) or path.stem: path for path in loose if _is_coco(path)}
-        if len(names) < len([path for path in loose if _is_coco(path)]):
-            names = {path.stem: path for path in loose if _is_coco(path)}
+        fitting = [path for path in loose if _is_coco(path)]
+        names = {named_in(path.stem) or path.stem: path for path in fitting}
+        if len(names) < len(fitting):
+            names = {path.stem: path for path in fitting}
     if len(names) == 1 and not SPLIT_NAME.fullmatch(next(iter(names))):
         names = {"": next(iter(names.values()))}
     return names

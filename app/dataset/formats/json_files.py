@@ -14,6 +14,7 @@ from app.dataset import faults, splits
 from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, walk
 from app.dataset.splits import named_in, own_splits
+from app.image_suffixes import image_suffixes
 
 _SAMPLED_OF_FOLDER, _SAMPLED = 5, 200
 """Files that are looked at to recognise a set of a file an image: so many of a folder, so many in all."""
@@ -170,5 +171,6 @@ def find_by_stem(path: Path, said: str, index: ImageIndex, split: str) -> Path |
 
 def name_fault(said: str, found: Path, where: str) -> Iterator[Fault]:
     """The fault of an image that is called otherwise than said; that a folder or an address comes first is none."""
-    if name_key(found.name) not in name_key(unquote(said)):
+    whole = PurePosixPath(said.strip()).suffix.lower() in image_suffixes()
+    if name_key(found.name if whole else found.stem) not in name_key(unquote(said)):
         yield Fault(faults.FILENAME_WRONG, where, f"{text(said)}, taken: {found.name}", FIXED)
