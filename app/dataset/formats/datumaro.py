@@ -27,6 +27,8 @@ WITHOUT_BOXES = frozenset(
     {"image_dir", "image_zip", "imagenet", "imagenet_with_subset_dirs", "tabular", "video_frames", "video_keyframes"}
 )
 """Formats that fit any folder of images, and annotate nothing in them."""
+READ_WRONG = {"roboflow_create_ml": "createml"}
+"""Formats whose boxes it moves (it takes the middle of CreateML's for their corner), and the format here instead."""
 NO_CLASS = frozenset({"background", "DontCare"})
 """What marks regions of no class: of formats like KITTI's, and of those made for masks."""
 _SHAPES = ("bbox", "rotated_bbox", "polygon", "mask", "ellipse")
@@ -45,8 +47,8 @@ def version() -> str:
 
 @log.native_output_dropped()
 def names() -> tuple[str, ...]:
-    """The formats that Datumaro knows, by its names."""
-    return tuple(sorted(_environment().importers))
+    """The formats that Datumaro reads right as far as is known, by its names."""
+    return tuple(sorted(set(_environment().importers) - READ_WRONG.keys()))
 
 
 @log.native_output_dropped()
@@ -57,7 +59,7 @@ def recognise(source: Path) -> tuple[str, ...]:
     except Exception as error:  # Its eighty plug-ins raise what they like.
         logging.getLogger(__name__).debug("Datumaro gives up on %s: %s", source, error)
         return ()
-    return tuple(name for name in found if name not in WITHOUT_BOXES)
+    return tuple(name for name in found if name not in WITHOUT_BOXES | READ_WRONG.keys())
 
 
 def _environment() -> Any:

@@ -113,6 +113,9 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
 
 def _foreign(source: Path, name: str) -> tuple[Reader, str]:
     """The reader of a format by its name in Datumaro."""
+    if name in datumaro.READ_WRONG:
+        remedy = flag("format", datumaro.READ_WRONG[name])
+        raise DatasetError(f"Datumaro puts the boxes of {name!r} in the wrong place", where=str(source), remedy=remedy)
     known = datumaro.names() if datumaro.is_installed() else ()
     if datumaro.is_installed() and name not in known:
         raise DatasetError(

@@ -9,6 +9,8 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
 from app.dataset.formats import createml as reader
 from app.dataset.formats import registry
+from app.errors import DatasetError
+from tests.unit.refusals import refused
 
 BOX = {"label": "dog", "coordinates": {"x": 25, "y": 15, "width": 30, "height": 20}}
 
@@ -78,3 +80,12 @@ def test_json_of_something_else_is_not_taken_for_it(tmp_path, coco):
     coco(tmp_path / "a.json", {"a.jpg": (64, 48)}, [], [])
     (tmp_path / "b.json").write_text('[{"image": "a.jpg"')
     assert reader.recognise(tmp_path) == ""
+
+
+def test_datumaro_is_not_asked_for_it(tmp_path, image):
+    """It takes the middle for the corner: its name of the format is refused with ours."""
+    image(tmp_path / "train" / "a.jpg")
+    write(tmp_path / "train" / reader.ROBOFLOW, [{"image": "a.jpg", "annotations": [BOX]}])
+    with refused(DatasetError, where=str(tmp_path)) as caught:
+        registry.resolve_reader(tmp_path, "roboflow_create_ml")
+    assert "createml" in caught.value.remedy
