@@ -19,7 +19,9 @@ from app.protos import label_map
 from app.run.directory import DATASET_CARD, LABEL_MAP
 
 NAME = "tfrecord"
-FILE_NAME = re.compile(r".*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?", re.IGNORECASE)
+FILE_NAME = re.compile(
+    r"(.*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?)(\.(gz|gzip|zlib|zz?))?", re.IGNORECASE
+)
 PIXELS_FROM = 1.5
 """A corner beyond this many images is one in pixels."""
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

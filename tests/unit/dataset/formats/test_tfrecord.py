@@ -204,3 +204,22 @@ def test_what_is_no_set_of_records(tmp_path, row):
     (tmp_path / "2" / "b.pbtxt").write_text("item { id: 1 name: 'cow' }")
     with refused(DatasetError, where="/2", about="differ"):
         prepare(tmp_path / "2", tmp_path / "records")
+
+
+def test_compressed_files_among_others(tmp_path, row):
+    """Each file as it is packed, whatever its name; one cut short gives what is before the cut."""
+    import gzip
+    import zlib
+
+    source = tmp_path / "set"
+    for number, (name, pack) in enumerate(
+        {"train-0.tfrecord": bytes, "train-1.tfrecord.gz": gzip.compress, "val.tfrecord": zlib.compress}.items()
+    ):
+        file = write(source / name, *(row(f"{number}{n}", seed=10 * number + n) for n in range(3)))
+        file.write_bytes(pack(file.read_bytes()))
+    card = prepare(source, tmp_path / "records")
+    assert (card.format, card.train.images, card.eval.images, card.faults) == ("tfrecord", 6, 3, ())
+    file.write_bytes(file.read_bytes()[:-500])
+    card = prepare(source, tmp_path / "records")
+    assert (card.train.images, card.eval.images) == (6, 2)
+    assert kinds(card) == {faults.RECORD_DAMAGED: ("dropped", 1)}
