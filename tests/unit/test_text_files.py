@@ -15,6 +15,33 @@ def test_encodings(encoding):
     assert text_files.decode(WORDS.encode(encoding)) == WORDS
 
 
+LISTS = {
+    "cp1251": ["кошка", "Собака", "дом"], "cp1252": ["Größe", "façade", "cão"], "gb18030": ["安全帽", "反光衣", "人"],
+    "big5": ["安全帽", "反光背心"], "shift_jis": ["ネコ", "犬", "自動車"], "euc_kr": ["고양이", "개", "사람"],
+    "koi8_r": ["кошка", "собака"], "cp1253": ["γάτα", "σκύλος"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", LISTS)
+@pytest.mark.parametrize("form", ["{0}\r\n", "item {{ id: 1 name: '{0}' }}\n", "a.jpg,64,48,{0},1,2,30,40\n"])
+def test_code_pages(encoding, form):
+    """A few names are enough to tell the code pages of the world's most used scripts."""
+    text = "".join(map(form.format, LISTS[encoding]))
+    found = text_files.find_encoding(text.encode(encoding))
+    assert (found.text, found.is_sure) == (text, True)
+
+
+def test_what_can_not_be_told():
+    """Two bytes may be a word in several code pages: then it is a guess, until a word known from elsewhere is in it."""
+    data = "猫,人".encode("gbk")
+    assert not text_files.find_encoding("人".encode("gbk")).is_sure
+    assert text_files.find_encoding(data, known=["人"]) == text_files.Decoded("猫,人", "GBK")
+    for encoding in ("cp1250", "cp1254", "euc_jp", "utf-8"):
+        word = {"cp1250": "żółw", "cp1254": "ağaç", "euc_jp": "猫"}.get(encoding, "è")
+        assert text_files.find_encoding(word.encode(encoding), known=[word]).text == word
+    assert text_files.find_encoding("猫".encode("gbk"), known=["猫"]).text == "猫"  # It is an è of UTF-8 too.
+
+
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff\xfe\0", b"a\0b", bytes(range(256))])
 def test_any_bytes(data):
     """Nothing fails."""
