@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from app.protos import label_map
 from app.settings import flag
 
 Action: TypeAlias = Literal["fixed", "dropped", "kept"]
@@ -30,14 +31,16 @@ SIZE_MISSING = "annotation without size"
 SIZE_SCALED = "annotated size differs, boxes scaled"
 SIZE_WRONG = "annotated size contradicts the image"
 RECORD_DAMAGED = "record file damaged"
-LABEL_CONTRADICTS = "class number contradicts the label map"
-LABEL_NAMELESS = "class without a name"
+LABEL_CONTRADICTS = "class number contradicts the class's text"
+LABEL_NAMELESS = label_map.NAMELESS
+LABEL_ID_BELOW_1 = label_map.ID_BELOW_1
+LABELS_SPELT = "class spelt in another way than in the label map"
 MASK_UNREADABLE = "mask not readable"
 KEYPOINTS_UNREADABLE = "keypoints not readable"
 ONLY_IMAGE = "only image, trained and evaluated on"
 LABEL_UNKNOWN = "class unknown"
-LABEL_TWICE = "class declared twice"
-LABEL_ID_TWICE = "class id given to several classes"
+LABEL_TWICE = label_map.NAME_TWICE
+LABEL_ID_TWICE = label_map.ID_TWICE
 LABELS_ALIKE = "classes that differ only in case"
 BOX_UNREADABLE = "box not readable"
 BOX_IN_PIXELS = "boxes in pixels where fractions belong"
@@ -54,12 +57,16 @@ REGION_IGNORED = "region of no class"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: its kind (a name above), the file it is in, particulars, and what was done about it."""
+    """One fault: its kind (a name above), the file it is in, particulars, and what was done about it.
+
+    `of_set`: it is of the set as a whole, so it counts once, though each split is read apart.
+    """
 
     kind: str
     file: str
     detail: str = ""
     action: Action = DROPPED
+    of_set: bool = False
 
     @property
     def example(self) -> str:
@@ -90,8 +97,13 @@ class IssueCounter:
     examples_max: int = EXAMPLES_MAX
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    of_set: set[Fault] = field(default_factory=set)
 
     def add(self, fault: Fault) -> None:
+        if fault in self.of_set:
+            return
+        if fault.of_set:
+            self.of_set.add(fault)
         key = (fault.kind, fault.action)
         self.counts[key] = self.counts.get(key, 0) + 1
         examples = self.examples.setdefault(key, [])
