@@ -41,6 +41,7 @@ ONLY_IMAGE = "only image, trained and evaluated on"
 LABEL_UNKNOWN = "class unknown"
 LABEL_TWICE = label_map.NAME_TWICE
 LABEL_ID_TWICE = label_map.ID_TWICE
+LABEL_COUNT = "number of classes contradicts their names"
 LABELS_ALIKE = "classes that differ only in case"
 BOX_UNREADABLE = "box not readable"
 BOX_IN_PIXELS = "boxes in pixels where fractions belong"
@@ -57,16 +58,12 @@ REGION_IGNORED = "region of no class"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: its kind (a name above), the file it is in, particulars, and what was done about it.
-
-    `of_set`: it is of the set as a whole, so it counts once, though each split is read apart.
-    """
+    """One fault: its kind (a name above), the file it is in, particulars, and what was done about it."""
 
     kind: str
     file: str
     detail: str = ""
     action: Action = DROPPED
-    of_set: bool = False
 
     @property
     def example(self) -> str:
@@ -97,13 +94,8 @@ class IssueCounter:
     examples_max: int = EXAMPLES_MAX
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    of_set: set[Fault] = field(default_factory=set)
 
     def add(self, fault: Fault) -> None:
-        if fault in self.of_set:
-            return
-        if fault.of_set:
-            self.of_set.add(fault)
         key = (fault.kind, fault.action)
         self.counts[key] = self.counts.get(key, 0) + 1
         examples = self.examples.setdefault(key, [])

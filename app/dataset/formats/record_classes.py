@@ -78,9 +78,7 @@ class RecordClasses:
         pairs = [(self.text(said), number) for said, number in self._pairs]
         below = {said: number for said, number in pairs if said and number is not None and number < 1}
         for said, number in below.items():
-            self.faults.append(
-                Fault(faults.LABEL_ID_BELOW_1, said, f"class {number}, numbered anew from 1", FIXED, of_set=True)
-            )
+            self.faults.append(Fault(faults.LABEL_ID_BELOW_1, said, f"class {number}, numbered anew from 1", FIXED))
         return label_resolver.of_pairs(pairs)
 
     def _label_map(self, path: Path) -> LabelMap:
@@ -92,12 +90,12 @@ class RecordClasses:
             if not found.items and data.strip() and "label" in path.name.lower():
                 raise LabelMapError("has no item of a label map")
         except LabelMapError as error:
-            place = f"{path}:{error.line}" if error.line else str(path)
+            place = f"{path} line {error.line}" if error.line else str(path)
             raise DatasetError(f"label map: {error}", where=place, remedy=label_map.REMEDY) from None
         for remark in found.remarks:
             action = KEPT if remark.kind == label_map.NAMELESS else FIXED
-            place = f"{where}:{remark.line}" if remark.line else where
-            self.faults.append(Fault(remark.kind, place, remark.detail, action, of_set=True))
+            place = f"{where} line {remark.line}" if remark.line else where
+            self.faults.append(Fault(remark.kind, place, remark.detail, action))
         return found
 
     def _of_map(self, path: Path, found: LabelMap) -> LabelResolver:
@@ -140,7 +138,7 @@ class RecordClasses:
                 where=str(self.source),
                 remedy="add a label map in UTF-8 with these names, or write the records anew",
             )
-        self.faults.append(Fault(label_map.ENCODING, where, f"{TEXT} read as {decoded.encoding}", FIXED, of_set=True))
+        self.faults.append(Fault(label_map.ENCODING, where, f"{TEXT} read as {decoded.encoding}", FIXED))
         return dict(zip(texts, decoded.text.split("\n"), strict=False))
 
 

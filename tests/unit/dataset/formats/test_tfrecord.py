@@ -225,7 +225,7 @@ def test_a_label_map_in_another_encoding(tmp_path, row, encoding):
 def test_an_encoding_that_can_not_be_told(tmp_path, row):
     """Without texts, a map in an encoding that two bytes do not tell is refused with the line."""
     source = set_of(tmp_path, row, [("", 1)], [(1, "cat"), (2, "人")], "gbk")
-    with refused(DatasetError, where="label_map.pbtxt:5"):
+    with refused(DatasetError, where="label_map.pbtxt line 5"):
         prepare(source, tmp_path / "records")
 
 
@@ -242,7 +242,7 @@ def test_texts_in_another_encoding(tmp_path, row):
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("item {\n  id: 1\n  name: 'a\n}", ":3"), ("1: cat\n2: dog\n", "label_map.pbtxt")]
+    ("text", "line"), [("item {\n  id: 1\n  name: 'a\n}", " line 3"), ("1: cat\n2: dog\n", "label_map.pbtxt")]
 )
 def test_a_label_map_that_is_none(tmp_path, row, text, line):
     """What is named so and can't be read is refused; another file of that ending is passed over."""
