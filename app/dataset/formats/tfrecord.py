@@ -9,7 +9,7 @@ import numpy as np
 
 from app.dataset import example, faults, masks, records
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
-from app.dataset.faults import FIXED, Fault
+from app.dataset.faults import DROPPED, FIXED, Fault
 from app.dataset.formats.record_classes import RecordClasses, label_maps
 from app.dataset.image_index import name_in, walk
 from app.dataset.splits import SPLIT_NAME, named_in
@@ -112,18 +112,21 @@ class _File:
         width, height = (int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("width", "height"))
         if not (0 < width < 1e6 and 0 < height < 1e6):
             width = height = 0
-        boxes = []
+        boxes, lost = [], []
         scale = (width, height) if width and self._in_pixels(row) else (1, 1)
         if scale != (1, 1):
             yield Fault(faults.BOX_IN_PIXELS, where, f"divided by {width}x{height}", FIXED)
         for box in self._boxes(row, where, scale, (width or 1) * (height or 1)):
-            if isinstance(box, Fault):
-                yield box
-            else:
+            if isinstance(box, Box):
                 boxes.append(box)
+            elif box.action == DROPPED:
+                lost.append(box)
+            else:
+                yield box
         yield AnnotatedImage(
-            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset
-        )
+            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset,
+            lost=tuple(lost),
+        )  # fmt: skip
 
     def _in_pixels(self, row: dict[str, list[Any]]) -> bool:
         return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)

@@ -4,6 +4,7 @@ YAML itself would make True of a class called `on`, and 8 of one called `010`.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ _LOOK = re.compile(r"^\s*[\"']?names[\"']?\s*[:=]", re.MULTILINE)
 _LOOK_TOO = re.compile(rf"^\s*[\"']?({'|'.join((*SPLIT_KEYS, 'nc'))})[\"']?\s*[:=]", re.MULTILINE)
 _NO_BLANK = re.compile(rf"^\s*[\"']?({'|'.join(_KEYS)})[\"']?:(?=[^\s])")
 _NULL = ("", "~", "null", "Null", "NULL")
-_LONGEST, _PAIRS = 4 << 20, 10_000
-"""Bytes of a file and entries of a table, beyond which it is none that a person wrote."""
+_LONGEST, _PAIRS, _DEPTH = 1 << 20, 10_000, 50
+"""Bytes of a file, entries of a table and brackets in brackets, beyond which it is none that a person wrote."""
 REMEDY = "write names: [cat, dog], a blank after each colon, no tabs"
 
 
@@ -139,6 +140,9 @@ def _read(path: Path, changed: int, size: int) -> DataYaml | None:
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:
+    steps = itertools.accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(letter, 0) for letter in text)
+    if max(steps, default=0) > _DEPTH:  # The library takes their square in time.
+        raise _refusal("YAML with too many brackets in brackets", path, 1)
     try:
         return yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:

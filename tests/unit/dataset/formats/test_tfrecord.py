@@ -133,6 +133,15 @@ def set_of(tmp_path, row, boxes, names=None, encoding="utf-8"):
     return source
 
 
+def test_an_image_whose_classes_are_all_unknown(tmp_path, row):
+    """It is left out and counted, not taken for background."""
+    source = write(tmp_path / "set" / "a.record", row("a"), row("b", seed=1), row("c", [("", 8)], seed=2)).parent
+    (source / "label_map.pbtxt").write_text(LABEL_MAP)
+    card = prepare(source, tmp_path / "records")
+    assert (card.train.images + card.eval.images, card.train.images_without_boxes) == (2, 0)
+    assert kinds(card) == {faults.LABEL_UNKNOWN: ("dropped", 1), faults.IMAGE_UNLABELLED: ("dropped", 1)}
+
+
 @pytest.mark.parametrize("names", [None, [(0, "helmet"), (1, "vest")], [(1, "vest"), (0, "helmet")]])
 def test_ids_from_0_with_texts(tmp_path, row, names):
     """No class is lost and the order stays, with a label map or without; it is said once."""
