@@ -174,17 +174,16 @@ def _script(usual: str) -> Callable[[str, bytes, str], float]:
 
     def likelihood(letter: str, code: bytes, before: str) -> float:
         if not letter.isalpha() and letter not in usual:
-            return 0.05 / 20 if letter in "“”„‘’–—…€°²³µ©®«»" else 0.002 / 60
-        is_strange = before.isalpha() and before.isascii() and usual[0] not in _LATIN
+            return 0.3 / 20 if letter in "“”„‘’–—…€°²³µ©®«»" else 0.002 / 60
         often = usual.count(letter.lower()) / len(usual) if letter.lower() in usual else 0.001
-        return often * _alphabet(letter, before) * (0.01 if is_strange else 1)
+        near = 1.0
+        if before.isalpha() and usual in (_LATIN, _LATIN_EAST):
+            near = 1 if before.isascii() else 0.1 if usual == _LATIN else 0.5  # Letters with an accent come one by one.
+        elif before.isalpha() and before.isascii():
+            near = 0.0005  # Words are of one script.
+        return often * _alphabet(letter, before) * near
 
     return likelihood
-
-
-def _western(letter: str, code: bytes, before: str) -> float:
-    # Letters with an accent come one by one.
-    return _script(_LATIN)(letter, code, before) * (0.05 if before.isalpha() and not before.isascii() else 1)
 
 
 _LATIN = "àâäáãåçèéêëìíîïñòóôõöøùúûüßæœ"
@@ -199,7 +198,7 @@ _RUSSIAN = "".join(
     )
 )  # fmt: skip
 _LIKELIHOODS = {
-    "cp1252": _western, "cp1251": _script(_RUSSIAN), "gb18030": _chinese, "big5": _traditional_chinese,
+    "cp1252": _script(_LATIN), "cp1251": _script(_RUSSIAN), "gb18030": _chinese, "big5": _traditional_chinese,
     "cp932": _japanese, "cp949": _korean, "cp1250": _script(_LATIN_EAST), "koi8_r": _script(_RUSSIAN),
     "cp1253": _script("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώ"),
     "cp1255": _script("אבגדהוזחטיךכלםמןנסעףפץצקרשת"),

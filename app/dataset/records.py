@@ -70,16 +70,29 @@ def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
         raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
 
 
+def _is_framed(start: bytes) -> bool:
+    return len(start) == _HEADER.size and _HEADER.unpack(start)[1] == _masked_crc(start[:8])
+
+
 def _open(path: Path) -> BinaryIO | CompressedFile:
     """The file's contents, which its first bytes say whether they are compressed: names are not to be trusted."""
     file = open(path, "rb")  # noqa: SIM115
     start = file.read(_HEADER.size)
-    is_plain = len(start) == _HEADER.size and _HEADER.unpack(start)[1] == _masked_crc(start[:8])
-    kind = "" if is_plain else compressed_file.kind_of(start)
+    kind = "" if _is_framed(start) else compressed_file.kind_of(start)
     if not kind:
         return file
     file.close()
     return CompressedFile(path, kind)
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file that can't be read begins as record files do: a length with its checksum, or packed by gzip."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_HEADER.size)
+    except OSError:
+        return False
+    return _is_framed(start) or compressed_file.kind_of(start) == "gzip"
 
 
 def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | None:

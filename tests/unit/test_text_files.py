@@ -1,10 +1,12 @@
 """Text in whatever encoding."""
 
 import pytest
+from refusals import refused
 
 from app import text_files
 from app.dataset.formats import registry
 from app.dataset.preparation import prepare
+from app.errors import DatasetError
 
 WORDS = "filename,class\ngrün weiß.jpg,Größe\n"
 
@@ -80,3 +82,31 @@ def test_yolo_and_coco(tmp_path, image, coco, encoding):
         assert kind == reader.NAME
         card = prepare(tmp_path / kind, tmp_path / f"{kind}-records")
         assert (card.classes, card.train.boxes + card.eval.boxes) == (("große Katze",), 2)
+
+
+XML = """<annotation><filename>{0}.jpg</filename><size><width>64</width><height>48</height></size>
+<object><name>{1}</name><bndbox><xmin>8</xmin><ymin>6</ymin><xmax>40</xmax><ymax>30</ymax></bndbox></object>
+</annotation>"""
+
+
+@pytest.mark.parametrize(("name", "known"), [("安全帽", True), ("人", False)])
+def test_names_in_gbk(tmp_path, image, coco, name, known):
+    """In CSV, COCO and XML without a word of its encoding: read where it can be told, else refused or left out."""
+    kinds = ("csv", "coco", "voc")
+    for kind in kinds:
+        for seed, stem in enumerate("ab"):
+            image(tmp_path / kind / f"{stem}.jpg", seed=seed)
+            if kind == "voc":
+                (tmp_path / kind / f"{stem}.xml").write_bytes(XML.format(stem, name).encode("gbk"))
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax", *(f"{stem}.jpg,64,48,{name},8,6,40,30" for stem in "ab")]
+    (tmp_path / "csv" / "all.csv").write_bytes("\n".join(rows).encode("gbk"))
+    sizes, boxes = dict.fromkeys(("a.jpg", "b.jpg"), (64, 48)), [(1, 1, [8, 6, 32, 24]), (2, 1, [8, 6, 32, 24])]
+    file = coco(tmp_path / "coco" / "all.json", sizes, boxes, [{"id": 1, "name": "?"}])
+    file.write_bytes(file.read_text().replace('"?"', f'"{name}"').encode("gbk"))
+    for kind in kinds:
+        if known:
+            card = prepare(tmp_path / kind, tmp_path / f"{kind}-records")
+            assert (card.format, card.classes, card.train.boxes + card.eval.boxes) == (kind, (name,), 2)
+        else:
+            with refused(DatasetError):
+                prepare(tmp_path / kind, tmp_path / f"{kind}-records")

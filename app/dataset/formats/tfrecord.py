@@ -75,8 +75,10 @@ def _files(source: Path) -> dict[str, list[Path]]:
 
 def _has_images(path: Path) -> bool:
     try:
-        return "image/encoded" in next(iter(records.read([path])), {})
+        return "image/encoded" in example.decode(next(records.read_raw(path), b""))
     except DatasetError:
+        return records.is_damaged(path)
+    except ValueError:
         return False
 
 

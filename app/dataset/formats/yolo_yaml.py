@@ -14,6 +14,7 @@ import yaml
 
 from app import text_files
 from app.dataset import faults
+from app.dataset.code_page import guess_refused, read_text
 from app.dataset.faults import FIXED, KEPT, Fault
 from app.errors import DatasetError
 from app.protos.label_map import ENCODING
@@ -75,17 +76,13 @@ class DataYaml:
 
 def name_list(path: Path) -> tuple[dict[int, str], list[Fault]]:
     """The names of a text file, a class a line, by number from 0, and what is amiss. Raises DatasetError."""
-    decoded = text_files.find_encoding(path.read_bytes())
-    lines = [" ".join(line.split()) for line in decoded.text.rstrip().splitlines()]
+    text, found = read_text(path, path.name)
+    lines = [" ".join(line.split()) for line in text.rstrip().splitlines()]
     if "" in lines:
         line = lines.index("") + 1
         raise _refusal("an empty line within the names: do those after it count it?", path, line, "take it out")
-    _refuse_guess(decoded, path, next((n for n, line in enumerate(lines, start=1) if not line.isascii()), 1))
     names = dict(enumerate(lines))
-    found = list(_twice(names, path.name))
-    if decoded.encoding:
-        found.append(Fault(ENCODING, path.name, f"read as {decoded.encoding}", FIXED))
-    return names, found
+    return names, [*found, *_twice(names, path.name)]
 
 
 def _twice(names: dict[int, str], where: str) -> Iterator[Fault]:
@@ -95,12 +92,6 @@ def _twice(names: dict[int, str], where: str) -> Iterator[Fault]:
     for name, some in numbers.items():
         if len(some) > 1:
             yield Fault(faults.LABEL_TWICE, where, f"{name}, numbers {', '.join(some)}", FIXED)
-
-
-def _refuse_guess(decoded: text_files.Decoded, path: Path, line: int) -> None:
-    if not decoded.is_sure:
-        what = f"it is no UTF-8, and its encoding can't be told ({decoded.encoding}?)"
-        raise _refusal(what, path, line, "save it as UTF-8")
 
 
 def is_data_yaml(path: Path) -> bool:
@@ -135,7 +126,8 @@ def _read(path: Path, changed: int, size: int) -> DataYaml | None:
         if is_meant:
             raise _not_parsed(text, path, "it is no table with names in it", 1)
         return None
-    _refuse_guess(decoded, path, lines["names"])
+    if not decoded.is_sure:
+        raise guess_refused(path, lines["names"], decoded)
     return DataYaml(path, values, lines, decoded.encoding)
 
 

@@ -341,6 +341,18 @@ def test_images_of_one_name_are_told_apart(tmp_path, row):
     assert card.train.images + card.eval.images == 4 and card.faults == ()
 
 
+def test_records_that_are_damaged_from_the_start(tmp_path, row):
+    """They are recognised, so the damage is what is said."""
+    import gzip
+
+    file = write(tmp_path / "set" / "a.record", row("a"))
+    packed = gzip.compress(file.read_bytes())
+    for data in (file.read_bytes()[:-9], packed[:200], packed[:30]):
+        file.write_bytes(data)
+        with refused(DatasetError, where="/set", flag=faults.RECORD_DAMAGED):
+            prepare(file.parent, tmp_path / "records")
+
+
 def test_what_is_no_set_of_records(tmp_path, row):
     """Files of another kind under such a name, and Examples of something else, are not recognised."""
     (tmp_path / "1").mkdir()
