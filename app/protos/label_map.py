@@ -86,7 +86,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     """
     try:
         data = path.read_bytes()
-        found = decode_label_map(data, keep_background=True)
+        found = decode_label_map(data, as_written=True)
     except LabelMapError as error:
         raise _refusal(error, str(path)) from None
     if data.strip() and not found.items:
@@ -105,23 +105,25 @@ def read_class_names(path: Path) -> dict[int, str]:
     return names
 
 
-def decode_label_map(data: bytes, known: Collection[str] = (), *, keep_background: bool = False) -> LabelMap:
+def decode_label_map(data: bytes, known: Collection[str] = (), *, as_written: bool = False) -> LabelMap:
     """A label map of anyone's, whatever its encoding; no items where it is something else, such as a config.
 
-    `known`: names that may be in it. Raises LabelMapError where it is one that can't be read with certainty.
+    `known`: names that may be in it. `as_written`: with the background, and blanks of names as they are.
+    Raises LabelMapError where it is one that can't be read with certainty.
     """
     decoded = text_files.find_encoding(data, known)
     if not _LOOK.search(decoded.text):
         return LabelMap((), ())
     items, remarks = parse(decoded.text)
-    items = [replace(item, name=_one_line(item.name), display_name=_one_line(item.display_name)) for item in items]
+    if not as_written:
+        items = [replace(item, name=_one_line(item.name), display_name=_one_line(item.display_name)) for item in items]
     if items and decoded.encoding:
         line = next((item.line for item in items if not (item.name + item.display_name).isascii()), 0)
         if not decoded.is_sure and line:
             raise LabelMapError(f"it is no UTF-8, and its encoding can't be told ({decoded.encoding}?)", line)
         if line:
             remarks.append(Remark(ENCODING, line, f"read as {decoded.encoding}"))
-    return _check(items, remarks, keep_background)
+    return _check(items, remarks, as_written)
 
 
 def _one_line(text: str) -> str:
