@@ -11,10 +11,9 @@ from google.protobuf import text_encoding
 
 from app import text_files
 from app.errors import SettingsError
-from app.protos.label_map_text import Item, LabelMapError, Remark, parse
+from app.protos.label_map_text import REMEDY, Item, LabelMapError, Remark, parse
 from app.protos.proto_text import parse_proto
 
-REMEDY = 'write items as: item { id: 1 name: "cat" }, ids from 1 without a gap'
 ENCODING = "text file in another encoding than UTF-8"
 ID_BELOW_1 = "class id below 1"
 ID_TWICE = "class id given to several classes"
@@ -120,7 +119,9 @@ def decode_label_map(data: bytes, known: Collection[str] = (), *, as_written: bo
     if items and decoded.encoding:
         line = next((item.line for item in items if not (item.name + item.display_name).isascii()), 0)
         if not decoded.is_sure and line:
-            raise LabelMapError(f"it is no UTF-8, and its encoding can't be told ({decoded.encoding}?)", line)
+            raise LabelMapError(
+                f"it is no UTF-8, and its encoding can't be told ({decoded.encoding}?)", line, "save it as UTF-8"
+            )
         if line:
             remarks.append(Remark(ENCODING, line, f"read as {decoded.encoding}"))
     return _check(items, remarks, as_written)
@@ -166,7 +167,7 @@ def _check(items: list[Item], remarks: list[Remark], keep_background: bool = Fal
 
 def _refusal(error: LabelMapError, where: str) -> SettingsError:
     place = f"{where}:{error.line}" if error.line else where
-    return SettingsError(f"does not parse: {error}", where=place, remedy=REMEDY)
+    return SettingsError(f"does not parse: {error}", where=place, remedy=error.remedy)
 
 
 def print_label_map(names: Mapping[int, str]) -> str:

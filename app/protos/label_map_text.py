@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from google.protobuf import text_encoding
 
+REMEDY = 'write items as: item { id: 1 name: "cat" }, ids from 1 without a gap'
 QUOTES = "label map with other quotes than ' and \""
 UNQUOTED = "label map with names without quotes"
 MARKS = "label map written unlike upstream's"
@@ -34,11 +35,11 @@ class Remark:
 
 
 class LabelMapError(ValueError):
-    """What is wrong in a label map, and the line (0: the file as a whole)."""
+    """What is wrong in a label map, the line (0: the file as a whole), and what to do."""
 
-    def __init__(self, what: str, line: int = 0):
+    def __init__(self, what: str, line: int = 0, remedy: str = REMEDY):
         super().__init__(what)
-        self.line = line
+        self.line, self.remedy = line, remedy
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class RecordClasses:
                 raise LabelMapError("has no item of a label map")
         except LabelMapError as error:
             place = f"{path} line {error.line}" if error.line else str(path)
-            raise DatasetError(f"label map: {error}", where=place, remedy=label_map.REMEDY) from None
+            raise DatasetError(f"label map: {error}", where=place, remedy=error.remedy) from None
         for remark in found.remarks:
             action = KEPT if remark.kind == label_map.NAMELESS else FIXED
             place = f"{where} line {remark.line}" if remark.line else where
