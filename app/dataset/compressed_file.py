@@ -1,15 +1,16 @@
 """Files that are compressed with gzip or zlib, read as TensorFlow's `TFRecordOptions` writes them."""
 
-import functools
+import bisect
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_CHUNK = 1 << 16
-_EVERY = 8 << 20
-"""Bytes, uncompressed, between two places that can be gone back to: reading one record costs no more than this."""
+_PACKED, _CHUNK = 1 << 14, 1 << 16
+"""Bytes that are read at once, and unpacked at once."""
+_PLACES_MAX = 1000
+"""Places to go back to that a process keeps, of all files; each takes some 60 kB."""
 _WBITS = {"gzip": 31, "zlib": 15}
 _GZIP = b"\x1f\x8b\x08"
 
@@ -34,26 +35,43 @@ class _Place:
 
 @dataclass
 class _Places:
-    found: list[_Place] = field(default_factory=list)
+    """The places that this process has passed, by file, `every` so many unpacked bytes: more, the more there are."""
 
-    def before(self, at: int) -> _Place:
-        return max((place for place in self.found if place.at <= at), key=lambda place: place.at)
+    every: int = 1 << 18
+    count: int = 0
+    by_file: dict[tuple[str, int, int], list[_Place]] = field(default_factory=dict)
+
+    def add(self, places: list[_Place], place: _Place) -> None:
+        places.append(place)
+        self.count += 1
+        if self.count > _PLACES_MAX:
+            self.every *= 2
+            for some in self.by_file.values():
+                kept = some[:1]
+                for one in some[1:]:
+                    if one.at - kept[-1].at >= self.every:
+                        kept.append(one)
+                some[:] = kept
+            self.count = sum(len(some) - 1 for some in self.by_file.values())
+
+
+_places = _Places()
 
 
 class CompressedFile:
     """The contents of a compressed file, as far as they go, for reading forward and from any byte on.
 
-    Reading from a byte on goes back to a place that was passed before, so it takes time by `_EVERY`, not by the file's
-    size, and nothing is written. Raises ValueError where the file is damaged, after all that comes before it.
+    Reading from a byte on goes back to a place that was passed before, not to the start, and nothing is written.
+    Raises ValueError where the file is damaged, after all that comes before it.
     """
 
     def __init__(self, path: Path, kind: str):
         self._file = open(path, "rb")  # noqa: SIM115
         status = path.stat()
         self._wbits, self._tail, self._buffer = _WBITS[kind], b"", b""
-        self._places = _places(str(path.absolute()), status.st_mtime_ns, status.st_size)
-        if not self._places.found:
-            self._places.found.append(_Place(0, 0, zlib.decompressobj(self._wbits)))
+        start = _Place(0, 0, zlib.decompressobj(self._wbits))
+        key = (str(path.absolute()), status.st_mtime_ns, status.st_size)
+        self._passed = _places.by_file.setdefault(key, [start])
         self.seek(0)
 
     def __enter__(self) -> "CompressedFile":
@@ -68,7 +86,7 @@ class CompressedFile:
 
     def seek(self, at: int) -> None:
         """Goes to byte `at` of the contents, or to their end."""
-        place = self._places.before(at)
+        place = self._passed[bisect.bisect_right(self._passed, at, key=lambda place: place.at) - 1]
         self._state, self._at, self._tail, self._buffer = place.state.copy(), place.at, b"", b""
         self._file.seek(place.read)
         while self.tell() < at and self.read(min(_CHUNK, at - self.tell())):
@@ -86,7 +104,7 @@ class CompressedFile:
     def _fill(self) -> bool:
         """Unpacks some more into the buffer, which is empty; False at the end."""
         while not self._buffer:
-            data = self._tail or self._file.read(_CHUNK)
+            data = self._tail or self._file.read(_PACKED)
             if not data:
                 if not self._state.eof:
                     raise ValueError("cut short")
@@ -102,9 +120,9 @@ class CompressedFile:
             self._buffer = self._unpack(data)
             self._tail = self._state.unconsumed_tail or self._state.unused_data
             self._at += len(self._buffer)
-            if not self._state.eof and self._at - self._places.found[-1].at >= _EVERY:
-                place = _Place(self._at, self._file.tell() - len(self._tail), self._state.copy())
-                self._places.found.append(place)
+            if not self._state.eof and self._at - self._passed[-1].at >= _places.every:
+                read = self._file.tell() - len(self._tail)
+                _places.add(self._passed, _Place(self._at, read, self._state.copy()))
         return True
 
     def _unpack(self, data: bytes) -> bytes:
@@ -118,9 +136,3 @@ class CompressedFile:
                 self._state, size = before, size // 2
                 if not size:
                     raise ValueError(str(error)) from None
-
-
-@functools.cache
-def _places(path: str, changed: int, size: int) -> _Places:
-    """The places of a file that this process has passed; some 40 kB for each `_EVERY`."""
-    return _Places()
