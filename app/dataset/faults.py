@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from app.protos import label_map
 from app.settings import flag
 
 Action: TypeAlias = Literal["fixed", "dropped", "kept"]
@@ -31,14 +32,17 @@ SIZE_MISSING = "annotation without size"
 SIZE_SCALED = "annotated size differs, boxes scaled"
 SIZE_WRONG = "annotated size contradicts the image"
 RECORD_DAMAGED = "record file damaged"
-LABEL_CONTRADICTS = "class number contradicts the label map"
-LABEL_NAMELESS = "class without a name"
+LABEL_CONTRADICTS = "class number contradicts the class's text"
+LABEL_NAMELESS = label_map.NAMELESS
+LABEL_ID_BELOW_1 = label_map.ID_BELOW_1
+LABELS_SPELT = "class spelt in another way than in the label map"
 MASK_UNREADABLE = "mask not readable"
 KEYPOINTS_UNREADABLE = "keypoints not readable"
 ONLY_IMAGE = "only image, trained and evaluated on"
 LABEL_UNKNOWN = "class unknown"
-LABEL_TWICE = "class declared twice"
-LABEL_ID_TWICE = "class id given to several classes"
+LABEL_TWICE = label_map.NAME_TWICE
+LABEL_ID_TWICE = label_map.ID_TWICE
+LABEL_COUNT = "number of classes contradicts their names"
 LABELS_ALIKE = "classes that differ only in case"
 BOX_UNREADABLE = "box not readable"
 BOX_IN_PIXELS = "boxes in pixels where fractions belong"

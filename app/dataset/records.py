@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow.
+"""TFRecord files without TensorFlow, as they are or compressed with gzip or zlib.
 
 Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian), its masked CRC-32C, the
 data, the data's masked CRC-32C.
@@ -15,7 +15,8 @@ import google_crc32c
 import numpy as np
 from PIL import Image
 
-from app.dataset import example
+from app.dataset import compressed_file, example
+from app.dataset.compressed_file import CompressedFile
 from app.errors import DatasetError
 
 _HEADER = struct.Struct("<QI")
@@ -43,37 +44,74 @@ def read_raw(path: Path) -> Iterator[bytes]:
 
 
 def read_at(path: Path, offset: int) -> bytes:
-    """The record that begins at byte `offset` of a file. Raises DatasetError, as `scan` does."""
+    """The record that begins at byte `offset` of a file's contents. Raises DatasetError, as `scan` does."""
     return next(scan(path, offset))[1]
 
 
 def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """The records of one file from byte `start` on, each with its offset and checked against its checksums.
 
+    Offsets in a compressed file are those of its contents.
     Raises DatasetError that names the file and the byte offset where it is cut short or damaged.
     """
     try:
-        with open(path, "rb") as file:
+        with _open(path) as file:
             file.seek(start)
             while True:
                 offset = file.tell()
-                header = file.read(_HEADER.size)
-                if not header:
+                try:
+                    data = _next(path, offset, file)
+                except ValueError as error:
+                    raise _damaged(path, offset, f"damaged ({error})") from None
+                if data is None:
                     return
-                if len(header) < _HEADER.size:
-                    raise _damaged(path, offset, "cut short")
-                length, crc = _HEADER.unpack(header)
-                if crc != _masked_crc(header[:8]) or length > _LENGTH_MAX:
-                    raise _damaged(path, offset, "damaged, or no TFRecord file")
-                data = file.read(length)
-                footer = file.read(_FOOTER.size)
-                if len(data) < length or len(footer) < _FOOTER.size:
-                    raise _damaged(path, offset, "cut short")
-                if _FOOTER.unpack(footer)[0] != _masked_crc(data):
-                    raise _damaged(path, offset, "damaged: the checksum differs")
                 yield offset, data
     except OSError as error:
         raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
+
+
+def _is_framed(start: bytes) -> bool:
+    return len(start) == _HEADER.size and _HEADER.unpack(start)[1] == _masked_crc(start[:8])
+
+
+def _open(path: Path) -> BinaryIO | CompressedFile:
+    """The file's contents, which its first bytes say whether they are compressed: names are not to be trusted."""
+    file = open(path, "rb")  # noqa: SIM115
+    start = file.read(_HEADER.size)
+    kind = "" if _is_framed(start) else compressed_file.kind_of(start)
+    if not kind:
+        return file
+    file.close()
+    return CompressedFile(path, kind)
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file that can't be read begins as record files do: a length with its checksum, or packed by gzip."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_HEADER.size)
+    except OSError:
+        return False
+    return _is_framed(start) or compressed_file.kind_of(start) == "gzip"
+
+
+def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | None:
+    """The record that begins here, None at the end. Raises DatasetError, ValueError."""
+    header = file.read(_HEADER.size)
+    if not header:
+        return None
+    if len(header) < _HEADER.size:
+        raise _damaged(path, offset, "cut short")
+    length, crc = _HEADER.unpack(header)
+    if crc != _masked_crc(header[:8]) or length > _LENGTH_MAX:
+        raise _damaged(path, offset, "damaged, or no TFRecord file")
+    data = file.read(length)
+    footer = file.read(_FOOTER.size)
+    if len(data) < length or len(footer) < _FOOTER.size:
+        raise _damaged(path, offset, "cut short")
+    if _FOOTER.unpack(footer)[0] != _masked_crc(data):
+        raise _damaged(path, offset, "damaged: the checksum differs")
+    return data
 
 
 def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:

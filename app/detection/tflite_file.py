@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorflow.lite.python import schema_py_generated as schema
 
+from app import text_files
 from app.detection.sidecar_files import TFLITE_LABELS
 
 IDENTIFIER = b"TFL3"
@@ -65,6 +66,6 @@ def labels(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             wanted = TFLITE_LABELS if TFLITE_LABELS in names else next(iter(names), None)
-            return archive.read(wanted).decode().splitlines() if wanted else []
+            return text_files.decode(archive.read(wanted)).splitlines() if wanted else []
     except zipfile.BadZipFile:
         return []

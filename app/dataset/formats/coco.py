@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from app import text_files
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
+from app.dataset.code_page import read_text
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import json_files
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key
@@ -145,10 +145,12 @@ class _Document:
     def items(self) -> Iterator[AnnotatedImage | Category | Fault]:
         try:
             hook = functools.partial(_reduced, masked=self.masked)
-            content = json.loads(text_files.decode(self.file.read_bytes()), object_hook=hook)
+            text, found = read_text(self.file, self.where)
+            content = json.loads(text, object_hook=hook)
         except (OSError, ValueError, RecursionError) as error:
             yield Fault(faults.ANNOTATION_UNREADABLE, self.where, " ".join(str(error).split()))
             return
+        yield from found
         labels: dict[Any, str] = {}
         yield from self._categories(_rows(content, "categories"), labels)
         images = yield from self._told_apart(_rows(content, "images"))

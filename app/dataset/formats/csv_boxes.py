@@ -9,6 +9,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.code_page import read_text
 from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
 from app.dataset.splits import named_in, own_splits, split_of_folder
@@ -39,7 +40,9 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
         for file in files if not split or name == split else []:
             where = name_in(root, file)
             by_image: dict[str, list[dict[str, str]]] = {}
-            for row in _rows(file):
+            content, found = read_text(file, where)
+            yield from found
+            for row in _rows(content.replace("\0", "")):
                 by_image.setdefault(row.get("filename", ""), []).append(row)
             for said, rows in by_image.items():
                 yield from _image(said, rows, file, where, index, name)
@@ -74,8 +77,7 @@ def _delimiter(header: str) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    content = text_files.read(path).replace("\0", "")
+def _rows(content: str) -> Iterator[dict[str, str]]:
     delimiter = _delimiter(content.split("\n", 1)[0])
     lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:

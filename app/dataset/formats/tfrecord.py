@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from app.dataset import card as cards
 from app.dataset import example, faults, masks, records
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
-from app.dataset.faults import FIXED, Fault
+from app.dataset.faults import DROPPED, FIXED, Fault
+from app.dataset.formats.record_classes import RecordClasses, label_maps
 from app.dataset.image_index import name_in, walk
-from app.dataset.label_resolver import LabelResolver
 from app.dataset.splits import SPLIT_NAME, named_in
 from app.errors import DatasetError
-from app.protos import label_map
-from app.run.directory import DATASET_CARD, LABEL_MAP
+from app.run.directory import DATASET_CARD
 
 NAME = "tfrecord"
-FILE_NAME = re.compile(r".*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?", re.IGNORECASE)
+FILE_NAME = re.compile(
+    r"(.*\.(tfrecords?|tfrec|records?)|.+-\d{5}-of-\d{5}(\.\w+)?)(\.(gz|gzip|zlib|zz?))?", re.IGNORECASE
+)
 PIXELS_FROM = 1.5
 """A corner beyond this many images is one in pixels."""
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -31,7 +31,7 @@ def recognise(source: Path) -> str:
     found = next((path for path in files if _has_images(path)), None)
     if found is None:
         return ""
-    maps = _label_maps(source)
+    maps = label_maps(source)
     name = name_in(found.parent, found)
     return f"{len(files)} record files such as {name}" + (f" and {maps[0].name}" if maps else "")
 
@@ -46,16 +46,14 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
 
     Names are those in the records if there are any, else the label map's, else the numbers themselves.
     """
-    root = source if source.is_dir() else source.parent
-    names, found = _names(source)
-    yield from found
-    resolver, taken = LabelResolver(names, closed=bool(names)), set[str]()
-    yield from (Category(name) for name in names.values())
-    for part, files in _files(source).items():
-        for file in files if not split or part == split else []:
-            yield from _File(file, name_in(root, file), part, resolver, taken, masked).items()
-    if not resolver.closed:
-        yield from (Category(name) for _, name in sorted(resolver.names.items()))
+    root, files = source if source.is_dir() else source.parent, _files(source)
+    classes, taken = RecordClasses(source, [path for paths in files.values() for path in paths]), set[str]()
+    yield from (Category(name) for name in classes.resolver.classes)
+    for part, paths in files.items():
+        for path in paths if not split or part == split else []:
+            yield from _File(path, name_in(root, path), part, classes, taken, masked).items()
+    yield from (Category(name) for name in classes.resolver.classes)
+    yield from classes.faults
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
@@ -77,54 +75,34 @@ def _files(source: Path) -> dict[str, list[Path]]:
 
 def _has_images(path: Path) -> bool:
     try:
-        return "image/encoded" in next(iter(records.read([path])), {})
+        return "image/encoded" in example.decode(next(records.read_raw(path), b""))
     except DatasetError:
+        return records.is_damaged(path)
+    except ValueError:
         return False
-
-
-def _label_maps(source: Path) -> list[Path]:
-    """Label maps in the set's folder, else the one beside it, where a run keeps its own."""
-    root = source if source.is_dir() else source.parent
-    return walk(root, {".pbtxt"}) or sorted(root.parent.glob(LABEL_MAP))
-
-
-def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
-    """The names of classes by number: of the label maps there are, which must agree, or of detbox's own card."""
-    maps: dict[str, dict[int, str]] = {}
-    found = []
-    for path in _label_maps(source):
-        try:
-            maps[path.name] = label_map.read_label_map(path)
-        except ValueError as error:
-            found.append(Fault(faults.ANNOTATION_UNREADABLE, path.name, str(error)))
-    different = list({tuple(names.items()): None for names in maps.values() if names})
-    if len(different) > 1:
-        raise DatasetError(
-            f"label maps that differ: {', '.join(maps)}",
-            where=str(source),
-            remedy="leave only the one that the records were made with",
-        )
-    if different:
-        return dict(different[0]), found
-    card = cards.read(source if source.is_dir() else source.parent)
-    return dict(enumerate(card.classes, start=1)) if card else {}, found
 
 
 class _File:
     """One record file, taken apart. `taken` are the names that images of the set have already."""
 
-    def __init__(self, path: Path, where: str, split: str, resolver: LabelResolver, taken: set[str], masked: bool):
-        self.path, self.where, self.split, self.resolver = path, where, split, resolver
+    def __init__(self, path: Path, where: str, split: str, classes: RecordClasses, taken: set[str], masked: bool):
+        self.path, self.where, self.split, self.classes = path, where, split, classes
         self.taken, self.masked = taken, masked
 
     def items(self) -> Iterator[AnnotatedImage | Fault]:
+        for number, item in enumerate(self._records()):
+            if isinstance(item, Fault):
+                yield item
+                continue
+            where = f"{self.where} record {number}"
+            try:
+                yield from self._image(example.decode(item[1]), item[0], where)
+            except ValueError as error:
+                yield Fault(faults.ANNOTATION_UNREADABLE, where, " ".join(str(error).split())[:120])
+
+    def _records(self) -> Iterator[tuple[int, bytes] | Fault]:
         try:
-            for number, (offset, data) in enumerate(records.scan(self.path)):
-                where = f"{self.where} record {number}"
-                try:
-                    yield from self._image(example.decode(data), offset, where)
-                except ValueError as error:
-                    yield Fault(faults.ANNOTATION_UNREADABLE, where, " ".join(str(error).split())[:120])
+            yield from records.scan(self.path)
         except DatasetError as error:  # What comes after the damage can't be found.
             yield Fault(faults.RECORD_DAMAGED, self.where, f"{error.what}; what follows is lost")
 
@@ -136,18 +114,21 @@ class _File:
         width, height = (int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("width", "height"))
         if not (0 < width < 1e6 and 0 < height < 1e6):
             width = height = 0
-        boxes = []
+        boxes, lost = [], []
         scale = (width, height) if width and self._in_pixels(row) else (1, 1)
         if scale != (1, 1):
             yield Fault(faults.BOX_IN_PIXELS, where, f"divided by {width}x{height}", FIXED)
         for box in self._boxes(row, where, scale, (width or 1) * (height or 1)):
-            if isinstance(box, Fault):
-                yield box
-            else:
+            if isinstance(box, Box):
                 boxes.append(box)
+            elif box.action == DROPPED:
+                lost.append(box)
+            else:
+                yield box
         yield AnnotatedImage(
-            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset
-        )
+            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset,
+            lost=tuple(lost),
+        )  # fmt: skip
 
     def _in_pixels(self, row: dict[str, list[Any]]) -> bool:
         return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)
@@ -176,8 +157,8 @@ class _File:
         flags = {key: _each(row, key, count) for key in ("is_crowd", "difficult", "truncated", "group_of")}
         areas, drawn, points = _each(row, "area", count), self._masks(row, count), _keypoints(row, count)
         for i, values in enumerate(zip(*corners, strict=True)):
-            said, number = _text(texts[i]) if texts else "", int(labels[i]) if labels else None
-            label, fault = self.resolver.find(said, number, where)
+            number = int(labels[i]) if labels else None
+            label, fault = self.classes.find(texts[i] if texts else b"", number, where)
             if fault:
                 yield fault
             if not label:

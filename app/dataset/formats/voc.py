@@ -205,14 +205,25 @@ def parse(data: bytes, tag: str = "annotation") -> Element:
         raise ValueError(f"hostile XML: {type(error).__name__}") from None
     except (ParseError, ValueError, LookupError) as error:
         try:
-            root = ElementTree.fromstring(_decoded(data))
+            text, guessed = _decoded(data)
+            root = ElementTree.fromstring(text)
         except DefusedXmlException as hostile:
             raise ValueError(f"hostile XML: {type(hostile).__name__}") from None
         except (ParseError, ValueError, LookupError):
             raise ValueError(f"no XML: {error}") from None
+        if guessed and not all(map(str.isascii, _words(root))):
+            raise ValueError(f"no UTF-8, and its encoding can't be told ({guessed}?)") from None
     if root.tag != tag:
         raise ValueError(f"<{root.tag[:40]}> where <{tag}> was expected")
     return root
+
+
+def _words(root: Element) -> Iterator[str]:
+    """What may be names of classes."""
+    for node in root.iter():
+        yield from node.attrib.values()
+        if node.tag in ("name", "label"):
+            yield node.text or ""
 
 
 def _parsed(data: bytes) -> Element:
@@ -224,7 +235,8 @@ def _parsed(data: bytes) -> Element:
     return ElementTree.fromstring(data)
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(data: bytes) -> tuple[str, str]:
+    """The text, and the encoding where it is a guess."""
     declared = re.match(rb"\s*<\?xml[^>]*encoding=[\"']([\w.-]+)", data.replace(b"\0", b"")[:200])
     marks = {
         b"\xff\xfe": "utf-16",
@@ -236,10 +248,11 @@ def _decoded(data: bytes) -> str:
     encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
     for candidate in filter(None, (encoding, "utf-8")):
         try:
-            return _undeclared(data.decode(candidate))
+            return _undeclared(data.decode(candidate)), ""
         except (UnicodeError, LookupError):
             continue
-    return _undeclared(text_files.decode(data))
+    found = text_files.find_encoding(data)
+    return _undeclared(found.text), "" if found.is_sure else found.encoding
 
 
 def _undeclared(content: str) -> str:

@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import yaml
 
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import KEPT, Fault
+from app.dataset.formats import yolo_yaml
 from app.dataset.formats.yolo_labels import LabelFiles
 from app.dataset.formats.yolo_lines import Layout, LayoutEvidence, box_of, numbers_of
+from app.dataset.formats.yolo_yaml import SPLIT_KEYS, DataYaml
 from app.dataset.image_index import ImageIndex, PathIndex, images_in, name_in, walk
 from app.dataset.splits import own_splits, split_of_folder
 from app.errors import DatasetError
 
 NAME = "yolo"
 NAME_LISTS = ("classes.txt", "obj.names", "_darknet.labels")
-_SPLIT_KEYS = ("train", "val", "valid", "test")
 _LOOKED_AT = 50
 
 
@@ -40,7 +38,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def _refuse_contradictions(source: Path) -> None:
     """Lists of names in several folders must agree, but that one may go on where another ends, as labelImg's do."""
-    if _table(_names_file(source) or source):
+    if _data_yaml(source):
         return
     lists = {path: text_files.lines(path) for path in walk(_root(source)) if path.name in NAME_LISTS}
     longest = max(lists.values(), key=len, default=[])
@@ -59,7 +57,8 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     """The images of one split, or without a name all. One without a text file is one without objects, which is said."""
     root = _root(source)
     _refuse_contradictions(source)
-    names = _names(source)
+    names, found = _names(source)
+    yield from found
     yield from (Category(name) for name in dict.fromkeys(names.values()))
     if split:
         yield from _missing(source, split)
@@ -104,15 +103,13 @@ def _layout(source: Path, files: list[Path], root: Path) -> Layout:
 
 
 def _kpt_shape(source: Path) -> tuple[int, int] | None:
-    names = _names_file(source)
-    said = _table(names).get("kpt_shape") if names else None
-    if said is None:
+    data_yaml = _data_yaml(source)
+    texts = [text.strip() for text in data_yaml.texts("kpt_shape")] if data_yaml else []
+    if not data_yaml or not texts:
         return None
-    texts = [str(value).strip() for value in said] if isinstance(said, list) else []
     if len(texts) != 2 or not texts[0].isdecimal() or texts[1] not in ("2", "3"):
-        raise DatasetError(
-            f"kpt_shape is {said}", where=str(names), remedy="write [number of keypoints, 2 or 3], such as [17, 3]"
-        )
+        said = ", ".join(texts)
+        raise data_yaml.refusal(f"kpt_shape is {said}, not a number of keypoints and 2 or 3, as [17, 3]", "kpt_shape")
     return int(texts[0]), int(texts[1])
 
 
@@ -126,42 +123,32 @@ def _root(source: Path) -> Path:
 
 def _names_file(source: Path) -> Path | None:
     tables = [source] if source.is_file() else sorted(source.glob("*.y*ml"))
-    found = next((path for path in tables if _table(path)), None)
+    found = next((path for path in tables if yolo_yaml.is_data_yaml(path)), None)
     if found or source.is_file():
         return found
     lists = [path for path in walk(source) if path.name in NAME_LISTS]
     return max(lists, key=lambda path: len(text_files.lines(path)), default=None)
 
 
-def _table(path: Path) -> dict[str, Any]:
-    """What a YOLO data.yaml holds, or nothing: such a file has `names` and a split."""
-    if path.suffix not in (".yaml", ".yml"):
-        return {}
-    try:
-        table = yaml.safe_load(text_files.read(path))
-    except (ValueError, yaml.YAMLError, RecursionError):
-        return {}
-    fits = isinstance(table, dict) and "names" in table and any(key in table for key in _SPLIT_KEYS)
-    return table if fits else {}
-
-
-def _names(source: Path) -> dict[int, str]:
-    """Class names by their number in the text files, from 0."""
+def _data_yaml(source: Path) -> DataYaml | None:
     path = _names_file(source)
-    if path is None:
-        return {}
-    said = _table(path).get("names") or text_files.lines(path)
-    pairs = said.items() if isinstance(said, dict) else enumerate(said if isinstance(said, list) else [])
-    texts = {str(key): " ".join(str(name).split()) for key, name in pairs}
-    return dict(sorted((int(key), name) for key, name in texts.items() if key.isdecimal() and name))
+    return yolo_yaml.read(path) if path else None
+
+
+def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
+    """Class names by their number in the text files, from 0, and what is amiss with them."""
+    if data_yaml := _data_yaml(source):
+        names = data_yaml.names(lambda said: _below(PathIndex(), _root(source), said))
+        return names, list(data_yaml.remarks(names))
+    path = _names_file(source)
+    return yolo_yaml.name_list(path) if path else ({}, [])
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:
     """The images of each split, in order."""
     root = _root(source)
-    names = _names_file(source)
-    table = _table(names) if names else {}
-    found = {key: _listed(table[key], table, root) for key in _SPLIT_KEYS if table.get(key)}
+    data_yaml = _data_yaml(source)
+    found = {key: _listed(data_yaml, key, root) for key in SPLIT_KEYS} if data_yaml else {}
     found = {key: images for key, images in found.items() if images}
     folders: dict[str, list[Path]] = {}
     for path in images_in(root):
@@ -173,15 +160,15 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     return found | {key: images for key, images in rest.items() if key not in found}
 
 
-def _listed(said: object, table: dict[str, Any], root: Path) -> list[Path]:
+def _listed(data_yaml: DataYaml, split: str, root: Path) -> list[Path]:
     """The images of data.yaml's entry: folders, or text files of paths, below the data set's own folder.
 
     `path`, leading `../` and absolute paths are what the machine of the set's maker looked like, so they are tried and
     not believed.
     """
     images, paths = [], PathIndex()
-    for entry in said if isinstance(said, list) else [said]:
-        place = _place(entry, table, root, paths)
+    for entry in data_yaml.texts(split):
+        place = _place(entry, data_yaml, root, paths)
         if place.is_dir() and place != root:
             images += images_in(place)
         elif place.is_file():
@@ -192,18 +179,17 @@ def _listed(said: object, table: dict[str, Any], root: Path) -> list[Path]:
 
 def _missing(source: Path, split: str) -> Iterator[Fault]:
     """The images that a split's text file names and that are not there."""
-    root, names = _root(source), _names_file(source)
-    table = _table(names) if names else {}
-    said, paths = table.get(split), PathIndex()
-    for entry in said if isinstance(said, list) else [said] if said else []:
-        place = _place(entry, table, root, paths)
+    root, data_yaml, paths = _root(source), _data_yaml(source), PathIndex()
+    places = [_place(entry, data_yaml, root, paths) for entry in data_yaml.texts(split)] if data_yaml else []
+    for place in places:
         for line in text_files.lines(place) if place.is_file() else []:
             if not _below(paths, root, line, near=place.parent).is_file():
                 yield Fault(faults.IMAGE_MISSING, line, f"named in {place.name}")
 
 
-def _place(entry: object, table: dict[str, Any], root: Path, paths: PathIndex) -> Path:
-    places = (_below(paths, root, f"{table.get('path') or ''}/{entry}"), _below(paths, root, str(entry)))
+def _place(entry: str, data_yaml: DataYaml, root: Path, paths: PathIndex) -> Path:
+    above = "".join(data_yaml.texts("path"))
+    places = (_below(paths, root, f"{above}/{entry}"), _below(paths, root, entry))
     return next((path for path in places if path.exists()), root)
 
 

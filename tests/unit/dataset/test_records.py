@@ -1,6 +1,9 @@
 """TFRecord files and tf.train.Example, without TensorFlow."""
 
+import gzip
+import random
 import struct
+import zlib
 
 import pytest
 from refusals import refused
@@ -71,6 +74,54 @@ def test_other_contents_are_refused(tmp_path):
     (tmp_path / "2").write_bytes(struct.pack("<Q", 1 << 60) + b"1234")
     with refused(DatasetError, where="/2", about="damaged"):
         list(records.read([tmp_path / "2"]))
+
+
+def plain(tmp_path, *data):
+    return write(tmp_path / "plain", *data).read_bytes()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lambda data: gzip.compress(data) + b"\0" * 100_000])
+def test_compressed_records(tmp_path, pack):
+    """Files of gzip and zlib are told by their contents; a record is read back by its offset, in any order."""
+    rows = [random.Random(seed).randbytes(seed * 999 % 100_000) for seed in range(400)]
+    path = tmp_path / "packed"
+    path.write_bytes(pack(plain(tmp_path, *rows)))
+    found = list(records.scan(path))
+    assert [data for _, data in found] == rows
+    order = random.Random(1).sample(range(len(rows)), len(rows))
+    assert all(records.read_at(path, found[number][0]) == rows[number] for number in order)
+
+
+def test_compressed_files_joined(tmp_path):
+    """What `cat` makes of gzip files is one."""
+    (tmp_path / "1").write_bytes(gzip.compress(plain(tmp_path, b"a")) + gzip.compress(plain(tmp_path, b"b", b"c")))
+    assert list(records.read_raw(tmp_path / "1")) == [b"a", b"b", b"c"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-3], lambda data: data + b"garbage", lambda data: data[:-4] + b"0000"]
+)
+def test_damaged_compression(tmp_path, pack, damage):
+    """Records before a cut, rubbish at the end or a wrong checksum are given, then the damage is named."""
+    path = tmp_path / "packed"
+    path.write_bytes(damage(pack(plain(tmp_path, b"first" * 30_000, b"second"))))
+    found = records.read_raw(path)
+    assert next(found) == b"first" * 30_000
+    with refused(DatasetError, where="/packed", about="damaged"):
+        list(found)
+
+
+def test_a_file_that_unpacks_to_much_more(tmp_path):
+    """A length that the contents do not have is refused without unpacking them into memory."""
+    import tracemalloc
+
+    (tmp_path / "1").write_bytes(gzip.compress(plain(tmp_path, b"a") + b"\0" * (200 << 20), 1))
+    tracemalloc.start()
+    with refused(DatasetError, about="damaged"):
+        list(records.read_raw(tmp_path / "1"))
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 def test_shard_names_match_their_pattern(tmp_path):

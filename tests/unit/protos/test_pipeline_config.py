@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from app.errors import SettingsError
-from app.protos import label_map, pipeline_config
+from app.protos import pipeline_config
 
 
 def test_no_tensorflow():
@@ -31,34 +31,6 @@ def test_parse_error(text, line, what):
     assert message.startswith(f"my.config:{line}: does not parse: ") and what in message
     assert " -> " in message and "\n" not in message
     assert caught.value.exit_code == 3
-
-
-def test_label_map_round_trip():
-    """Names survive with quotes, umlauts and newlines in them."""
-    names = {1: 'a "quoted" name', 2: "größe", 3: "two\nlines"}
-    assert label_map.parse_label_map(label_map.print_label_map(names), where="map") == names
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ('item { id: 0 name: "background" }', "not above 0"),
-        ('item { id: 1 name: "a" } item { id: 1 name: "b" }', "appears twice"),
-        ('item { id: 1 name: "a" } item { id: 2 name: "a" }', "another has too"),
-        ("item { id: 4 }", "no name"),
-        ('item { id: one name: "a" }', "does not parse"),
-    ],
-)
-def test_label_map_faults(text, fault):
-    """A label map that upstream would misread is refused."""
-    with pytest.raises(SettingsError, match=fault):
-        label_map.parse_label_map(text, where="label_map.pbtxt")
-
-
-def test_label_map_display_name():
-    """A display name beside the name, as many published maps have it, is accepted."""
-    text = 'item {\n  name: "/m/01g317"\n  id: 1\n  display_name: "person"\n}\n'
-    assert label_map.parse_label_map(text, where="map") == {1: "/m/01g317"}
 
 
 def test_override_changes_the_reader_that_is_there():

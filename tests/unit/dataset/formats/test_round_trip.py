@@ -5,11 +5,13 @@ import shutil
 import string
 import tempfile
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from written_lines import LABEL_FORMS, LINE_WRITERS
 from written_sets import WRITERS, WrittenImage
 from written_tools import TOOL_WRITERS
 
@@ -89,7 +91,10 @@ def check(images, folder, card):
     assert not by_name
 
 
-@pytest.mark.parametrize("format", sorted(WRITERS | TOOL_WRITERS))
+ALL_WRITERS = WRITERS | TOOL_WRITERS | LINE_WRITERS
+
+
+@pytest.mark.parametrize("format", sorted(ALL_WRITERS))
 @settings(
     deadline=None, max_examples=25, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -97,9 +102,11 @@ def check(images, folder, card):
 @given(written=images())
 def test_boxes_come_back_or_are_accounted_for(format, written):
     """Whatever the names of files and classes, and with boxes that are none among them."""
+    form = LABEL_FORMS.get(format, str)
+    written = [replace(image, boxes=tuple((form(label), box) for label, box in image.boxes)) for image in written]
     root = Path(tempfile.mkdtemp())
     try:
-        (WRITERS | TOOL_WRITERS)[format](root / "set", written)
+        ALL_WRITERS[format](root / "set", written)
         card = prepare(root / "set", root / "records", workers=1)
         assert card.format == format
         check(written, root / "records", card)

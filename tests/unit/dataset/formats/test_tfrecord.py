@@ -8,6 +8,7 @@ from app.dataset.formats import registry
 from app.dataset.formats import tfrecord as reader
 from app.dataset.preparation import prepare
 from app.errors import DatasetError
+from app.protos import label_map
 from app.protos.label_map import print_label_map
 
 BOX = {"xmin": 0.25, "ymin": 0.25, "xmax": 0.5, "ymax": 0.75}
@@ -102,18 +103,165 @@ def test_without_a_label_map(tmp_path, row):
 
 
 def test_numbers_that_contradict_the_label_map(tmp_path, row):
-    """The text wins as in upstream's decoder; a text unknown there gives way to a known number; else the box goes."""
+    """The text wins as in upstream's decoder, also one that the map lacks; a number that it lacks goes."""
     boxes = [("dog", 2), ("ghost", 2), ("ghost", 9), ("", 8), ("dog", 1)]
     source = write(tmp_path / "set" / "a.record", row("a", boxes), row("b", seed=1)).parent
     (source / "label_map.pbtxt").write_text(LABEL_MAP)
     card = prepare(source, tmp_path / "records")
     assert kinds(card)[faults.ANNOTATION_UNREADABLE] == ("dropped", 1)  # Fewer texts than numbers.
     boxes.remove(("", 8))
-    write(source / "a.record", row("a", boxes), row("b", seed=1))
+    write(source / "a.record", row("a", boxes), row("b", seed=1), row("c", [("", 8), ("", 3)], seed=2))
     card = prepare(source, tmp_path / "records")
-    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("fixed", 2), faults.LABEL_UNKNOWN: ("dropped", 1)}
-    assert sum((card.train.boxes, card.eval.boxes)) == 4
-    assert card.train.boxes_per_class["big cat"] + card.eval.boxes_per_class["big cat"] == 1
+    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("fixed", 3), faults.LABEL_UNKNOWN: ("dropped", 1)}
+    assert card.classes == ("dog", "big cat", "yak", "ghost")
+    assert per_class(card) == {"dog": 3, "big cat": 0, "yak": 1, "ghost": 2}
+
+
+def per_class(card):
+    return {name: sum(split.boxes_per_class[name] for split in card.splits.values()) for name in card.classes}
+
+
+ITEM = "item {{\n  id: {0}\n  name: '{1}'\n}}\n"
+
+
+def set_of(tmp_path, row, boxes, names=None, encoding="utf-8"):
+    """A set of four images with these boxes, and a label map of these (number, name)."""
+    source = write(tmp_path / "set" / "train.record", *(row(f"{n}", boxes, seed=n) for n in range(3))).parent
+    write(source / "val.record", row("v", boxes, seed=9))
+    if names is not None:
+        (source / "label_map.pbtxt").write_bytes("".join(ITEM.format(*pair) for pair in names).encode(encoding))
+    return source
+
+
+def test_an_image_whose_classes_are_all_unknown(tmp_path, row):
+    """It is left out and counted, not taken for background."""
+    source = write(tmp_path / "set" / "a.record", row("a"), row("b", seed=1), row("c", [("", 8)], seed=2)).parent
+    (source / "label_map.pbtxt").write_text(LABEL_MAP)
+    card = prepare(source, tmp_path / "records")
+    assert (card.train.images + card.eval.images, card.train.images_without_boxes) == (2, 0)
+    assert kinds(card) == {faults.LABEL_UNKNOWN: ("dropped", 1), faults.IMAGE_UNLABELLED: ("dropped", 1)}
+
+
+@pytest.mark.parametrize("names", [None, [(0, "helmet"), (1, "vest")], [(1, "vest"), (0, "helmet")]])
+def test_ids_from_0_with_texts(tmp_path, row, names):
+    """No class is lost and the order stays, with a label map or without; it is said once."""
+    source = set_of(tmp_path, row, [("helmet", 0), ("vest", 1)], names)
+    card = prepare(source, tmp_path / "records")
+    assert card.classes == ("helmet", "vest") and per_class(card) == {"helmet": 4, "vest": 4}
+    assert kinds(card) == {faults.LABEL_ID_BELOW_1: ("fixed", 1)}
+    assert names is not None or "label_map" not in str(card.faults)
+
+
+@pytest.mark.parametrize("names", [None, [(0, "helmet"), (1, "vest")], [(1, "helmet"), (2, "vest")]])
+def test_ids_from_0_without_texts(tmp_path, row, names):
+    """What upstream would take for the background is refused, with the line where a label map has it."""
+    source = set_of(tmp_path, row, [("", 0), ("", 1)], names)
+    with refused(DatasetError, about="label_map.pbtxt line 1" if names and not names[0][0] else "class 0"):
+        prepare(source, tmp_path / "records")
+
+
+def test_the_backgrounds_item(tmp_path, row):
+    """An item of id 0 for the background changes nothing."""
+    source = set_of(tmp_path, row, [("", 1), ("", 2)], [(0, "background"), (1, "helmet"), (2, "vest")])
+    card = prepare(source, tmp_path / "records")
+    assert (card.classes, card.faults) == (("helmet", "vest"), ())
+
+
+def test_one_id_for_two_classes(tmp_path, row):
+    """Texts tell them apart; a number alone does not, and is refused with the line."""
+    twice = [(1, "helmet"), (1, "vest"), (4, "boot")]
+    source = set_of(tmp_path, row, [("helmet", 1), ("vest", 1), ("boot", 4)], twice)
+    card = prepare(source, tmp_path / "records")
+    assert per_class(card) == {"helmet": 4, "vest": 4, "boot": 4}
+    assert kinds(card) == {faults.LABEL_ID_TWICE: ("fixed", 2), label_map.GAPS: ("fixed", 1)}
+    source = set_of(tmp_path, row, [("", 1), ("", 4)], twice)
+    with refused(DatasetError, about="label_map.pbtxt line"):
+        prepare(source, tmp_path / "records")
+
+
+def test_one_name_for_two_ids(tmp_path, row):
+    """It is one class."""
+    source = set_of(tmp_path, row, [("", 1), ("", 2)], [(1, "helmet"), (2, "helmet"), (3, "vest")])
+    card = prepare(source, tmp_path / "records")
+    assert per_class(card) == {"helmet": 8, "vest": 0} and kinds(card) == {faults.LABEL_TWICE: ("fixed", 1)}
+
+
+@pytest.mark.parametrize("text", ["Große Katze", "große  katze ", "gro\u00dfe Katze", "GROSSE KATZE", "große_Katze"])
+def test_a_name_spelt_in_another_way(tmp_path, row, text):
+    """Case, blanks and Unicode's forms make no other class of the label map's; it is counted."""
+    source = set_of(tmp_path, row, [(text, 1), ("Ko\u0308ter", 2)], [(1, "Große Katze"), (2, "Köter")])
+    card = prepare(source, tmp_path / "records")
+    assert per_class(card) == {"Große Katze": 4, "Köter": 4}
+    assert kinds(card) == {faults.LABELS_SPELT: ("fixed", 4 if text == "Große Katze" else 8)}
+
+
+def test_display_names_as_texts(tmp_path, row):
+    """Texts may be a label map's display names, as for upstream's decoder."""
+    source = set_of(tmp_path, row, [("Person", 1)], [(1, "/m/01g317' display_name: 'Person")])
+    card = prepare(source, tmp_path / "records")
+    assert (card.classes, card.faults) == (("/m/01g317",), ())
+
+
+def test_texts_without_a_map_that_contradict_each_other(tmp_path, row):
+    """Two texts of one number are two classes; a number alone is then refused."""
+    source = set_of(tmp_path, row, [("cat", 1), ("dog", 1), ("cow", 2)])
+    card = prepare(source, tmp_path / "records")
+    assert card.classes == ("cat", "dog", "cow") and per_class(card) == {"cat": 4, "dog": 4, "cow": 4}
+    assert kinds(card) == {faults.LABEL_CONTRADICTS: ("fixed", 4)} and "label map" not in str(card.faults)
+    write(source / "val.record", row("v", [("", 1)]))
+    with refused(DatasetError, about="cat and dog"):
+        prepare(source, tmp_path / "records")
+
+
+def test_texts_found_later(tmp_path, row):
+    """A number alone has the name that another record gives it, whichever comes first, and whatever the split."""
+    source = set_of(tmp_path, row, [("", 2), ("", 3)])
+    write(source / "val.record", row("v", [("cat", 2), ("dog", 1)], seed=9))
+    card = prepare(source, tmp_path / "records")
+    assert card.classes == ("dog", "cat", "3") and kinds(card) == {faults.LABEL_NAMELESS: ("kept", 3)}
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "big5", "shift_jis", "cp1251", "utf-16", "utf-8-sig"])
+def test_a_label_map_in_another_encoding(tmp_path, row, encoding):
+    """The texts of the records, which are UTF-8, confirm how it is read; they win in any case."""
+    names = {"cp1251": ("кот", "пёс"), "shift_jis": ("猫", "犬")}.get(encoding, ("人", "狗"))
+    source = set_of(tmp_path, row, [(names[0], 1), (names[1], 2)], list(enumerate(names, 1)), encoding)
+    card = prepare(source, tmp_path / "records")
+    assert card.classes == names
+    assert kinds(card) == ({} if encoding.startswith("utf") else {label_map.ENCODING: ("fixed", 1)})
+
+
+def test_an_encoding_that_can_not_be_told(tmp_path, row):
+    """Without texts, a map in an encoding that two bytes do not tell is refused with the line."""
+    source = set_of(tmp_path, row, [("", 1)], [(1, "cat"), (2, "人")], "gbk")
+    with refused(DatasetError, where="label_map.pbtxt line 5"):
+        prepare(source, tmp_path / "records")
+
+
+def test_texts_in_another_encoding(tmp_path, row):
+    """GBK in class/text is read as such, alone or with a label map that confirms it."""
+    boxes = [("安全帽".encode("gbk"), 1), ("反光衣".encode("gbk"), 2), ("cat", 3)]
+    card = prepare(set_of(tmp_path, row, boxes), tmp_path / "records")
+    assert card.classes == ("安全帽", "反光衣", "cat") and kinds(card) == {label_map.ENCODING: ("fixed", 1)}
+    boxes = [("人".encode("gbk"), 1)]
+    with refused(DatasetError, where="/set"):
+        prepare(set_of(tmp_path, row, boxes), tmp_path / "records")
+    card = prepare(set_of(tmp_path, row, boxes, [(1, "人")]), tmp_path / "records")
+    assert card.classes == ("人",)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("item {\n  id: 1\n  name: 'a\n}", " line 3"), ("1: cat\n2: dog\n", "label_map.pbtxt")]
+)
+def test_a_label_map_that_is_none(tmp_path, row, text, line):
+    """What is named so and can't be read is refused; another file of that ending is passed over."""
+    source = set_of(tmp_path, row, [("", 1)], [])
+    (source / "label_map.pbtxt").write_text(text)
+    with refused(DatasetError, where=line):
+        prepare(source, tmp_path / "records")
+    (source / "label_map.pbtxt").rename(source / "graph.pbtxt")
+    (source / "graph.pbtxt").write_text("node { name: 'x' }")
+    assert prepare(source, tmp_path / "records").classes == ("1",)
 
 
 def test_damage_is_named_and_the_rest_kept(tmp_path, row):
@@ -193,6 +341,18 @@ def test_images_of_one_name_are_told_apart(tmp_path, row):
     assert card.train.images + card.eval.images == 4 and card.faults == ()
 
 
+def test_records_that_are_damaged_from_the_start(tmp_path, row):
+    """They are recognised, so the damage is what is said."""
+    import gzip
+
+    file = write(tmp_path / "set" / "a.record", row("a"))
+    packed = gzip.compress(file.read_bytes())
+    for data in (file.read_bytes()[:-9], packed[:200], packed[:30]):
+        file.write_bytes(data)
+        with refused(DatasetError, where="/set", flag=faults.RECORD_DAMAGED):
+            prepare(file.parent, tmp_path / "records")
+
+
 def test_what_is_no_set_of_records(tmp_path, row):
     """Files of another kind under such a name, and Examples of something else, are not recognised."""
     (tmp_path / "1").mkdir()
@@ -204,3 +364,22 @@ def test_what_is_no_set_of_records(tmp_path, row):
     (tmp_path / "2" / "b.pbtxt").write_text("item { id: 1 name: 'cow' }")
     with refused(DatasetError, where="/2", about="differ"):
         prepare(tmp_path / "2", tmp_path / "records")
+
+
+def test_compressed_files_among_others(tmp_path, row):
+    """Each file as it is packed, whatever its name; one cut short gives what is before the cut."""
+    import gzip
+    import zlib
+
+    source = tmp_path / "set"
+    for number, (name, pack) in enumerate(
+        {"train-0.tfrecord": bytes, "train-1.tfrecord.gz": gzip.compress, "val.tfrecord": zlib.compress}.items()
+    ):
+        file = write(source / name, *(row(f"{number}{n}", seed=10 * number + n) for n in range(3)))
+        file.write_bytes(pack(file.read_bytes()))
+    card = prepare(source, tmp_path / "records")
+    assert (card.format, card.train.images, card.eval.images, card.faults) == ("tfrecord", 6, 3, ())
+    file.write_bytes(file.read_bytes()[:-500])
+    card = prepare(source, tmp_path / "records")
+    assert (card.train.images, card.eval.images) == (6, 2)
+    assert kinds(card) == {faults.RECORD_DAMAGED: ("dropped", 1)}

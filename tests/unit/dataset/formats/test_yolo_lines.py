@@ -99,7 +99,7 @@ def test_lines_that_contradict_kpt_shape_are_lost_with_the_line(lines):
 @pytest.mark.parametrize("said", ["17", "[4]", "[4, 5]", "[a, 2]"])
 def test_a_kpt_shape_that_is_none(lines, said):
     """It is refused with what to write."""
-    with refused(DatasetError, where="data.yaml", about="kpt_shape"):
+    with refused(DatasetError, where="data.yaml line 3", about="kpt_shape"):
         lines([pose(4, 2)], f"names: [plate]\nkpt_shape: {said}")
 
 
