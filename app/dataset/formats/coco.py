@@ -6,14 +6,14 @@ import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.code_page import read_text
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import json_files
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, name_key
+from app.dataset.formats.image_lookup import locate
+from app.dataset.image_index import ImageIndex, name_in
 from app.dataset.shapes import Corners, box_around, box_around_rotated
 from app.dataset.splits import SPLIT_NAME, named_in, split_of_folder
 
@@ -223,18 +223,10 @@ class _Document:
     def _image(
         self, image: dict[str, Any], boxes: dict[Any, list[Box]], lost: dict[Any, list[Fault]]
     ) -> Iterator[AnnotatedImage | Fault]:
-        written = str(image.get("file_name") or "")
-        said = _text(written)
-        try:
-            found = self.index.find(written, near=self.file.parent, split=self.split) if said else None
-        except AmbiguousImage as error:
-            yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
-            return
+        said = str(image.get("file_name") or "")
+        found = yield from locate(said, self.index, near=self.file.parent, where=self.where, split=self.split)
         if found is None:
-            yield Fault(faults.IMAGE_MISSING, said or "image without file_name", f"named in {self.where}")
             return
-        if name_key(found.name) not in name_key(unquote(said)):
-            yield Fault(faults.FILENAME_WRONG, self.where, f"{said}, taken: {found.name}", FIXED)
         name = self.index.name(found)
         width: Any = image.get("width")
         height: Any = image.get("height")

@@ -10,6 +10,7 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
 from app.dataset.formats import json_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
+from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in
 from app.dataset.shapes import Corners
 
@@ -59,11 +60,9 @@ def _document(file: Path, where: str, index: ImageIndex, split: str) -> Iterator
         if "annotations" not in row:
             continue
         name = next((row[key] for key in _IMAGE_KEYS if isinstance(row.get(key), str)), "")
-        found = json_files.find(name, index, file.parent, split, where)
-        if isinstance(found, Fault):
-            yield found
+        found = yield from locate(name, index, near=file.parent, where=where, split=split)
+        if found is None:
             continue
-        yield from json_files.name_fault(name, found, where)
         drawn = DrawnBoxes(index.name(found))
         annotations = row.get("annotations")
         for annotation in annotations if isinstance(annotations, list) else []:

@@ -11,7 +11,8 @@ from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.code_page import read_text
 from app.dataset.faults import FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_in, walk
+from app.dataset.formats.image_lookup import locate
+from app.dataset.image_index import ImageIndex, name_in, walk
 from app.dataset.splits import named_in, own_splits, split_of_folder
 
 NAME = "csv"
@@ -98,13 +99,8 @@ def _point(number: str) -> str:
 def _image(
     said: str, rows: list[dict[str, str]], file: Path, where: str, index: ImageIndex, split: str
 ) -> Iterator[AnnotatedImage | Fault]:
-    try:
-        found = index.find(said, near=file.parent, split=split) if said else None
-    except AmbiguousImage as error:
-        yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
-        return
+    found = yield from locate(said, index, near=file.parent, where=where, split=split)
     if found is None:
-        yield Fault(faults.IMAGE_MISSING, said or "row without filename", f"named in {where}")
         return
     boxes, lost = [], []
     for row in rows:

@@ -17,16 +17,18 @@ def locate(
 
     Yields the fault where it is missing (with the `remedy`), ambiguous, or of another name.
     """
+    # JSON can spell half characters, which no file can hold.
+    shown = " ".join(said.encode("utf-8", errors="replace").decode().split())
     try:
-        found = index.find(said, near=near, split=split) if said else None
+        found = index.find(said, near=near, split=split) if shown else None
     except AmbiguousImage as error:
-        yield Fault(faults.IMAGE_AMBIGUOUS, said, ", ".join(error.args))
+        yield Fault(faults.IMAGE_AMBIGUOUS, shown, ", ".join(error.args))
         return None
     if found is None:
         detail = f"named in {where}; {remedy}" if remedy else f"named in {where}"
-        yield Fault(faults.IMAGE_MISSING, said or "image without a name", detail)
+        yield Fault(faults.IMAGE_MISSING, shown or "image without a name", detail)
         return None
     whole = PurePosixPath(said.strip()).suffix.lower() in image_suffixes()
     if name_key(found.name if whole else found.stem) not in name_key(unquote(said)):
-        yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
+        yield Fault(faults.FILENAME_WRONG, where, f"{shown}, taken: {found.name}", FIXED)
     return found

@@ -4,17 +4,14 @@ import json
 import math
 import mmap
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 from app import text_files
-from app.dataset import faults, splits
-from app.dataset.faults import FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, walk
+from app.dataset import splits
+from app.dataset.image_index import ImageIndex, name_key, walk
 from app.dataset.splits import named_in, own_splits
-from app.image_suffixes import image_suffixes
 
 _SAMPLED_OF_FOLDER, _SAMPLED = 5, 200
 """Files that are looked at to recognise a set of a file an image: so many of a folder, so many in all."""
@@ -148,15 +145,6 @@ def is_set(value: Any) -> bool:
     return value is True or str(value).strip().lower() in ("1", "true")
 
 
-def find(said: str, index: ImageIndex, near: Path, split: str, where: str) -> Path | Fault:
-    """The image that a file in the folder `near` calls `said`, or the fault of finding none."""
-    try:
-        found = index.find(said, near=near, split=split) if text(said) else None
-    except AmbiguousImage as error:
-        return Fault(faults.IMAGE_AMBIGUOUS, text(said), ", ".join(error.args))
-    return found or Fault(faults.IMAGE_MISSING, text(said) or "entry without an image's name", f"named in {where}")
-
-
 def find_by_stem(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:
     """The image of an annotation file of its own: of the file's stem, else the one that it calls `said`.
 
@@ -167,10 +155,3 @@ def find_by_stem(path: Path, said: str, index: ImageIndex, split: str) -> Path |
         return index.find(inside, near=path.parent, split=split)
     found = index.find(path.stem, near=path.parent, split=split)
     return index.find(inside, near=path.parent, split=split) if found is None and said else found
-
-
-def name_fault(said: str, found: Path, where: str) -> Iterator[Fault]:
-    """The fault of an image that is called otherwise than said; that a folder or an address comes first is none."""
-    whole = PurePosixPath(said.strip()).suffix.lower() in image_suffixes()
-    if name_key(found.name if whole else found.stem) not in name_key(unquote(said)):
-        yield Fault(faults.FILENAME_WRONG, where, f"{text(said)}, taken: {found.name}", FIXED)

@@ -13,6 +13,7 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import json_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
+from app.dataset.formats.image_lookup import locate
 from app.dataset.formats.json_files import number, numbers
 from app.dataset.image_index import ImageIndex, name_in
 from app.dataset.shapes import Corners, box_around, box_around_ellipse
@@ -90,11 +91,9 @@ def _document(file: Path, where: str, index: ImageIndex, split: str, masked: boo
         if task.annotations > 1:
             detail = f"task {json_files.text(row.get('id'))}: the first of {task.annotations} annotations is taken"
             yield Fault(faults.ANNOTATED_TWICE, where, detail, FIXED)
-        found = json_files.find(task.image, index, file.parent, split, where)
-        if isinstance(found, Fault):
-            yield found
+        found = yield from locate(task.image, index, near=file.parent, where=where, split=split)
+        if found is None:
             continue
-        yield from json_files.name_fault(task.image, found, where)
         yield from _image(task.regions, found, index, masked)
 
 

@@ -10,6 +10,7 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import json_files, via_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
+from app.dataset.formats.image_lookup import locate
 from app.dataset.formats.json_files import numbers
 from app.dataset.formats.via_files import Entry, Region
 from app.dataset.image_index import ImageIndex, name_in
@@ -58,15 +59,13 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
         name, entries = documents[file]
         for entry in entries if not split or name == split else []:
             where = name_in(root, file)
-            found = json_files.find(entry.image, index, file.parent, name, where)
-            if isinstance(found, Fault):
-                yield found
+            found = yield from locate(entry.image, index, near=file.parent, where=where, split=name)
+            if found is None:
                 continue
             rank, first = taken.setdefault(found, (via_files.rank(file), file))
             if rank != via_files.rank(file):
                 yield Fault(faults.IMAGE_TWICE, index.name(found), f"as in {first.name}, not as in {file.name}", FIXED)
                 continue
-            yield from json_files.name_fault(entry.image, found, where)
             drawn = DrawnBoxes(index.name(found))
             for region in entry.regions:
                 _add(drawn, region, attribute, masked)
