@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.dataset.image_index import walk
-from app.image_suffixes import image_suffixes
+from app.raster_image import image_suffixes
 
 LAYOUT = 4
 """To be raised when the same data set makes other records than before."""

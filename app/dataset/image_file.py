@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.dataset import faults
 from app.dataset.faults import Fault
+from app.raster_image import open_image
 
 _Result = TypeVar("_Result")
 
@@ -93,7 +94,7 @@ def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], 
         data = source if isinstance(source, bytes) else source.read_bytes()
         with warnings.catch_warnings():  # Between its limit and twice that Pillow only warns.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
+            with open_image(data) as image:
                 return work(image, data)
     except FileNotFoundError:
         raise UnusableImage(Fault(faults.IMAGE_MISSING, name)) from None

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from app import text_files
 from app.errors import DatasetError
-from app.image_suffixes import image_suffixes, is_image
+from app.raster_image import image_suffixes, is_image
 
 _LEFT_OUT = (".", "__MACOSX", "Segmentation", "trimaps", "lost+found", "$RECYCLE.BIN", "System Volume Information")
 """How the names of folders begin that hold no part of a set: systems' own, VOC's and the pets' segmentation masks."""

@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_masks
 
+from app.raster_image import open_image
+
 POINTS_MAX = 100_000
 """Numbers of an outline above which it is no outline."""
 PIXELS_MAX = 1 << 28
@@ -62,7 +64,7 @@ def of_png(data: bytes) -> Mask:
 def read_bitmap(data: bytes) -> np.ndarray:
     """The bitmap [height, width] of an encoded image, or its transparency if it has any. Raises ValueError."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(data) as image:
             if image.width * image.height > PIXELS_MAX:
                 raise ValueError(f"a bitmap of {image.width}x{image.height}")
             if image.mode in ("RGBA", "LA"):

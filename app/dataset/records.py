@@ -4,7 +4,6 @@ Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian)
 data, the data's masked CRC-32C.
 """
 
-import io
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
-from PIL import Image
 
 from app.dataset import compressed_file, example
 from app.dataset.compressed_file import CompressedFile
 from app.errors import DatasetError
+from app.raster_image import open_image
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -146,7 +145,7 @@ class Example:
 
     def pixels(self) -> np.ndarray:
         """uint8 [height, width, 3]."""
-        return np.asarray(Image.open(io.BytesIO(self.encoded)).convert("RGB"))
+        return np.asarray(open_image(self.encoded).convert("RGB"))
 
 
 def read_examples(folder: Path, pattern: str, names: Collection[str] | None = None) -> Iterator[Example]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from app.image_suffixes import VIDEOS, is_image
+from app.raster_image import VIDEOS, is_image
 
 NOT_FROM_FOLDERS = ".ts"
 """A video's suffix that is mostly TypeScript's; named as a file it is a video."""

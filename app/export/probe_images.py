@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 from app.dataset import card as cards
 from app.dataset.records import Example, read_examples
 from app.errors import SettingsError
+from app.raster_image import open_image
 from app.run.directory import Run
 from app.settings import flag
 
@@ -94,7 +95,7 @@ def _given(given: str) -> list[Path]:
 
 def _open(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError) as error:
         raise SettingsError(f"is no image: {error}", where=str(path), remedy=flag("input")) from None

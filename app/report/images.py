@@ -10,6 +10,7 @@ from PIL import Image
 from app.html import page
 from app.html.page import Section
 from app.humanize import format_count
+from app.raster_image import open_image
 from app.report.run_report import DrawnImage
 
 SIDE, QUALITY = 640, 72
@@ -60,7 +61,7 @@ def _caption(image: DrawnImage) -> str:
 def shrink_image(path: Path) -> bytes | None:
     """The image as a small JPEG without its metadata, or None if it can't be read."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             image.draft("RGB", (SIDE, SIDE))
             small = image.convert("RGB")
             small.thumbnail((SIDE, SIDE))

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = (
     {"terminal_text"},
-    {"errors", "log", "humanize", "drawing", "text_files", "image_suffixes", "run_name"},
+    {"errors", "log", "humanize", "drawing", "text_files", "raster_image", "run_name"},
     {"settings", "progress"},
     {"environment", "write_schedule"},
     {"run", "protos", "html"},

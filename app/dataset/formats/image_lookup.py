@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from app.dataset import faults
 from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key
-from app.image_suffixes import image_suffixes
+from app.raster_image import image_suffixes
 
 
 def locate(

@@ -14,7 +14,7 @@ from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, walk
 from app.dataset.splits import named_in, own_splits, split_of_folder
-from app.image_suffixes import image_suffixes
+from app.raster_image import image_suffixes
 
 NAME = "keras_yolo3"
 SPECIAL_CASES_OF = ("yolo",)

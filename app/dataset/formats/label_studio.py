@@ -17,7 +17,7 @@ from app.dataset.formats.image_lookup import locate
 from app.dataset.formats.json_files import number, numbers
 from app.dataset.image_index import ImageIndex, name_in
 from app.dataset.shapes import Corners, box_around, box_around_ellipse
-from app.image_suffixes import image_suffixes
+from app.raster_image import image_suffixes
 
 NAME = "label_studio"
 _LABELS = ("rectanglelabels", "polygonlabels", "ellipselabels", "keypointlabels", "brushlabels", "labels")

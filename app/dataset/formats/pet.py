@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from app import text_files
 from app.dataset import faults, masks
@@ -19,6 +18,7 @@ from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
 from app.dataset.formats import voc
 from app.dataset.image_index import ImageIndex
+from app.raster_image import open_image
 
 NAME = "pet"
 SPECIAL_CASES_OF = ("voc",)
@@ -77,7 +77,7 @@ def _named(image: AnnotatedImage, stem: str, source: Path, masked: bool) -> Iter
     if masked and boxes:
         file = source / "annotations" / "trimaps" / f"{stem}.png"
         try:
-            with Image.open(file) as trimap:
+            with open_image(file) as trimap:
                 body = np.asarray(trimap) != _BACKGROUND
             ys, xs = body.any(axis=1).nonzero()[0], body.any(axis=0).nonzero()[0]
             corners = dict(xmin=xs[0], ymin=ys[0], xmax=xs[-1] + 1, ymax=ys[-1] + 1)

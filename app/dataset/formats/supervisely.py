@@ -17,7 +17,7 @@ from app.dataset.formats.drawn_boxes import DrawnBoxes
 from app.dataset.formats.json_files import points
 from app.dataset.image_index import AmbiguousImage, ImageIndex
 from app.dataset.shapes import Corners, box_around
-from app.image_suffixes import image_suffixes
+from app.raster_image import image_suffixes
 
 NAME = "supervisely"
 _BITMAP_BYTES_MAX = 1 << 28

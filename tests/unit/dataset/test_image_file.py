@@ -145,3 +145,17 @@ def test_a_glance_shows_the_image_in_small(tmp_path, image, options):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(image_file.UnusableImage):
         image_file.probe_image(path, "a.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.eps", "a.jpg"])
+def test_formats_that_would_start_a_program_are_no_images(tmp_path, name, monkeypatch):
+    """Encapsulated PostScript is not handed to Ghostscript, whatever the file is called."""
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **more: started.append(args))
+    Image.new("RGB", (20, 10)).save(tmp_path / "real.eps")
+    (tmp_path / name).write_bytes((tmp_path / "real.eps").read_bytes())
+    with pytest.raises(image_file.UnusableImage):
+        image_file.store_image(tmp_path / name, name)
+    assert started == []

@@ -1,14 +1,22 @@
-"""The one table of what files of images and videos are called, for every reader and for `detect`."""
+"""Which files are images or videos, and how images are opened: for every reader, for `detect` and what shows one."""
 
 import functools
+import io
 from pathlib import Path
+
+from PIL import Image
+
+FORMATS = (
+    "AVIF", "BMP", "DDS", "DIB", "FITS", "GIF", "ICNS", "ICO", "IM", "JPEG", "JPEG2000", "MSP", "PCX", "PNG", "PPM",
+    "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM",
+)  # fmt: skip
+"""Pillow's formats of pixels, by its names, that it decodes by itself. Others start programs (Ghostscript for EPS,
+whatever the file is called), or are only known by name."""
 
 VIDEOS = frozenset({
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm",
     ".wmv",
 })  # fmt: skip
-_NO_IMAGES = VIDEOS | {".eps", ".ps", ".pdf", ".h5", ".hdf", ".grib", ".bufr", ".wmf", ".emf"}
-"""What Pillow lists among its formats and cannot show by itself."""
 _KNOWN_OTHERS = {
     ".xml", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".pbtxt", ".pbtx", ".config", ".record",
     ".records", ".tfrecord", ".tfrecords", ".tfrec", ".md", ".html", ".htm", ".names", ".data", ".labels", ".cache",
@@ -24,10 +32,13 @@ _SIGNATURES = (
 @functools.cache
 def image_suffixes() -> frozenset[str]:
     """The suffixes, in small letters and with their dot, of everything that Pillow reads by itself."""
-    from PIL import Image
-
     known = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in known.items() if kind in Image.OPEN) - _NO_IMAGES
+    return frozenset(suffix for suffix, kind in known.items() if kind in (*FORMATS, "MPO")) - VIDEOS
+
+
+def open_image(source: Path | bytes) -> Image.Image:
+    """The image in a file or its bytes, of one of FORMATS, not decoded yet. Raises what Pillow raises."""
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
 
 
 def is_image(path: Path) -> bool:
@@ -35,7 +46,7 @@ def is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in image_suffixes():
         return True
-    if suffix in _KNOWN_OTHERS or suffix in _NO_IMAGES:
+    if suffix in _KNOWN_OTHERS or suffix in VIDEOS:
         return False
     try:
         with open(path, "rb") as file:
