@@ -1,7 +1,7 @@
 """Upstream's metrics sets: what each needs, the names of its figures, and which of them can choose the best."""
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import SettingsError, did_you_mean
@@ -66,11 +66,12 @@ def keypoint_classes(config: PipelineConfig, classes: Iterable[str]) -> list[str
 def figure_names(config: PipelineConfig, classes: Iterable[str]) -> list[str]:
     """All figures that an evaluation by `config` can have, but for the losses of the model."""
     classes = list(classes)
-    found = [name for each in chosen_sets(config) for name in _names(each, config, classes)]
+    found = [name for each in chosen_sets(config) for name in names_of_set(each, config, classes)]
     return [*found, selection.TRAINING_LOSS]
 
 
-def _names(chosen: str, config: PipelineConfig, classes: list[str]) -> Iterator[str]:
+def names_of_set(chosen: str, config: PipelineConfig, classes: Sequence[str]) -> Iterator[str]:
+    """The figures of one metrics set for the `classes`."""
     prefix = SETS[chosen].prefix
     if chosen == BOXES:
         yield from coco.NAMES
@@ -139,21 +140,18 @@ def _check_has(chosen: str, what: str, present: bool, loaded: bool, predicted: b
 
 def check_best_metric(metric: str, config: PipelineConfig, classes: Iterable[str]) -> None:
     """Raises SettingsError if no evaluation by `config` can have a figure of the name `metric`."""
+    classes = list(classes)
     names = figure_names(config, classes)
     # Which losses there are is known to the model alone.
     if metric in names or metric.startswith("Loss/"):
         return
-    others = {name: _names_of(name, config, classes) for name in SETS if name not in chosen_sets(config)}
-    adding = next((name for name, figures in others.items() if metric in figures), None)
+    others = [name for name in SETS if name not in chosen_sets(config)]
+    adding = next((name for name in others if metric in names_of_set(name, config, classes)), None)
     if adding:
         text = f"'eval_config {{ metrics_set: \"{adding}\" }}'"
         remedy = f"add it: {flag('config_override', text)}"
         raise SettingsError(f"{metric} is a figure of {adding}, which is not measured", where=WHERE, remedy=remedy)
     raise unknown_metric(metric, names)
-
-
-def _names_of(chosen: str, config: PipelineConfig, classes: Iterable[str]) -> set[str]:
-    return set(_names(chosen, config, list(classes)))
 
 
 def unknown_metric(metric: str, names: Iterable[str]) -> SettingsError:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -54,30 +55,38 @@ class MetricsSets:
     def __init__(self, config: PipelineConfig, names: Sequence[str], categories: Sequence[Mapping[str, Any]]):
         self._categories = [dict(category) for category in categories]
         self._names = {str(category["id"]): category["name"] for category in categories}
-        self._evaluators = {
-            f"{name} {number}": evaluator
-            for name in names
-            for number, evaluator in enumerate(self._build(name, config))
-        }
+        self._config = config
+        self._evaluators = {name: self._build(name) for name in names}
+        self._counted = dict.fromkeys(names, 0)
         self._images = 0
 
     def add(self, image: Image) -> None:
         """Takes an image of `split_batch`."""
         # Not upstream's key, the hash of a name: two images with one would be one.
         self._images += 1
-        for name, evaluator in self._evaluators.items():
-            told = _in_terms_of(name.partition(" ")[0], image, [category["id"] for category in self._categories])
-            evaluator.add_single_ground_truth_image_info(self._images, told)
-            evaluator.add_single_detected_image_info(self._images, told)
+        for name, evaluators in self._evaluators.items():
+            told = _in_terms_of(name, image, [category["id"] for category in self._categories])
+            self._counted[name] += _count(name, told)
+            for evaluator in evaluators:
+                if name == metrics_sets.KEYPOINTS:
+                    told[OUT.detection_boxes] = _around(told[OUT.detection_keypoints][:, evaluator._keypoint_ids])
+                evaluator.add_single_ground_truth_image_info(self._images, told)
+                evaluator.add_single_detected_image_info(self._images, told)
 
     def measure(self) -> dict[str, float]:
         """The figures of all images that were taken; NaN or -1 where there is nothing to measure."""
         found: dict[str, float] = {}
-        for evaluator in self._evaluators.values() if self._images else ():
+        for name, evaluators in self._evaluators.items():
+            if not self._counted[name]:
+                # Some of upstream's evaluators stop at that.
+                names = metrics_sets.names_of_set(name, self._config, list(self._names.values()))
+                found |= dict.fromkeys(names, math.nan)
+                continue
             # pycocotools prints its table to stdout, which belongs to results.
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # of a mean of nothing
-                found |= {self._with_name(str(name)): float(value) for name, value in evaluator.evaluate().items()}
+                for evaluator in evaluators:
+                    found |= {self._with_name(figure): float(value) for figure, value in evaluator.evaluate().items()}
         return found
 
     def _with_name(self, figure: str) -> str:
@@ -85,9 +94,10 @@ class MetricsSets:
         start, _, last = figure.rpartition("/")
         return f"{start}/{self._names[last]}" if "PerformanceByCategory" in start else figure
 
-    def _build(self, name: str, config: PipelineConfig) -> list[Any]:
+    def _build(self, name: str) -> list[Any]:
+        config = self._config
         if name == metrics_sets.KEYPOINTS:
-            return list(self._keypoint_evaluators(config))
+            return list(self._keypoint_evaluators())
         alone = type(config.eval_config)()
         alone.CopyFrom(config.eval_config)
         alone.ClearField("parameterized_metric")
@@ -99,7 +109,8 @@ class MetricsSets:
         categories = [{"frequency": "f", **each, "name": str(each["id"])} for each in self._categories]
         return eval_util.get_evaluators(alone, categories, eval_util.evaluator_options_from_eval_config(alone))
 
-    def _keypoint_evaluators(self, config: PipelineConfig) -> Iterator[Any]:
+    def _keypoint_evaluators(self) -> Iterator[Any]:
+        config = self._config
         sigmas = {
             each.coco_keypoint_metrics.class_label: dict(each.coco_keypoint_metrics.keypoint_label_to_sigmas)
             for each in config.eval_config.parameterized_metric
@@ -153,6 +164,21 @@ def _in_terms_of(name: str, image: Image, ids: Sequence[int]) -> Image:
     return told
 
 
+def _count(name: str, told: Image) -> int:
+    """How many groundtruth boxes of an image the metrics set `name` looks for, at least."""
+    counted = np.ones(len(told[IN.groundtruth_classes]), bool)
+    if "pascal" in name:
+        counted &= ~told[IN.groundtruth_difficult]
+    if "pascal_voc_instance" in name:
+        counted &= told[IN.groundtruth_instance_masks].any(axis=(1, 2))
+    return int(counted.sum())
+
+
+def _around(points: np.ndarray) -> np.ndarray:
+    """The boxes [n, 4] around keypoints [n, k, 2]: what COCO takes for the size of a detection."""
+    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
+
+
 def stands_for_several(image: Mapping[str, np.ndarray]) -> np.ndarray:
     """bool [n]: which groundtruth boxes are around several objects."""
     flags = [image[name].astype(bool) for name in (IN.groundtruth_is_crowd, IN.groundtruth_group_of) if name in image]
@@ -188,3 +214,10 @@ def _tell_lvis(told: Image, ids: Sequence[int]) -> None:
     told[IN.groundtruth_verified_neg_classes], told[IN.groundtruth_not_exhaustive_classes] = negative, partial
     for name in [name for name in told if name.startswith("groundtruth_") and name not in OF_IMAGES]:
         told[name] = told[name][~crowd]
+    # One that hits nothing, last of all: the package stops where there is none.
+    none = {
+        OUT.detection_masks: np.zeros((1, *told[OUT.detection_masks].shape[1:]), np.uint8),
+        OUT.detection_scores: np.zeros(1, np.float32),
+        OUT.detection_classes: np.array(ids[:1]),
+    }
+    told |= {name: np.concatenate([told[name], values]) for name, values in none.items()}
