@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from app.evaluation import selection
+from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_evaluations
 from app.run.files import read_json, read_lines
 from app.run.heartbeat import Heartbeat
+from app.settings import FIELDS
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,12 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
         time=time.time(),
         unmeasured=not scores and any(metric in (row.get("metrics") or {}) for row in evaluations),
     )
+
+
+def chosen_metric(run: Run) -> str:
+    """The metric that chooses the best checkpoint of `run`: that of `best/`, else the one that it was prepared with."""
+    given = read_best(run).get("metric") or (provenance.read_given(run) or {}).get("best_metric")
+    return str(given or FIELDS["best_metric"].default)
 
 
 def best_score(scores: list[Score], metric: str) -> Score | None:

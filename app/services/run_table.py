@@ -50,7 +50,7 @@ class Status:
 
 
 def read_table(models_dir: Path, name: str, metric: str) -> Status:
-    """The status of the run `name`, or of all for an empty name.
+    """The status of the run `name`, or of all for an empty name, by `metric`; empty: what chooses each run's best.
 
     Raises SettingsError if there is no such run.
     """
@@ -62,6 +62,7 @@ def read_table(models_dir: Path, name: str, metric: str) -> Status:
 
 
 def _read_status(run: Run, metric: str) -> RunStatus:
+    metric = metric or run_state.chosen_metric(run)
     state = run_state.read_run_state(run, metric)
     now, beats = state.time, (state.trainer, state.evaluator)
     ages = [now - beat.time if beat.has_started else None for beat in beats]
@@ -106,7 +107,8 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    metric = short_metric(statuses[0].metric)
+    metrics = {short_metric(status.metric) for status in statuses}
+    metric = metrics.pop() if len(metrics) == 1 else ""
     heads = ("run", "step", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for status in statuses:
@@ -116,7 +118,7 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
             status.trainer,
             status.evaluator,
             _format_score(status.newest),
-            _format_score(status.best),
+            _format_score(status.best) + ("" if metric else f" {short_metric(status.metric)}"),
             str(len(status.checkpoints)),
             format_bytes(status.bytes),
         )

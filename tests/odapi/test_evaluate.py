@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command import ROOT, copy_of, detbox, environment, place
 from events import steps
+from voc_precision import Scored, measure
 
 from app.dataset import card as cards
 from app.dataset import records
@@ -101,6 +102,37 @@ def test_figures_equal_those_of_upstreams_own_loop(evaluator, tmp_path):
     assert len(theirs) >= 15
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_metrics_sets_are_right_on_a_run(evaluator):
+    """Groundtruth comes padded from upstream's input: PASCAL's and Open Images' figures are those of the records."""
+    from app.odapi.evaluator import Evaluator
+
+    run, model = evaluator
+    sets = ("pascal_voc", "weighted_pascal_voc", "oid_V2", "oid_challenge")
+    names = " ".join(f'metrics_set: "{name}_detection_metrics"' for name in sets)
+    found = Evaluator(run.pipeline_config, config_override=f"eval_config {{ {names} }}").evaluate(run.checkpoint(10))
+    truth = {}
+    for row in records.read(sorted(run.records.glob(cards.read(run.records).eval.records))):
+        size = [row[f"image/{side}"][0] for side in ("height", "width")]
+        corners = np.array([row[f"image/object/bbox/{side}"] for side in ("ymin", "xmin", "ymax", "xmax")]).T
+        classes = np.array(row["image/object/class/label"], int)
+        truth[row["image/source_id"][0].decode()] = corners.reshape(-1, 4) * [*size, *size], classes
+    images = [
+        Scored(*truth[image.name], image.boxes.astype(float), image.classes, image.scores) for image in found.images
+    ]
+    each, mean, together = measure(images, list(model.classes))
+    assert 0.05 < mean < 0.95
+    wanted = {
+        "PascalBoxes_Precision/mAP@0.5IOU": mean,
+        "WeightedPascalBoxes_Precision/mAP@0.5IOU": together,
+        "OpenImagesV2_Precision/mAP@0.5IOU": mean,
+        "OpenImagesDetectionChallenge_Precision/mAP@0.5IOU": mean,
+        **{f"PascalBoxes_PerformanceByCategory/AP@0.5IOU/{model.classes[at]}": value for at, value in each.items()},
+    }
+    for name, value in wanted.items():
+        # Ten steps give many detections one score, and who is first of these is anyone's.
+        assert found.metrics[name] == pytest.approx(value, abs=0.01, nan_ok=True), name
 
 
 def pretend_it_can_detect(run, images):

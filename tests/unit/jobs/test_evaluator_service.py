@@ -82,7 +82,7 @@ def trained(run, written=None, **settings):
     service = EvaluatorService(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
     service._evaluator, service._events = (
         Model(),
-        SimpleNamespace(write=lambda *shown: written is None or written.append(shown)),
+        SimpleNamespace(write=lambda *shown: None if written is None else written.append(shown)),
     )
     names = (field.name for field in dataclasses.fields(WriteSchedule))
     schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
