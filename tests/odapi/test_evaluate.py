@@ -1,6 +1,7 @@
 """The evaluator on a checkpoint that was just trained."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -121,18 +122,25 @@ def test_metrics_sets_are_right_on_a_run(evaluator):
     images = [
         Scored(*truth[image.name], image.boxes.astype(float), image.classes, image.scores) for image in found.images
     ]
-    each, mean, together = measure(images, list(model.classes))
-    assert 0.05 < mean < 0.95
-    wanted = {
+    # Ten steps give many detections one score, and who is first of these is anyone's.
+    least, most = (wanted_figures(measure(images, list(model.classes), ties=ties), model.classes) for ties in (1, -1))
+    assert 0.05 < least["PascalBoxes_Precision/mAP@0.5IOU"] < 0.95
+    for name, value in least.items():
+        if math.isnan(value):
+            assert math.isnan(found.metrics[name]), name
+        else:
+            assert value - 0.005 <= found.metrics[name] <= most[name] + 0.005, name
+
+
+def wanted_figures(measured, classes) -> dict[str, float]:
+    each, mean, together = measured
+    return {
         "PascalBoxes_Precision/mAP@0.5IOU": mean,
         "WeightedPascalBoxes_Precision/mAP@0.5IOU": together,
         "OpenImagesV2_Precision/mAP@0.5IOU": mean,
         "OpenImagesDetectionChallenge_Precision/mAP@0.5IOU": mean,
-        **{f"PascalBoxes_PerformanceByCategory/AP@0.5IOU/{model.classes[at]}": value for at, value in each.items()},
+        **{f"PascalBoxes_PerformanceByCategory/AP@0.5IOU/{classes[at]}": value for at, value in each.items()},
     }
-    for name, value in wanted.items():
-        # Ten steps give many detections one score, and who is first of these is anyone's.
-        assert found.metrics[name] == pytest.approx(value, abs=0.01, nan_ok=True), name
 
 
 def pretend_it_can_detect(run, images):

@@ -60,14 +60,15 @@ def labelled(images: Sequence[Scored], number: int, group_weight: float) -> tupl
     return rows, objects
 
 
-def average_precision(
-    rows: Sequence[tuple[float, float]], objects: float, low: float = 0.0, high: float = 1.0
-) -> float:
-    """The area under the precision that is reached at a recall or beyond it, of what lies in [low, high]."""
+def average_precision(rows: Sequence[tuple[float, float]], objects: float, low=0.0, high=1.0, ties=0) -> float:
+    """The area under the precision that is reached at a recall or beyond it, of what lies in [low, high].
+
+    `ties`: among equal scores -1 puts hits first, 1 last, 0 leaves them as they come.
+    """
     if not objects:
         return float("nan")
     hits, count, points = 0.0, 0.0, []
-    for _, hit in sorted(rows, key=lambda row: -row[0]):
+    for _, hit in sorted(rows, key=lambda row: (-row[0], ties * row[1])):
         hits, count = hits + hit, count + (hit or 1.0)
         points.append((hits / objects, hits / count))
     inside = [(recall, precision) for recall, precision in points if low <= recall <= high]
@@ -78,11 +79,11 @@ def average_precision(
     return area
 
 
-def measure(images: Sequence[Scored], numbers: Sequence[int], *, weight: float = 0.0, low=0.0, high=1.0):
+def measure(images: Sequence[Scored], numbers: Sequence[int], *, weight: float = 0.0, low=0.0, high=1.0, ties=0):
     """AP by class, their mean over classes with objects, and the AP of all detections together."""
     found = {number: labelled(images, number, weight) for number in numbers}
-    each = {number: average_precision(*found[number], low, high) for number in numbers}
+    each = {number: average_precision(*found[number], low, high, ties) for number in numbers}
     known = [value for value in each.values() if value == value]
     pooled = [row for rows, objects in found.values() if objects for row in rows]
-    together = average_precision(pooled, sum(objects for _, objects in found.values()), low, high)
+    together = average_precision(pooled, sum(objects for _, objects in found.values()), low, high, ties)
     return each, float(np.mean(known)) if known else float("nan"), together
