@@ -20,6 +20,7 @@ from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
 from app.evaluation.metrics_sets import BOXES, chosen_sets
 from app.odapi.metrics_sets import Image, MetricsSets, split_batch, stands_for_several
+from app.protos.architecture import predicts_keypoints
 from app.protos.pipeline_config import PipelineConfig
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,9 @@ class Evaluator:
             signature = tf.nest.map_structure(
                 lambda spec: tf.TensorSpec([size, *spec.shape[1:]], spec.dtype), self._dataset.element_spec
             )
-            function = tf.function(self._evaluate_batch, autograph=False, input_signature=signature)
+            # Upstream's targets of keypoints have an `if` on a tensor where groundtruth is not padded.
+            converted = predicts_keypoints(self._pipeline)
+            function = tf.function(self._evaluate_batch, autograph=converted, input_signature=signature)
             self._traced[size] = function.get_concrete_function() and function
         return self._traced[size]
 
