@@ -24,7 +24,7 @@ class Checkpoint:
 
     `prefix`: of its files. `label_map`: None without one beside it. `step`: None for one of unknown origin. `run`: the
     run that it is of, None for a path that leads to no known run. `metrics`, `details`: of its evaluation, empty if it
-    had none.
+    had none; a figure is None where there was nothing to measure.
     """
 
     prefix: Path
@@ -32,7 +32,7 @@ class Checkpoint:
     label_map: Path | None
     step: int | None = None
     run: Run | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -119,9 +119,9 @@ def _best(run: Run) -> Checkpoint:
     best = read_best(run)
     if not best:
         raise DetboxError(
-            "no checkpoint was evaluated",
+            "no checkpoint is the best: none was evaluated, or there was nothing to measure",
             where=str(run.root),
-            remedy=f"detbox evaluate --once, or another one: {flag('checkpoint')}",
+            remedy=f"detbox evaluate --once, or another one: {flag('checkpoint', 'newest')}",
         )
     return Checkpoint(
         prefix=run.best / best["checkpoint"],

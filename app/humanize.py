@@ -2,6 +2,13 @@
 
 from collections.abc import Sequence
 
+NOTHING_TO_MEASURE = "nothing to measure"
+
+
+def format_figure(value: float | None, digits: int = 3) -> str:
+    """A figure of an evaluation; None: there is nothing to measure."""
+    return NOTHING_TO_MEASURE if value is None else f"{value:.{digits}f}"
+
 
 def short_metric(metric: str) -> str:
     """`DetectionBoxes_Precision/mAP` -> `mAP`."""
@@ -44,6 +51,6 @@ def spell_time(seconds: float) -> str:
     return f"{hours:,} h {minutes} min"
 
 
-def format_count(number: int, thing: str) -> str:
-    """`1 false negative`, `3 false negatives`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def format_count(number: int, thing: str, things: str = "") -> str:
+    """`1 false negative`, `3 false negatives`; `things`: the plural, where it is no `s` at the end."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"

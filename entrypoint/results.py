@@ -1,9 +1,9 @@
 """The form in which a command's result is printed: text for people, JSON for machines."""
 
 import dataclasses
-import json
 from typing import Any
 
+from app.run import files
 from app.terminal_text import escape_json, escape_parts
 
 
@@ -17,7 +17,7 @@ def present(result: Any, *, as_json: bool) -> str:
         value = (
             dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
         )
-        return escape_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n"
+        return escape_json(files.as_json(value, indent=2)) + "\n"
     if result is None or result == "":
         return ""
     # A text as such has lines by intent; so has one that a result composes, but not one that it holds.

@@ -16,7 +16,8 @@ class SplitCard:
     """One of the two splits.
 
     `source` is its name in the set, `records` a glob relative to the folder of records,
-    `most_boxes` the number of boxes on the fullest image.
+    `most_boxes` the number of boxes on the fullest image, `crowds` the number of boxes around several objects,
+    which no evaluation counts, `difficult` that of the others that PASCAL's does not; None in cards of older versions.
     """
 
     source: str
@@ -27,6 +28,8 @@ class SplitCard:
     most_boxes: int
     shards: int
     records: str
+    crowds: int | None = None
+    difficult: int | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from app.dataset.formats import registry
 from app.dataset.shards import Shard, Written
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
-from app.humanize import list_names
+from app.humanize import NOTHING_TO_MEASURE, format_count, list_names
 from app.progress import Progress
 from app.run.directory import DATASET_CARD
 from app.run.files import refuse_foreign, replacing, write_json
@@ -217,6 +217,7 @@ def _split_card(
         boxes=per_class.total(), boxes_per_class={name: per_class[name] for name in found.classes},
         most_boxes=max(result.most_boxes for result in mine),
         shards=count, records=records.pattern(part, count),
+        crowds=sum(result.crowds for result in mine), difficult=sum(result.difficult for result in mine),
     )  # fmt: skip
 
 
@@ -236,6 +237,12 @@ def _log_card(card: Card, seconds: float) -> None:
         log.info("prepare: %d x %s, %s%s %s", row.count, row.kind, row.action, such, shown)
     if not card.eval.boxes:
         log.warning("prepare: no evaluation image has a usable box, so nothing can be measured -> %s", EVAL_REMEDY)
+    elif card.eval.crowds == card.eval.boxes:
+        what = "prepare: nothing but crowds to evaluate on (%s), so there is %s -> %s"
+        log.warning(what, format_count(card.eval.boxes, "box", "boxes"), NOTHING_TO_MEASURE, EVAL_REMEDY)
+    elif (card.eval.crowds or 0) + (card.eval.difficult or 0) == card.eval.boxes:
+        what = "prepare: nothing but difficult boxes and crowds to evaluate on (%s): to PASCAL's metrics %s -> %s"
+        log.warning(what, format_count(card.eval.boxes, "box", "boxes"), NOTHING_TO_MEASURE, EVAL_REMEDY)
     in_train, in_eval = card.train.boxes_per_class, card.eval.boxes_per_class
     if unmeasured := [name for name in card.classes if in_train[name] and not in_eval[name] and card.eval.boxes]:
         log.warning("prepare: not in the evaluation split: %s", list_names(unmeasured))

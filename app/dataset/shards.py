@@ -39,6 +39,8 @@ class Written:
     images_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
     most_boxes: int = 0
+    crowds: int = 0
+    difficult: int = 0
     faults: IssueCounter = field(default_factory=IssueCounter)
     digests: list[tuple[bytes, str]] = field(default_factory=list)
 
@@ -74,6 +76,9 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.images_without_boxes += not kept
             result.boxes.update(box.label for box in kept)
             result.most_boxes = max(result.most_boxes, len(kept))
+            crowds = [box.is_crowd or box.group_of for box in kept]
+            result.crowds += sum(crowds)
+            result.difficult += sum(box.difficult and not crowd for box, crowd in zip(kept, crowds, strict=True))
             result.digests.append((digest.digest(), image.name))
             done()
     return result

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.evaluation.selection import Rule
+from app.humanize import NOTHING_TO_MEASURE
 from app.run.directory import Run
 from app.run.files import write_json
 
@@ -25,7 +26,7 @@ def stop_reason(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) 
     """The reason to stop after the evaluations `rows` (lines of `evaluations.jsonl`), or None.
 
     Decided from the rows alone, so that a restarted evaluator decides the same. Those before `rule.first_step`
-    don't count; a value that is missing or not finite is no improvement.
+    don't count; where there is nothing to measure there is no improvement.
     """
     best, best_step, waited = None, 0, 0
     for row in sorted(rows, key=lambda row: row["step"]):
@@ -39,7 +40,9 @@ def stop_reason(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) 
     if not patience.evaluations or waited < patience.evaluations:
         return None
     least = f" by {patience.min_delta:g}" if patience.min_delta else ""
-    since = f"{best:.4f} of step {best_step} was not improved{least}" if best is not None else "has had no value"
+    since = (
+        f"{best:.4f} of step {best_step} was not improved{least}" if best is not None else f"had {NOTHING_TO_MEASURE}"
+    )
     return f"{REASON}: {rule.metric} {since} in {waited} evaluations"
 
 

@@ -1,6 +1,5 @@
 """The gate to serving: which checkpoint may become a version, and which version serves."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from typing import Any
 
 from app.errors import GateError
 from app.evaluation.selection import Rule, lower_is_better
+from app.humanize import NOTHING_TO_MEASURE, format_figure
 from app.run.directory import CARD, Run, serving_dir
+from app.run.evaluations import measured
 from app.run.files import append_line, read_json, read_lines
 
 WITHDRAWN, HISTORY = ".withdrawn", ".history.jsonl"
@@ -135,8 +136,10 @@ def decide_promotion(
             else PromotionDecision(False, "no threshold")
         )
     lower = lower_is_better(rule.metric, rule.direction)
-    if value is None or not math.isfinite(value):
-        return PromotionDecision(False, f"it has no {rule.metric}: it was not evaluated by that")
+    value = measured(value)
+    if value is None:
+        why = f"it was not evaluated by that, or had {NOTHING_TO_MEASURE}"
+        return PromotionDecision(False, f"it has no {rule.metric}: {why}")
     if rule.is_better(threshold, value):
         side = "above" if lower else "below"
         return PromotionDecision(False, f"{rule.metric} {value:.4f} is {side} the threshold {threshold:g}")
@@ -153,15 +156,13 @@ def _against(value: float | None, rule: Rule, serving: int | None, card: Mapping
         theirs = f"has {card['metric']}, not {rule.metric}" if card.get("metric") else "has no metric in its card"
         return PromotionDecision(False, f"not comparable with version {serving}, which {theirs}")
     if not rule.is_better(value, card["value"]):
-        ours = "none" if value is None else f"{value:.4f}"
-        return PromotionDecision(
-            False, f"{rule.metric} {ours} is not better than {card['value']:.4f} of version {serving}"
-        )
+        ours, theirs = (format_figure(measured(figure), 4) for figure in (value, card["value"]))
+        return PromotionDecision(False, f"{rule.metric} {ours} is not better than {theirs} of version {serving}")
     return PromotionDecision(True)
 
 
 def _comparable(rule: Rule, card: Mapping[str, Any]) -> bool:
-    if card.get("metric") != rule.metric or not isinstance(card.get("value"), (int, float)):
+    if card.get("metric") != rule.metric or "value" not in card:
         return False
     lower = lower_is_better(rule.metric, rule.direction)
     return card.get("direction") in (None, "lower" if lower else "higher")

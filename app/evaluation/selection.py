@@ -2,14 +2,14 @@
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.checkpoint import Checkpoint
 from app.run.directory import Run
-from app.run.evaluations import read_best
+from app.run.evaluations import measured, read_best
 from app.run.files import read_lines, replacing, write_json
 
 TRAINING_LOSS = "Train/total_loss"
@@ -27,10 +27,11 @@ class Rule:
     first_step: int = 0
 
     def is_better(self, value: float | None, than: float | None) -> bool:
-        """Whether `value` beats `than`; None and what is not finite never does, and any number beats None."""
-        if value is None or not math.isfinite(value):
+        """Whether `value` beats `than`; what says "nothing to measure" never does, and any other beats it."""
+        value, than = measured(value), measured(than)
+        if value is None:
             return False
-        if than is None or not math.isfinite(than):
+        if than is None:
             return True
         return value < than if lower_is_better(self.metric, self.direction) else value > than
 
@@ -54,7 +55,7 @@ def training_loss(run: Run, step: int) -> float | None:
 
 
 def keep_best(
-    run: Run, prefix: Path, step: int, metrics: dict[str, float], details: dict[str, Any], rule: Rule
+    run: Run, prefix: Path, step: int, metrics: Mapping[str, float | None], details: dict[str, Any], rule: Rule
 ) -> bool:
     """Copies the checkpoint `prefix` of `step` to `best/` if it beats the best there is by `rule`.
 
@@ -93,10 +94,6 @@ def restore_best(run: Run) -> None:
 
 
 def metric_values(rows: Sequence[dict[str, Any]], metric: str) -> list[tuple[int, float]]:
-    """`(step, value)` of the lines of `evaluations.jsonl` that have a finite value of `metric`, in their order."""
-    found = []
-    for row in rows:
-        value = (row.get("metrics") or {}).get(metric)
-        if isinstance(value, (int, float)) and math.isfinite(value):
-            found.append((int(row.get("step", 0)), float(value)))
-    return found
+    """`(step, value)` of the lines of `evaluations.jsonl` that measured `metric`, in their order."""
+    found = [(int(row.get("step", 0)), measured((row.get("metrics") or {}).get(metric))) for row in rows]
+    return [(step, float(value)) for step, value in found if value is not None]

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
 from app.errors import DatasetError, SettingsError
-from app.evaluation import checkpoint_queue, details, early_stopping, selection
+from app.evaluation import checkpoint_queue, details, early_stopping, metrics_sets, selection
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.export.session import export_formats
-from app.jobs.prepare import settings_of_run
+from app.humanize import format_figure
+from app.jobs.prepare import check_metrics, settings_of_run
 from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models
+from app.protos import pipeline_config
 from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
 from app.run import lock
 from app.run.directory import CHECKPOINT_PREFIX, Run
-from app.run.evaluations import append_evaluation, evaluated_steps, read_best, read_evaluations
+from app.run.evaluations import append_evaluation, evaluated_steps, measured, read_best, read_evaluations
 from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
@@ -47,6 +48,7 @@ def run(settings: Settings) -> None:
     run = prepared_run(settings.models_dir, settings.run_name)
     settings = settings_of_run(run, settings)
     odapi_build.verify()
+    check_metrics(run, pipeline_config.read_pipeline(run.pipeline_config), settings)
     if settings.promote_threshold is not None:
         model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
@@ -82,6 +84,12 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
         _delete_backlog(run, settings)
     if read_best(run):
         _write_outputs(run, settings)
+    elif evaluated_steps(run):
+        logger.warning(
+            "evaluate | no checkpoint is the best by %s, so none is drawn from or exported -> %s",
+            settings.best_metric,
+            flag("checkpoint", "newest"),
+        )
     # Here as well as at the end of `up`: as containers, the evaluator is the last that works on a run.
     report_at_end(run, settings)
     _write_state(run, "done", "training has ended" if has_ended else "once")
@@ -142,8 +150,9 @@ class EvaluatorService:
             score=self.settings.confusion_score,
         )
         loss = selection.training_loss(self.run, step)
-        metrics = found.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
-        self._check_metric(metrics)
+        figures = found.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
+        metrics = {name: measured(value) for name, value in figures.items()}
+        self._check_loss(metrics)
         self._write_events(step, found, described, errors)
         row = {
             "step": step,
@@ -175,13 +184,11 @@ class EvaluatorService:
                 remedy="make the records again: detbox prepare",
             )
 
-    def _check_metric(self, metrics: Mapping[str, float]) -> None:
+    def _check_loss(self, metrics: Mapping[str, float | None]) -> None:
+        """Only now is known which losses the model has."""
         metric = self.settings.best_metric
-        if metric not in metrics and metric != selection.TRAINING_LOSS:
-            raise SettingsError(
-                f"best_metric {metric} is not among {', '.join(sorted({*metrics, selection.TRAINING_LOSS}))}",
-                remedy=flag("best_metric"),
-            )
+        if metric.startswith("Loss/") and metric not in metrics:
+            raise metrics_sets.unknown_metric(metric, [name for name in metrics if name.startswith("Loss/")])
 
     def _write_events(
         self, step: int, found: "Evaluated", described: Mapping[str, Any], errors: Sequence[Errors]
@@ -200,7 +207,8 @@ class EvaluatorService:
             selected = self._select_images(found.images, errors)
             drawn = draw_side_by_side(self.run, self._card, selected, class_thresholds(described))
             images |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
-        self._events.write(step, found.metrics, images)
+        scalars = {name: measured(value) for name, value in found.metrics.items()}
+        self._events.write(step, {name: value for name, value in scalars.items() if value is not None}, images)
 
     def _select_images(
         self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
@@ -214,10 +222,10 @@ class EvaluatorService:
 
     def _log(self, row: Mapping[str, Any], is_best: bool) -> None:
         logger.info(
-            "evaluate | step %d | %s %.4f%s | %d images in %.1f s",
+            "evaluate | step %d | %s %s%s | %d images in %.1f s",
             row["step"],
             self.settings.best_metric,
-            row["metrics"].get(self.settings.best_metric, math.nan),
+            format_figure(row["metrics"].get(self.settings.best_metric), 4),
             " (best)" if is_best else "",
             row["images"],
             row["seconds"],
@@ -233,8 +241,6 @@ def _promote(run: Run, settings: Settings) -> None:
 
 def _best_rule(run: Run, settings: Settings, card: cards.Card | None) -> selection.Rule:
     """What the best checkpoint is. SettingsError if the whole run is too short for one to be eligible."""
-    from app.protos import pipeline_config
-
     first = 0
     if settings.checkpoint_after_epochs and card:
         train = pipeline_config.read_pipeline(run.pipeline_config).train_config

@@ -12,6 +12,7 @@ from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import with_recorded
 from app.errors import SettingsError
+from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import memory
 from app.pipeline import build, fine_tune_checks, image_size, origin
@@ -103,6 +104,7 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
     write_text(run.label_map, label_map.print_label_map(card.class_names))
     pipeline = build_pipeline(run, settings, card, found)
     check_before_training(run, pipeline.config, write_schedule(settings, pipeline.num_train_steps))
+    check_metrics(run, pipeline.config, settings)
     write_pipeline(run, pipeline)
     if not finished_training(run, pipeline.num_train_steps):
         # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
@@ -258,6 +260,14 @@ def check_before_training(
         verify_checkpoint=verify_checkpoint,
     )
     checks.raise_if_any(findings)
+
+
+def check_metrics(run: Run, config: PipelineConfig, settings: Settings) -> None:
+    """Checks what is to be measured, and that `best_metric` is part of it. Raises SettingsError."""
+    card, classes = cards.read(run.records), _names_of(run).values()
+    if card is not None:
+        metrics_sets.check_sets(config, classes=classes, masks=card.masks, keypoints=card.keypoints > 0)
+    metrics_sets.check_best_metric(settings.best_metric, config, classes)
 
 
 def _names_of(run: Run) -> dict[int, str]:

@@ -78,6 +78,7 @@ def _train(
         replicas=strategy.num_replicas_in_sync,
         verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
     )
+    prepare.check_metrics(run, config, settings)
     if changed:
         prepare.write_pipeline(run, changed)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)

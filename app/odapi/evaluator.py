@@ -5,32 +5,31 @@ is one traced function, built before the first checkpoint is restored and used f
 measured once, at the end, and nothing is drawn.
 """
 
-import contextlib
-import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from object_detection import eval_util, inputs, model_lib, model_lib_v2
+from object_detection import inputs, model_lib, model_lib_v2
 from object_detection.builders import optimizer_builder
 from object_detection.core import standard_fields
 from object_detection.utils import config_util, label_map_util
 
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
+from app.evaluation.metrics_sets import BOXES, chosen_sets
+from app.odapi.metrics_sets import Image, MetricsSets, split_batch, stands_for_several
+from app.protos.architecture import predicts_keypoints
 from app.protos.pipeline_config import PipelineConfig
 
 log = logging.getLogger(__name__)
 
 IN, OUT = standard_fields.InputDataFields, standard_fields.DetectionResultFields
-OURS = "coco_detection_metrics"
-"""The evaluator of upstream that `app.evaluation.coco` stands for."""
 WANTED = (
     IN.key, IN.source_id, IN.num_groundtruth_boxes, IN.groundtruth_boxes, IN.groundtruth_classes,
-    IN.groundtruth_is_crowd, OUT.num_detections, OUT.detection_boxes, OUT.detection_scores, OUT.detection_classes,
+    IN.groundtruth_is_crowd, IN.groundtruth_group_of, OUT.num_detections, OUT.detection_boxes, OUT.detection_scores,
+    OUT.detection_classes,
 )  # fmt: skip
 
 
@@ -72,7 +71,8 @@ class Evaluator:
         self.classes: dict[int, str] = {number: category["name"] for number, category in index.items()}
         """Names of the classes by id."""
         self.image_outputs = int(self._config.num_visualizations)
-        self._others = _other_metrics(self._config)
+        self._pipeline = config_util.create_pipeline_proto_from_configs(configs)
+        self._others = _other_sets(self._pipeline)
         # Upstream resizes every image a second time, to draw it; of what it draws only the size is needed here.
         self._config.retain_original_images = bool(self._others)
         tf.keras.backend.set_learning_phase(False)
@@ -89,22 +89,18 @@ class Evaluator:
     def evaluate(self, prefix: Path | str) -> Evaluated:
         """Evaluates the checkpoint `prefix`. Raises AssertionError if a variable of the model is not in it."""
         self._restore(str(prefix))
-        evaluators = self._other_evaluators()
+        others = MetricsSets(self._pipeline, self._others, self._categories)
         images: list[EvaluatedImage] = []
         losses: dict[str, list[Any]] = {}
         for features, labels in self._dataset:
             batch_losses, found = self._run(features, labels)
             for name, value in batch_losses.items():
                 losses.setdefault(name, []).append(value)
-            for evaluator in evaluators:
-                evaluator.add_eval_dict(found)
-            images += _images({name: found[name].numpy() for name in WANTED if name in found})
+            for image in split_batch({name: value.numpy() for name, value in found.items()}):
+                others.add(image)
+                images.append(_evaluated(image))
         figures = coco.measure_coco(images, self.classes)
-        metrics = dict(figures.metrics)
-        for evaluator in evaluators:
-            # pycocotools prints its table to stdout, which belongs to results.
-            with contextlib.redirect_stdout(io.StringIO()):
-                metrics.update({str(name): float(value) for name, value in evaluator.evaluate().items()})
+        metrics = figures.metrics | others.measure()
         metrics.update({name: float(tf.reduce_mean(values)) for name, values in losses.items()})
         return Evaluated(int(self._step.numpy()), images, metrics, figures.classes)
 
@@ -134,7 +130,9 @@ class Evaluator:
             signature = tf.nest.map_structure(
                 lambda spec: tf.TensorSpec([size, *spec.shape[1:]], spec.dtype), self._dataset.element_spec
             )
-            function = tf.function(self._evaluate_batch, autograph=False, input_signature=signature)
+            # Upstream's targets of keypoints have an `if` on a tensor where groundtruth is not padded.
+            converted = predicts_keypoints(self._pipeline)
+            function = tf.function(self._evaluate_batch, autograph=converted, input_signature=signature)
             self._traced[size] = function.get_concrete_function() and function
         return self._traced[size]
 
@@ -156,46 +154,26 @@ class Evaluator:
             self._categories = list(label_map_util.create_class_agnostic_category_index().values())
             self.classes = {category["id"]: category["name"] for category in self._categories}
         found[IN.source_id] = features[IN.source_id]
+        found.pop(IN.original_image)
         return losses, found if self._others else {name: found[name] for name in WANTED if name in found}
 
-    def _other_evaluators(self) -> list[Any]:
-        if not self._others:
-            return []
-        config = type(self._config)()
-        config.CopyFrom(self._config)
-        config.ClearField("metrics_set")
-        config.metrics_set.extend(self._others)
-        # pycocotools has no figures by class for upstream to read; `coco` has.
-        config.include_metrics_per_category = config.all_metrics_per_category = False
-        options = eval_util.evaluator_options_from_eval_config(config)
-        return eval_util.get_evaluators(config, self._categories, options)
+
+def _other_sets(config: PipelineConfig) -> list[str]:
+    """The metrics sets that a config asks for and `coco` is no stand-in for."""
+    asked = chosen_sets(config)
+    return (
+        asked if config.eval_config.skip_predictions_for_unlabeled_class else [name for name in asked if name != BOXES]
+    )
 
 
-def _other_metrics(config: PipelineConfig) -> list[str]:
-    """The evaluators that a config asks for and `coco` is no stand-in for."""
-    asked = list(config.metrics_set)
-    if config.parameterized_metric or config.skip_predictions_for_unlabeled_class:
-        return asked or [OURS]
-    return [name for name in asked if name != OURS]
-
-
-def _images(found: dict[str, np.ndarray]) -> list[EvaluatedImage]:
-    """The images of a batch, without the padding of boxes."""
-    crowd = found.get(IN.groundtruth_is_crowd, np.zeros_like(found[IN.groundtruth_classes])).astype(bool)
-    images = []
-    for at, key in enumerate(found[IN.key].tolist()):
-        truth = slice(int(found[IN.num_groundtruth_boxes][at]))
-        shown = slice(int(found[OUT.num_detections][at]))
-        images.append(
-            EvaluatedImage(
-                name=found[IN.source_id][at].decode("utf-8", "replace"),
-                key=key,
-                truth_boxes=found[IN.groundtruth_boxes][at][truth],
-                truth_classes=found[IN.groundtruth_classes][at][truth],
-                crowd=crowd[at][truth],
-                boxes=found[OUT.detection_boxes][at][shown],
-                scores=found[OUT.detection_scores][at][shown],
-                classes=found[OUT.detection_classes][at][shown],
-            )
-        )
-    return images
+def _evaluated(image: Image) -> EvaluatedImage:
+    return EvaluatedImage(
+        name=image[IN.source_id].decode("utf-8", "replace"),
+        key=image[IN.key],
+        truth_boxes=image[IN.groundtruth_boxes],
+        truth_classes=image[IN.groundtruth_classes],
+        crowd=stands_for_several(image),
+        boxes=image[OUT.detection_boxes],
+        scores=image[OUT.detection_scores],
+        classes=image[OUT.detection_classes],
+    )

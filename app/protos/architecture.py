@@ -61,3 +61,21 @@ def fixed_size(model: DetectionModel) -> tuple[int, int] | None:
     if kind == "keep_aspect_ratio_resizer" and padded.pad_to_max_dimension:
         return padded.max_dimension, padded.max_dimension
     return None
+
+
+def predicts_masks(config: PipelineConfig) -> bool:
+    """Whether the model's detections have instance masks."""
+    model = body(config)
+    if config.model.HasField("faster_rcnn"):
+        return bool(model.second_stage_box_predictor.mask_rcnn_box_predictor.predict_instance_masks)
+    if config.model.HasField("center_net"):
+        return bool(model.HasField("mask_estimation_task") or model.HasField("deepmac_mask_estimation"))
+    return False
+
+
+def predicts_keypoints(config: PipelineConfig) -> bool:
+    """Whether the model's detections have keypoints."""
+    model = body(config)
+    if config.model.HasField("center_net"):
+        return bool(model.keypoint_estimation_task)
+    return bool(config.model.HasField("ssd") and model.box_coder.HasField("keypoint_box_coder"))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from app.html import charts, page
 from app.html.page import Section
-from app.humanize import format_bytes, format_count, short_metric, spell_time
+from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_count, short_metric, spell_time
 from app.report import classes, images
 from app.report.curves import Points, smooth_curve, usual_range
 from app.report.run_report import Report
@@ -71,6 +71,8 @@ def _notices(report: Report) -> list[str]:
         found.append("No checkpoint was evaluated yet.")
     elif not report.details:
         found.append("The evaluations have no figures by class: detbox evaluate --once writes them.")
+    if report.metric in report.scores and not report.scores[report.metric]:
+        found.append(f"{report.metric}: {NOTHING_TO_MEASURE}, so no checkpoint is the best.")
     if report.best and not report.best.is_kept:
         found.append(f"best/ holds another checkpoint than the best by {report.best.metric}.")
     if report.details and report.best and report.details.step != report.best.step:
@@ -86,7 +88,12 @@ def mark_best(report: Report) -> list[tuple[float, str]]:
 def metric_curves(report: Report) -> dict[str, Points]:
     """mAP and AP50 over the steps, and the metric that chose the best if it is another one."""
     chosen = dict.fromkeys((MAP, AP50, report.metric))
-    return {short_metric(metric): report.scores[metric] for metric in chosen if metric in report.scores}
+    found: dict[str, Points] = {}
+    for metric in chosen:
+        if report.scores.get(metric):
+            # The mAP of masks is called as that of boxes is.
+            found[metric if short_metric(metric) in found else short_metric(metric)] = report.scores[metric]
+    return found
 
 
 def _curves(report: Report) -> Section | None:
@@ -131,10 +138,10 @@ def _scores(report: Report) -> Section | None:
     """Every metric at the best and at the newest evaluation."""
     if not report.scores:
         return None
-    newest = max(points[-1][0] for points in report.scores.values())
+    newest = max((points[-1][0] for points in report.scores.values() if points), default=report.step)
     steps = {"best": report.best.step, "newest": newest} if report.best else {"newest": newest}
     rows = [
-        [name, *(page.fixed(dict(points).get(step), 4) for step in steps.values())]
+        [name, *(page.fixed(dict(points).get(step), 4) or NOTHING_TO_MEASURE for step in steps.values())]
         for name, points in sorted(report.scores.items())
     ]
     note = f"newest: step {newest:,.0f}" + (f"; best: step {report.best.step:,}" if report.best else "")

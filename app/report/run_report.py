@@ -178,13 +178,11 @@ def _evaluations(run: Run) -> list[dict[str, Any]]:
 
 
 def _scores(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
-    """Every metric over the steps. COCO's -1, for which there is nothing to measure on, is left out."""
+    """Every metric over the steps; without a point where there is nothing to measure."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in evaluations:
-        for name, raw in mapping(row.get("metrics")).items():
-            value = number(raw)
-            if value is not None and not (value == -1 and name.startswith("DetectionBoxes_")):
-                found.setdefault(name, []).append((float(row["step"]), value))
+        for name, value in mapping(row.get("metrics")).items():
+            found.setdefault(name, []).extend([] if value is None else [(float(row["step"]), value)])
     return {name: tuple(points) for name, points in found.items()}
 
 

@@ -1,6 +1,7 @@
 """Files that other processes read: written whole or not at all, read tolerantly."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -75,9 +76,25 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON of `value`, null for a number that is not finite, which JSON does not have."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    if "NaN" in text or "Infinity" in text:
+        return json.dumps(_finite(value), indent=indent, ensure_ascii=False, default=str)
+    return text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(held) for key, held in value.items()}
+    return [_finite(held) for held in value] if isinstance(value, (list, tuple)) else value
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` to `path` atomically, as indented JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Writes `value` to `path` atomically, as indented JSON; null for a number that is not finite."""
+    write_text(path, as_json(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any | None:
@@ -91,7 +108,7 @@ def read_json(path: Path) -> Any | None:
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Appends one JSON line in one write; a last line that a killed writer left unfinished is ended first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(value, ensure_ascii=False, default=str) + "\n"
+    line = as_json(value) + "\n"
     with open(path, "a+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from app.humanize import format_bytes, format_time, short_metric
+from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.services.run_state import RunState
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def format_line(state: RunState) -> str:
     parts = ["train", f"step {state.step}/{state.of or '?'}", *_figures(state)]
     if state.newest:
         parts.append(f"{short_metric(state.metric)} {state.newest.value:.3f} @{state.newest.step}")
+    elif state.unmeasured:
+        parts.append(f"{short_metric(state.metric)}: {NOTHING_TO_MEASURE}")
     for beat in (state.trainer, state.evaluator):
         if beat.state not in ("training", "evaluating", "waiting"):
             parts.append(f"{beat.service} {beat.state}")
@@ -136,6 +138,6 @@ def _figures(state: RunState) -> list[str]:
 
 def _scores(state: RunState) -> str:
     if not (state.newest and state.best):
-        return "none yet"
+        return NOTHING_TO_MEASURE if state.unmeasured else "none yet"
     best = f"best {state.best.value:.3f} at step {state.best.step}"
     return f"{state.newest.value:.3f} at step {state.newest.step} · {best}"

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from app.evaluation import selection
+from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_evaluations
 from app.run.files import read_json, read_lines
 from app.run.heartbeat import Heartbeat
+from app.settings import FIELDS
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RunState:
     """A run at one moment.
 
     `row`: the newest line of metrics.jsonl; `done`: what DONE says; `time`: when it was read, Unix seconds.
+    `unmeasured`: checkpoints were evaluated, and there was nothing to measure by `metric`.
     """
 
     run: str
@@ -40,6 +43,7 @@ class RunState:
     event_bytes: int
     done: dict[str, Any] | None
     time: float
+    unmeasured: bool = False
 
     @property
     def eta_seconds(self) -> float | None:
@@ -53,7 +57,8 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
     trainer, evaluator = (_newest_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
     rows = read_lines(run.metrics, tail_bytes=16_384)
     row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
-    scores = [Score(*found) for found in selection.metric_values(read_evaluations(run), metric)]
+    evaluations = read_evaluations(run)
+    scores = [Score(*found) for found in selection.metric_values(evaluations, metric)]
     done = read_json(run.done)
     return RunState(
         run=run.name,
@@ -69,7 +74,14 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
         event_bytes=bytes_under(run.train_events) + bytes_under(run.eval_events),
         done=done,
         time=time.time(),
+        unmeasured=not scores and any(metric in (row.get("metrics") or {}) for row in evaluations),
     )
+
+
+def chosen_metric(run: Run) -> str:
+    """The metric that chooses the best checkpoint of `run`: that of `best/`, else the one that it was prepared with."""
+    given = read_best(run).get("metric") or (provenance.read_given(run) or {}).get("best_metric")
+    return str(given or FIELDS["best_metric"].default)
 
 
 def best_score(scores: list[Score], metric: str) -> Score | None:
@@ -81,7 +93,8 @@ def best_score(scores: list[Score], metric: str) -> Score | None:
 def _kept_best(run: Run, metric: str) -> Score | None:
     """What the evaluator keeps in `best/` by `metric`: it knows the direction and which steps are eligible."""
     card = read_best(run)
-    return Score(int(card["step"]), float(card["value"])) if card.get("metric") == metric else None
+    value = card.get("value") if card.get("metric") == metric else None
+    return None if value is None else Score(int(card["step"]), float(value))
 
 
 def is_finished(run: Run, num_train_steps: int = 0) -> bool:

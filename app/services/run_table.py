@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.errors import SettingsError
 from app.evaluation import promotion
-from app.humanize import format_bytes, format_time, short_metric
+from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.run.directory import Run, find_run, find_runs
 from app.services import run_state
 from app.settings import flag
@@ -33,6 +33,7 @@ class RunStatus:
     bytes: int
     event_bytes: int
     serving: list[str]
+    unmeasured: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Status:
 
 
 def read_table(models_dir: Path, name: str, metric: str) -> Status:
-    """The status of the run `name`, or of all for an empty name.
+    """The status of the run `name`, or of all for an empty name, by `metric`; empty: what chooses each run's best.
 
     Raises SettingsError if there is no such run.
     """
@@ -61,6 +62,7 @@ def read_table(models_dir: Path, name: str, metric: str) -> Status:
 
 
 def _read_status(run: Run, metric: str) -> RunStatus:
+    metric = metric or run_state.chosen_metric(run)
     state = run_state.read_run_state(run, metric)
     now, beats = state.time, (state.trainer, state.evaluator)
     ages = [now - beat.time if beat.has_started else None for beat in beats]
@@ -81,6 +83,7 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         bytes=run_state.bytes_under(run.root),
         event_bytes=state.event_bytes,
         serving=promotion.describe_serving(run),
+        unmeasured=state.unmeasured,
     )
 
 
@@ -90,7 +93,7 @@ def _format_one(status: RunStatus) -> str:
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
         ("trainer", _with_age(status.trainer, status.trainer_heartbeat_age)),
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
-        (short_metric(status.metric), f"newest {_format_score(status.newest)}, best {_format_score(status.best)}"),
+        (short_metric(status.metric), _format_scores(status)),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
         *(("serves", version) for version in status.serving),
         ("on disk", f"{format_bytes(status.bytes)}, events {format_bytes(status.event_bytes)}"),
@@ -104,7 +107,8 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    metric = short_metric(statuses[0].metric)
+    metrics = {short_metric(status.metric) for status in statuses}
+    metric = metrics.pop() if len(metrics) == 1 else ""
     heads = ("run", "step", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for status in statuses:
@@ -114,7 +118,7 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
             status.trainer,
             status.evaluator,
             _format_score(status.newest),
-            _format_score(status.best),
+            _format_score(status.best) + ("" if metric else f" {short_metric(status.metric)}"),
             str(len(status.checkpoints)),
             format_bytes(status.bytes),
         )
@@ -122,6 +126,12 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
     page = io.StringIO()
     Console(file=page, width=160, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+
+
+def _format_scores(status: RunStatus) -> str:
+    if status.unmeasured:
+        return NOTHING_TO_MEASURE
+    return f"newest {_format_score(status.newest)}, best {_format_score(status.best)}"
 
 
 def _format_score(score: run_state.Score | None) -> str:

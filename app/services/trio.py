@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.errors import Stopped
 from app.evaluation import promotion
-from app.humanize import format_time, short_metric
+from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
 from app.run.directory import Run
 from app.services import live_view, run_state, tensorboard
 from app.services.supervisor import Service, Supervisor, command, import_path
@@ -32,10 +32,12 @@ class Outcome:
     serving: list[str]
     tensorboard: str
     seconds: float | None
+    unmeasured: bool = False
 
     def __str__(self) -> str:
         name = short_metric(self.metric)
-        best = f"{name} {self.best.value:.3f} at step {self.best.step}" if self.best else "no evaluation"
+        none = f"{name}: {NOTHING_TO_MEASURE}" if self.unmeasured else "no evaluation"
+        best = f"{name} {self.best.value:.3f} at step {self.best.step}" if self.best else none
         took = "" if self.seconds is None else f" after {format_time(self.seconds)}"
         rows = [
             ("run", f"{self.folder}: {self.reason} at step {self.step}{took}"),
@@ -111,6 +113,7 @@ def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report:
         serving=promotion.describe_serving(run),
         tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
         seconds=seconds,
+        unmeasured=end.unmeasured,
     )
 
 

@@ -1,6 +1,7 @@
 """The evaluator on a checkpoint that was just trained."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from command import ROOT, copy_of, detbox, environment, place
 from events import steps
+from voc_precision import Scored, measure
 
 from app.dataset import card as cards
 from app.dataset import records
@@ -101,6 +103,44 @@ def test_figures_equal_those_of_upstreams_own_loop(evaluator, tmp_path):
     assert len(theirs) >= 15
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_metrics_sets_are_right_on_a_run(evaluator):
+    """Groundtruth comes padded from upstream's input: PASCAL's and Open Images' figures are those of the records."""
+    from app.odapi.evaluator import Evaluator
+
+    run, model = evaluator
+    sets = ("pascal_voc", "weighted_pascal_voc", "oid_V2", "oid_challenge")
+    names = " ".join(f'metrics_set: "{name}_detection_metrics"' for name in sets)
+    found = Evaluator(run.pipeline_config, config_override=f"eval_config {{ {names} }}").evaluate(run.checkpoint(10))
+    truth = {}
+    for row in records.read(sorted(run.records.glob(cards.read(run.records).eval.records))):
+        size = [row[f"image/{side}"][0] for side in ("height", "width")]
+        corners = np.array([row[f"image/object/bbox/{side}"] for side in ("ymin", "xmin", "ymax", "xmax")]).T
+        classes = np.array(row["image/object/class/label"], int)
+        truth[row["image/source_id"][0].decode()] = corners.reshape(-1, 4) * [*size, *size], classes
+    images = [
+        Scored(*truth[image.name], image.boxes.astype(float), image.classes, image.scores) for image in found.images
+    ]
+    # Ten steps give many detections one score, and who is first of these is anyone's.
+    least, most = (wanted_figures(measure(images, list(model.classes), ties=ties), model.classes) for ties in (1, -1))
+    assert 0.05 < least["PascalBoxes_Precision/mAP@0.5IOU"] < 0.95
+    for name, value in least.items():
+        if math.isnan(value):
+            assert math.isnan(found.metrics[name]), name
+        else:
+            assert value - 0.005 <= found.metrics[name] <= most[name] + 0.005, name
+
+
+def wanted_figures(measured, classes) -> dict[str, float]:
+    each, mean, together = measured
+    return {
+        "PascalBoxes_Precision/mAP@0.5IOU": mean,
+        "WeightedPascalBoxes_Precision/mAP@0.5IOU": together,
+        "OpenImagesV2_Precision/mAP@0.5IOU": mean,
+        "OpenImagesDetectionChallenge_Precision/mAP@0.5IOU": mean,
+        **{f"PascalBoxes_PerformanceByCategory/AP@0.5IOU/{classes[at]}": value for at, value in each.items()},
+    }
 
 
 def pretend_it_can_detect(run, images):

@@ -453,3 +453,19 @@ def test_images_that_nothing_names_are_counted(voc, image, tmp_path):
     assert kinds(prepare(root, tmp_path / "1")) == {faults.ANNOTATION_MISSING: ("dropped", 1)}
     root = voc({name: [DOG] for name in "abd"}, {"train": ["a"], "val": ["b"]}, folder="listed")
     assert kinds(prepare(root, tmp_path / "2")) == {faults.IMAGE_LEFT_OUT: ("dropped", 1)}
+
+
+def test_crowds_alone_are_nothing_to_measure(tmp_path, image, caplog):
+    """A warning where all that is to be evaluated on is around several objects."""
+    for part, several in (("train", False), ("valid", True)):
+        image(tmp_path / "set" / part / "a.jpg", seed=several)
+        objects = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 20, 20], "iscrowd": int(several)}]
+        document = {
+            "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+            "annotations": objects, "categories": [{"id": 1, "name": "cat"}],
+        }  # fmt: skip
+        (tmp_path / "set" / part / "_annotations.coco.json").write_text(json.dumps(document))
+    card = prepare(tmp_path / "set", tmp_path / "records", workers=1)
+    assert (card.eval.crowds, card.eval.difficult, card.train.crowds) == (1, 0, 0)
+    assert "nothing to measure" in caplog.text and "--eval_split" in caplog.text
+    assert "PASCAL" not in caplog.text

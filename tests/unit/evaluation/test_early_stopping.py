@@ -27,11 +27,13 @@ def rows(values, metric=MAP):
         ([0.2, 0.21, 0.26], 2, 0.05, False),
         ([0.2, math.nan, math.nan], 2, 0.0, True),
         ([math.nan, math.nan, 0.1], 3, 0.0, False),
+        ([-1, -1, -1], 3, 0.0, True),
+        ([None, -1, 0.0], 3, 0.0, False),
         ([0.2, 0.1, 0.1, 0.1, 0.1], 0, 0.0, False),
     ],
 )
 def test_patience_and_least_improvement(values, patience, min_delta, stops):
-    """So many evaluations in a row without an improvement of so much; 0 is never; NaN is none."""
+    """So many evaluations in a row without an improvement of so much; 0 is never; "nothing to measure" is none."""
     reason = early_stopping.stop_reason(rows(values), Rule(metric=MAP), Patience(patience, min_delta))
     assert (reason is not None) is stops
 

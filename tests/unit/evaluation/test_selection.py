@@ -35,11 +35,16 @@ def keep(run, step, metrics, rule):
         (MAP, [0.1, 0.4, 0.3], 20),
         (LOSS, [0.9, 0.2, 0.5], 20),
         (MAP, [math.nan, 0.2, math.nan], 20),
+        (MAP, [-1, 0.0, -1], 20),
+        (LOSS, [None, 0.5, -1], 20),
+        ("PascalBoxes_Precision/mAP@0.5IOU", [0.1, 0.4, 0.3], 20),
+        ("DetectionMasks_Precision/mAP", [0.1, 0.4, 0.3], 20),
+        ("Keypoints_Precision/mAP ByCategory/dog", [0.1, 0.4, 0.3], 20),
         (MAP, [0.3, 0.3, 0.3], 10),
     ],
 )
 def test_the_best_by_metric_is_copied(run, metric, values, best):
-    """Precision: the highest; loss: the lowest; NaN never; the earliest among equals."""
+    """Precision: the highest; loss: the lowest; what says "nothing to measure" never; the earliest among equals."""
     for step, value in zip((10, 20, 30), values, strict=True):
         save(run, step)
         keep(run, step, {metric: value}, Rule(metric=metric))
@@ -113,3 +118,13 @@ def test_a_best_that_was_being_replaced_is_restored(run, moved):
     selection.restore_best(run)
     assert read_json(run.best_card)["step"] == 10
     assert not list(run.root.glob(".best.*"))
+
+
+@pytest.mark.parametrize("nothing", [-1, -1.0, math.nan, None])
+def test_where_there_is_nothing_to_measure_no_checkpoint_is_the_best(run, nothing):
+    """Not even the first; and an older version's best of that kind is beaten by any figure."""
+    save(run, 10)
+    assert not keep(run, 10, {MAP: nothing}, Rule(metric=MAP))
+    assert not run.best.exists()
+    assert Rule(metric=MAP).is_better(0.0, nothing)
+    assert Rule(metric=LOSS).is_better(9.0, nothing)

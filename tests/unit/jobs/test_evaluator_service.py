@@ -1,6 +1,8 @@
 """Early stopping from the evaluator's decision to the trainer's DONE, on a loop that computes nothing."""
 
 import dataclasses
+import logging
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +11,7 @@ from app.evaluation import checkpoint_queue
 from app.evaluation.coco import ClassMetrics
 from app.jobs.evaluate import EvaluatorService
 from app.run.directory import Run
-from app.run.files import read_json
+from app.run.files import read_json, read_lines
 from app.services import run_state, trio
 from app.settings import Settings
 from app.training import stop, trainer
@@ -76,9 +78,12 @@ def run(tmp_path):
     return made
 
 
-def trained(run, **settings):
+def trained(run, written=None, **settings):
     service = EvaluatorService(run, dataclasses.replace(Settings(), best_metric=METRIC, **settings))
-    service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
+    service._evaluator, service._events = (
+        Model(),
+        SimpleNamespace(write=lambda *shown: None if written is None else written.append(shown)),
+    )
     names = (field.name for field in dataclasses.fields(WriteSchedule))
     schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
     clock = iter(range(10_000))
@@ -106,3 +111,18 @@ def test_without_patience_training_goes_on(run):
         trained(run)
     assert not run.stop_request.exists() and not run.done.exists()
     assert read_json(run.best_card)["step"] == 60
+
+
+@pytest.mark.parametrize("nothing", [-1.0, math.nan])
+def test_nothing_to_measure_is_no_best(run, nothing, caplog, monkeypatch):
+    """It is said in the line of each checkpoint, written as null, kept from TensorBoard, and never the best."""
+    monkeypatch.setattr(f"{__name__}.SCORES", dict.fromkeys(SCORES, nothing))
+    written = []
+    with caplog.at_level(logging.INFO):
+        trained(run, written, early_stopping_patience=2, promote_threshold=-5.0)
+    lines = [record.getMessage() for record in caplog.records if METRIC in record.getMessage()]
+    assert lines and all("nothing to measure" in line and "(best)" not in line for line in lines)
+    assert written and all(METRIC not in scalars for _, scalars, _ in written)
+    assert not run.best.exists()
+    assert [row["metrics"][METRIC] for row in read_lines(run.evaluations)] == [None, None]
+    assert "nothing to measure" in str(trio.read_outcome(run, metric=METRIC))

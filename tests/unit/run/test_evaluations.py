@@ -1,10 +1,11 @@
 """The lines of `evaluations.jsonl`, and the details beside it."""
 
 import json
+import math
 
 from app.run.directory import Run
-from app.run.evaluations import append_evaluation, evaluated_steps, read_details, read_evaluations
-from app.run.files import append_line
+from app.run.evaluations import append_evaluation, evaluated_steps, read_best, read_details, read_evaluations
+from app.run.files import append_line, write_json
 
 
 def test_details_are_in_a_file_of_their_own(tmp_path):
@@ -53,3 +54,19 @@ def test_damage_is_passed_over(tmp_path):
     run.evaluation_details(4).write_text("[1]")
     assert evaluated_steps(run) == {4}
     assert read_details(run, 4) == {}
+
+
+def test_what_says_nothing_to_measure_is_null(tmp_path):
+    """COCO's -1 and PASCAL's NaN; in lines of older versions too. What is read is None."""
+    run = Run(tmp_path)
+    append_evaluation(run, {"step": 1, "metrics": {"a": -1.0, "b": math.nan, "c": 0.0}}, {"ap": math.nan})
+    assert run.evaluations.read_text() == '{"step": 1, "metrics": {"a": null, "b": null, "c": 0.0}}\n'
+    assert read_details(run, 1) == {"ap": None}
+    with open(run.evaluations, "a", encoding="utf-8") as file:
+        file.write('{"step": 2, "metrics": {"a": -1.0, "b": NaN, "c": 0.5}}\n')
+    assert [row["metrics"] for row in read_evaluations(run)] == [
+        {"a": None, "b": None, "c": 0.0},
+        {"a": None, "b": None, "c": 0.5},
+    ]
+    write_json(run.best_card, {"step": 2, "metric": "a", "value": -1.0, "metrics": {"a": -1.0}})
+    assert read_best(run) == {"step": 2, "metric": "a", "value": None, "metrics": {"a": None}}

@@ -1,6 +1,7 @@
 """Atomic writing, tolerant reading."""
 
 import json
+import math
 import os
 import threading
 import time
@@ -149,3 +150,13 @@ def test_a_line_ends_where_it_was_ended(tmp_path, character):
     row = {"name": f"a{character}b"}
     append_line(tmp_path / "a.jsonl", row)
     assert read_lines(tmp_path / "a.jsonl") == [row]
+
+
+def test_a_number_that_is_not_finite_is_null(tmp_path):
+    """JSON has no NaN, and most readers stop at it."""
+    values = {"a": [math.nan, 1.0, (math.inf,)], "b": {"c": -math.inf, "NaN": "Infinity"}}
+    finite = {"a": [None, 1.0, [None]], "b": {"c": None, "NaN": "Infinity"}}
+    write_json(tmp_path / "f.json", values)
+    append_line(tmp_path / "f.jsonl", values)
+    for name in ("f.json", "f.jsonl"):
+        assert json.loads((tmp_path / name).read_text(), parse_constant=pytest.fail) == finite

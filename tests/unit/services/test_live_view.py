@@ -121,3 +121,14 @@ def test_the_best_is_what_the_evaluator_keeps(run):
     write_json(run.best_card, {"step": 100, "metric": METRIC, "value": 0.31})
     assert run_state.read_run_state(run, METRIC).best == run_state.Score(100, 0.31)
     assert run_state.read_run_state(run, "Loss/total_loss").best is None
+
+
+def test_nothing_to_measure_is_said(run):
+    """In the line and in the panel."""
+    run.evaluations.unlink()
+    append_line(run.evaluations, {"step": 50, "metrics": {METRIC: -1.0}})
+    state = run_state.read_run_state(run, METRIC)
+    assert "| mAP: nothing to measure |" in live_view.format_line(state)
+    page = io.StringIO()
+    Console(file=page, width=80).print(live_view.build_panel(state, {}))
+    assert "nothing to measure" in page.getvalue()

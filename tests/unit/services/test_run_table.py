@@ -75,3 +75,26 @@ def test_status_is_json(tmp_path):
     make_run(tmp_path, "a")
     value = json.loads(json.dumps(dataclasses.asdict(run_table.read_table(tmp_path, "", METRIC)), default=str))
     assert value["runs"][0]["best"] == {"step": 5, "value": 0.5}
+
+
+def test_status_says_that_there_is_nothing_to_measure(tmp_path):
+    """Neither a score nor a best, nor as if nothing had been evaluated; in a table of runs it is a dash."""
+    run = make_run(tmp_path, "a")
+    run.evaluations.unlink()
+    for step, nothing in ((5, -1.0), (6, None)):
+        append_line(run.evaluations, {"step": step, "metrics": {METRIC: nothing}})
+    assert "nothing to measure" in str(run_table.read_table(tmp_path, "a", METRIC))
+    make_run(tmp_path, "b")
+    row = str(run_table.read_table(tmp_path, "", METRIC)).splitlines()[2]
+    assert row.split()[0] == "a" and row.split().count("-") == 2
+
+
+def test_each_run_is_shown_by_its_own_metric(tmp_path):
+    """That of its best checkpoint, unless one is asked for."""
+    make_run(tmp_path, "a")
+    run = make_run(tmp_path, "b")
+    write_json(run.best_card, {"step": 5, "metric": "PascalBoxes_Precision/mAP@0.5IOU", "value": 0.25})
+    lines = str(run_table.read_table(tmp_path, "", "")).splitlines()
+    assert "0.500 @5 mAP" in lines[2] and "0.250 @5 mAP@0.5IOU" in lines[3]
+    assert "mAP@0.5IOU" in str(run_table.read_table(tmp_path, "b", ""))
+    assert "newest mAP" in str(run_table.read_table(tmp_path, "", METRIC))
