@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from object_detection import eval_util, inputs, model_lib, model_lib_v2
-from object_detection.builders import optimizer_builder
 from object_detection.core import standard_fields
 from object_detection.utils import config_util, label_map_util
 
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
+from app.odapi.moving_averages import load_averages
 from app.protos.pipeline_config import PipelineConfig
 
 log = logging.getLogger(__name__)
@@ -108,22 +108,25 @@ class Evaluator:
         metrics.update({name: float(tf.reduce_mean(values)) for name, values in losses.items()})
         return Evaluated(int(self._step.numpy()), images, metrics, figures.classes)
 
+    def evaluate_batch(self, prefix: Path | str) -> None:
+        """Evaluates one batch by every evaluator, to see whether that can be done at all."""
+        self._restore(str(prefix))
+        _, found = self._run(*next(iter(self._dataset)))
+        coco.measure_coco(_images({name: found[name].numpy() for name in WANTED if name in found}), self.classes)
+        for evaluator in self._other_evaluators():
+            evaluator.add_eval_dict(found)
+            with contextlib.redirect_stdout(io.StringIO()):
+                evaluator.evaluate()
+
     def _restore(self, prefix: str) -> None:
         """Loads the weights. The model is built first, so that every value is read here and none later."""
         if not self._traced:
             features, _ = next(iter(self._dataset))
             self._function(int(features[IN.image].shape[0]))
-        saved = {"step": self._step, "model": self._model}
-        optimizer = None
-        if self._config.use_moving_averages:
-            # A new one each time: one that is never run keeps its slots' values waiting in the file.
-            optimizer, _ = optimizer_builder.build(self._train.optimizer, global_step=self._step)
-            optimizer.shadow_copy(self._model)
-            saved["optimizer"] = optimizer
-        status = tf.train.Checkpoint(**saved).read(prefix).expect_partial()
+        status = tf.train.Checkpoint(step=self._step, model=self._model).read(prefix).expect_partial()
         status.assert_existing_objects_matched()
-        if optimizer is not None:
-            optimizer.swap_weights()
+        if self._config.use_moving_averages:
+            load_averages(self._model, prefix)
 
     def _run(self, features: dict[str, Any], labels: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._function(int(features[IN.image].shape[0]))(features, labels)
