@@ -1,10 +1,9 @@
 """Every field of a message with its path, as errors name it: `train_config.data_augmentation_options[2]`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-MESSAGE = "message"
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,15 @@ def walk(message: Any, path: str = "") -> Iterator[Field]:
                 yield from walk(item, where)
             else:
                 yield Field(where, name, item, is_set)
+
+
+def find_named(message: Any, text: str) -> str:
+    """The path of the field that an error's `text` speaks of, by its value or else by its name; empty without one."""
+    words = set(re.findall(r"[^\s'\"`,;()\[\]{}]+", text)) | set(re.findall(r"\w+", text))
+    fields = list(walk(message))
+    by_value = [field for field in fields if field.is_set and isinstance(field.value, str) and field.value in words]
+    by_name = [field for field in fields if "_" in field.name and field.name in words]
+    return next((field.path for field in [*by_value, *by_name]), "")
 
 
 def is_map(descriptor: Any) -> bool:
