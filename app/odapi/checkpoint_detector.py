@@ -12,7 +12,7 @@ from object_detection.utils import config_util
 
 from app.detection.batching import by_size
 from app.detection.detections import Detections
-from app.odapi.moving_averages import load_averages
+from app.odapi.averaged_weights import load_averages
 
 
 class CheckpointDetector:

@@ -20,7 +20,7 @@ from object_detection.utils import config_util, label_map_util
 
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
-from app.odapi.moving_averages import load_averages
+from app.odapi.averaged_weights import load_averages
 from app.protos.pipeline_config import PipelineConfig
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from object_detection.builders import model_builder
 from object_detection.utils import config_util
 
 from app.errors import SettingsError
-from app.odapi.moving_averages import load_averages
+from app.odapi.averaged_weights import load_averages
 from app.protos.architecture import fixed_size
 from app.settings import flag
 
