@@ -112,6 +112,9 @@ class Settings:
     image_summary_max_outputs: Positive = _training(3, "training images in each of those")
     log_every_n: Positive = _training(20, "steps between progress lines and lines of metrics.jsonl")
     num_steps_per_iteration: Positive = _training(1, "steps run as one call; a stop waits for the end of a call")
+    trial_secs: Count = _training(
+        300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
+    )
     resume: bool = _training(True, "go on from the newest complete checkpoint; false: refuse a run that has any")
 
     # Evaluation
