@@ -1,6 +1,6 @@
 """The formats of data sets that can be read, in one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,9 @@ from app.dataset.formats import (
     voc,
     yolo,
 )
+from app.dataset.formats.split_lists import SplitByAnother
 from app.dataset.image_index import walk
+from app.dataset.splits import is_split
 from app.errors import DatasetError, did_you_mean
 from app.settings import flag
 
@@ -106,9 +108,20 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        beside = "".join(f"; {other} beside it left out ({what})" for other, what in left_out.items())
-        return READERS[known], reason + beside
+        lists = _lists_of_splits(source, READERS[known], left_out)
+        beside = "".join(
+            f"; {other} beside it {'tells the splits' if other == lists else 'left out'} ({what})"
+            for other, what in left_out.items()
+        )
+        return SplitByAnother(READERS[known], READERS[lists]) if lists else READERS[known], reason + beside
     return _recognised_by_datumaro(source)
+
+
+def _lists_of_splits(source: Path, reader: Reader, left_out: Iterable[str]) -> str:
+    """Which of the formats left out has splits to train and to evaluate on, where the set itself has none."""
+    if reader.splits(source):
+        return ""
+    return next((other for other in left_out if is_split(READERS[other].splits(source))), "")
 
 
 def _foreign(source: Path, name: str) -> tuple[Reader, str]:
