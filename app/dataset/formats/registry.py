@@ -72,6 +72,10 @@ _DERIVED = {csv_boxes.NAME, tfrecord.NAME}
 """What is made from a set's annotation files and left lying beside them."""
 
 
+_READ_HERE = ("voc", "coco", "yolo", "cvat", "kitti", "open_images", "roboflow")
+"""How Datumaro's names of formats begin that are read here."""
+
+
 def _tier(known: str) -> int:
     """Which formats win over which where several fit: those of the lowest tier."""
     return 2 if known in _DERIVED else int(known in _FROM_TOOLS)
@@ -152,7 +156,8 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
     if not datumaro.is_installed():
         remedy = hint or f"{ours}; for VoTT, WIDER FACE, MOT and more {datumaro.INSTALL}"
         raise DatasetError(nothing, where=where, remedy=remedy)
-    found = datumaro.recognise(source)
+    # What readers of our own do not take for theirs has a fault that they name better.
+    found = [name for name in datumaro.recognise(source) if not name.startswith(_READ_HERE)]
     if len(found) > 1:
         raise DatasetError(
             f"several formats fit, says Datumaro ({', '.join(found)})",

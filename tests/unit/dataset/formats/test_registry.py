@@ -140,3 +140,13 @@ def test_splits_that_only_a_table_made_from_it_tells_are_the_sets_own(voc):
     images = [item for item in reader.read(root, "test") if isinstance(item, AnnotatedImage)]
     assert [(image.name, image.boxes[0].label) for image in images] == [("JPEGImages/c.jpg", BOX[0])]
     assert len([item for item in reader.read(root) if isinstance(item, AnnotatedImage)]) == 3
+
+
+def test_yolo_without_names_is_not_left_to_another(tmp_path, image):
+    """A data.yaml of numbers of classes only: the line says that names are missing."""
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnc: 2\n")
+    image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 .5 .5 .2 .2")
+    with refused(DatasetError, flag="names of classes are missing"):
+        registry.resolve_reader(tmp_path)
