@@ -119,7 +119,6 @@ def test_a_config_that_trains_passes_and_is_not_tried_again(tmp_path):
     [
         ("train_config { data_augmentation_options { autoaugment_image { } } }", "autoaugment_image"),
         ('model { ssd { feature_extractor { type: "ssd_no_such_keras" } } }', "model.ssd.feature_extractor.type"),
-        ('eval_config { metrics_set: "no_such_metrics" }', "eval_config.metrics_set"),
     ],
 )
 def test_what_upstream_stops_at_is_the_configs_fault(tmp_path, override, where):
