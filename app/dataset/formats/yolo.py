@@ -65,7 +65,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     images = _splits(source).get(split, []) if split else images_in(root)
     index, files = ImageIndex(root, images), LabelFiles()
     texts = {path: files.find(path) for path in images}
-    layout = _layout(source, [path for path in texts.values() if path], root)
+    layout = _layout(source, root)
     for path, file in texts.items():
         if file is None:
             yield Fault(faults.ANNOTATION_MISSING, index.name(path), "taken for one without objects", KEPT)
@@ -84,10 +84,10 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
             yield Fault(faults.IMAGE_MISSING, _name(root, file), f"no image {file.stem}.*")
 
 
-def _layout(source: Path, files: list[Path], root: Path) -> Layout:
-    """What the columns of the set's lines mean. Raises DatasetError where it could be either."""
-    evidence = LayoutEvidence()
-    for file in files:
+def _layout(source: Path, root: Path) -> Layout:
+    """What the columns of the set's lines mean, in all its splits. Raises DatasetError where it could be either."""
+    evidence, files = LayoutEvidence(), LabelFiles()
+    for file in filter(None, map(files.find, images_in(root))):
         for number, line in enumerate(text_files.lines(file), start=1):
             if values := numbers_of(line):
                 evidence.add(values, f"{_name(root, file)} line {number}")

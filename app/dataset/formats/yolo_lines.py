@@ -27,12 +27,13 @@ class Layout:
     """What the columns after the first mean where there are more than a box has.
 
     `pose`: a box, then `keypoints` of `values` numbers each (2: x, y; 3: with visibility); `outline`: points x, y;
-    `unclear`: it could be either, and data.yaml has no `kpt_shape`.
+    `unclear`: it could be either, and data.yaml has no `kpt_shape`. `tracked`: each line ends with a score and a track.
     """
 
     kind: Literal["pose", "outline", "unclear"]
     keypoints: int = 0
     values: int = 2
+    tracked: bool = False
 
 
 def numbers_of(line: str) -> list[float] | None:
@@ -52,7 +53,10 @@ class LayoutEvidence:
     like_poses: int = 0
     like_outlines: int = 0
     with_visibility: int = 0
+    visible: int = 0
     parallelograms: int = 0
+    like_tracks: int = 0
+    later_tracks: int = 0
     example: str = ""
 
     def add(self, values: list[float], where: str) -> None:
@@ -60,8 +64,15 @@ class LayoutEvidence:
         count = len(values)
         if count < 7 or not all(map(math.isfinite, values)):
             return
+        if _is_track(values):
+            self.like_tracks += 1
+            self.later_tracks += values[-1] > 1
+            if values[-1] > 1:
+                return
         self.columns[count] += 1
-        self.with_visibility += _has_visibility(values)
+        if _has_visibility(values):
+            self.with_visibility += 1
+            self.visible += any(values[BOX + 2 :: 3]) or not any(values[BOX:])
         self.parallelograms += _is_parallelogram(values)
         if count % 2:
             self.like_outlines += _is_outline(values)
@@ -74,7 +85,9 @@ class LayoutEvidence:
         if kpt_shape:
             return Layout("pose", *kpt_shape)
         total = self.columns.total()
-        if total and self.with_visibility == total and len(self.columns) == 1:
+        if self.later_tracks and total + self.later_tracks == self.like_tracks:
+            return Layout("outline", tracked=True)
+        if self.visible and self.with_visibility == total and len(self.columns) == 1:
             return Layout("pose", (next(iter(self.columns)) - BOX) // 3, 3)
         if self.parallelograms > total / 2 or len(self.columns) >= OUTLINE_COUNTS:
             return Layout("outline")
@@ -82,10 +95,16 @@ class LayoutEvidence:
         return Layout("outline" if self.like_poses <= most * total else "unclear")
 
 
+def _is_track(values: list[float]) -> bool:
+    """Whether a line of fractions may end with a score and a track from 1, as Ultralytics' tracker writes them."""
+    *fractions, score, track = values[1:]
+    is_number = track == track // 1 >= 1 and not _has_visibility(values)
+    return len(values) % 2 == 1 and is_number and 0 <= score <= 1 and all(-_SLACK <= v <= 1 + _SLACK for v in fractions)
+
+
 def _has_visibility(values: list[float]) -> bool:
-    """Whether every third number after a box is 0, 1 or 2, as COCO's visibility is, and some is above 0."""
-    seen = values[BOX + 2 :: 3]
-    return (len(values) - BOX) % 3 == 0 and all(value in (0, 1, 2) for value in seen) and any(seen)
+    """Whether every third number after a box is 0, 1 or 2, as COCO's visibility is."""
+    return (len(values) - BOX) % 3 == 0 and all(value in (0, 1, 2) for value in values[BOX + 2 :: 3])
 
 
 def _is_pose(values: list[float]) -> bool:
@@ -123,14 +142,16 @@ def _is_parallelogram(values: list[float]) -> bool:
 def box_of(label: str, values: list[float], layout: Layout, masked: bool) -> Box:
     """The box of a line's numbers, in fractions. Raises ValueError where they do not fit the layout.
 
-    A sixth number after a box, or one more at the end, is the score or track of a prediction.
+    A sixth number after a box, or one more at the end, is the score or track of a prediction; two where `tracked`.
     """
+    if layout.kind == "outline" and len(values) > BOX + 1 and _is_track(values) and (layout.tracked or values[-1] > 1):
+        values = values[:-2]
     count = len(values)
     if count <= BOX + 1:
         return Box(label, *_corners(values))
     if layout.kind == "pose":
         columns = BOX + layout.keypoints * layout.values
-        if count not in (columns, columns + 1):
+        if not columns <= count <= columns + 2:
             raise ValueError(f"{count} columns, where {layout.keypoints} keypoints make {columns}")
         return Box(label, *_corners(values), keypoints=tuple(_points(values[BOX:columns], layout.values)))
     if layout.kind == "unclear":

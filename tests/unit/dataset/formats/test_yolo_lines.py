@@ -131,3 +131,41 @@ def test_random_keypoints_are_never_taken_for_outlines():
                       (x + width * dice.uniform(-0.5, 0.5), y + height * dice.uniform(-0.5, 0.5))]  # fmt: skip
             evidence.add([0, x, y, width, height, *points], "")
         assert evidence.layout(None).kind == "unclear"
+
+
+@pytest.mark.parametrize(("before", "corners"), [
+    ("0 0.4 0.5 0.4 0.6", CORNERS),
+    ("0 0.2 0.2 0.6 0.2 0.6 0.8 0.2 0.8", CORNERS),
+    ("0 0.2 0.2 0.6 0.2 0.4 0.8", CORNERS),
+])  # fmt: skip
+def test_score_and_track_at_the_end_are_passed_over(lines, before, corners):
+    """Ultralytics' tracker writes both after a box or an outline; no track, not even the first, is a point of it."""
+    for boxes, lost in lines([f"{before} 0.87 {track}" for track in (1, 1, 12)]):
+        assert not lost and len(boxes) == 1
+        box = boxes[0]
+        assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx(corners)
+
+
+def test_score_and_track_after_keypoints_are_passed_over(lines):
+    """With kpt_shape the columns after the keypoints are a prediction's."""
+    for boxes, lost in lines([f"{pose(3, 2)} 0.5 {track}" for track in (1, 7)], "names: [plate]\nkpt_shape: [3, 2]"):
+        assert not lost and len(boxes[0].keypoints) == 3
+
+
+def test_keypoints_that_nobody_saw_are_keypoints(lines):
+    """A line whose keypoints are all 0 0 0 is a box like those of the other lines, as in COCO's people."""
+    unseen = f"0 {X} {Y} {WIDTH} {HEIGHT}" + " 0 0 0" * 17
+    for boxes, lost in lines([pose(17, 3), unseen, pose(17, 3, seed=1)]):
+        assert not lost and len(boxes) == 1
+        assert (boxes[0].xmin, boxes[0].ymin, boxes[0].xmax, boxes[0].ymax) == pytest.approx(CORNERS)
+
+
+def test_all_splits_tell_the_layout_of_each(tmp_path, image):
+    """A split in which no keypoint was seen is read like the other, where some were."""
+    (tmp_path / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [plate]\n")
+    for split, text in (("train", f"0 {X} {Y} {WIDTH} {HEIGHT} 0 0 0 0.3 0.3 0"), ("val", pose(2, 3))):
+        image(tmp_path / "images" / split / "0.jpg")
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split / "0.txt").write_text(text)
+    (found,) = (item for item in reader.read(tmp_path, "train") if isinstance(item, AnnotatedImage))
+    assert (found.boxes[0].xmin, found.boxes[0].ymin) == pytest.approx(CORNERS[:2])
