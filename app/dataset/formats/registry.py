@@ -22,6 +22,7 @@ from app.dataset.formats import (
     open_images,
     pet,
     supervisely,
+    text_lists,
     tfrecord,
     via,
     voc,
@@ -101,7 +102,8 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
         if name not in fitting:
             others = f"; it looks like {', '.join(fitting)}" if fitting else ""
             raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy=flag("format"))
-        return READERS[name], f"named; {fitting[name]}"
+        lists, listed = _lists_of_splits(source, READERS[name], ())
+        return SplitByAnother(READERS[name], lists) if lists else READERS[name], f"named; {fitting[name]}{listed}"
     for known in list(fitting):
         for general in getattr(READERS[known], "SPECIAL_CASES_OF", ()):
             fitting.pop(general, None)
@@ -112,20 +114,24 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        lists = _lists_of_splits(source, READERS[known], left_out)
+        lists, listed = _lists_of_splits(source, READERS[known], left_out)
         beside = "".join(
-            f"; {other} beside it {'tells the splits' if other == lists else 'left out'} ({what})"
+            f"; {other} beside it {'tells the splits' if lists and other == lists.NAME else 'left out'} ({what})"
             for other, what in left_out.items()
         )
-        return SplitByAnother(READERS[known], READERS[lists]) if lists else READERS[known], reason + beside
+        return SplitByAnother(READERS[known], lists) if lists else READERS[known], reason + beside + listed
     return _recognised_by_datumaro(source)
 
 
-def _lists_of_splits(source: Path, reader: Reader, left_out: Iterable[str]) -> str:
-    """Which of the formats left out has splits to train and to evaluate on, where the set itself has none."""
+def _lists_of_splits(source: Path, reader: Reader, left_out: Iterable[str]) -> tuple[Reader | None, str]:
+    """What has splits to train and to evaluate on where the set itself has none, and what to say of it: one of the
+    formats left out, or text files."""
     if reader.splits(source):
-        return ""
-    return next((other for other in left_out if is_split(READERS[other].splits(source))), "")
+        return None, ""
+    lists = next((READERS[other] for other in left_out if is_split(READERS[other].splits(source))), None)
+    if lists is None and (names := text_lists.recognise(source)):
+        return text_lists, f"; split by {names}"
+    return lists, ""
 
 
 def _foreign(source: Path, name: str) -> tuple[Reader, str]:
