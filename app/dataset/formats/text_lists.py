@@ -74,5 +74,7 @@ def _is_named(line: str, index: ImageIndex, path: Path) -> bool:
 
 
 def _named(line: str, index: ImageIndex, path: Path) -> Path | None:
-    """The image of a line, which may name its annotations as well: `images/a.jpg xml/a.xml`."""
-    return index.find(line, near=path.parent) or index.find(line.split()[0], near=path.parent)
+    """The image of a line, which may name its annotations as well: `images/a.jpg xml/a.xml`; numbers are none."""
+    first, *others = line.split()
+    found = index.find(line, near=path.parent)
+    return found if found or not any("." in other for other in others) else index.find(first, near=path.parent)

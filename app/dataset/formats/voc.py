@@ -117,7 +117,7 @@ def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage 
         yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
     boxes: list[Box] = []
     lost: list[Fault] = []
-    for node in root.iterfind("object"):
+    for node in root.findall("object") or root.findall(".//object") or root.findall(".//*[bndbox]"):
         for item in _object(node, where):
             if isinstance(item, Box):
                 boxes.append(item)
@@ -177,7 +177,7 @@ def _around(node: Element) -> tuple[str, Corners | None]:
     if rotated is not None:
         middle, angle = _corners(rotated, ("cx", "cy", "w", "h")), _number(rotated.findtext("angle")) or 0.0
         return "robndbox", middle and box_around_rotated(*middle, angle)
-    for name in ("polygon", "segmentation", "keypoints"):
+    for name in ("polygon", "segmentation", "keypoints", "bndbox"):
         outline = node.find(name)
         if outline is not None:
             points = _points(outline)
@@ -249,6 +249,8 @@ def _decoded(data: bytes) -> tuple[str, str]:
         b"\0<": "utf-16-be",
     }
     encoding = marks.get(data[:2]) or (declared and declared[1].decode("ascii"))
+    if declared and b"\0" not in data and re.match(rb"(?i)utf.?(16|32)|ucs|unicode", declared[1]):
+        encoding = None  # What .NET declares of any text; letters of two bytes would hold zeros.
     for candidate in filter(None, (encoding, "utf-8")):
         try:
             return _undeclared(data.decode(candidate)), ""

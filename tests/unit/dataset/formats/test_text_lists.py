@@ -48,6 +48,7 @@ def test_what_is_no_list_of_images_is_none(voc):
     (root / "train.txt").write_text("a\n")
     (root / "val.txt").write_text("0 0.5 0.5 0.1 0.1\n")
     (root / "test.txt").write_text("img1\nimg2\nimg3\n")
+    (root / "valid.txt").write_text("b 1 1 1\n")
     assert not text_lists.recognise(root)
     assert not registry.resolve_reader(root)[0].splits(root)
 

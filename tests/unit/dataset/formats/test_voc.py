@@ -244,6 +244,7 @@ def test_xml_that_can_not_be_opened(voc, monkeypatch):
         "<robndbox><cx>30</cx><cy>20</cy><w>20</w><h>30</h><angle>1.5707963</angle></robndbox>",
         "<polygon><x1>15</x1><y1>10</y1><x2>45</x2><y2>10</y2><x3>45</x3><y3>30</y3></polygon>",
         "<polygon><pt><x>15</x><y>10</y></pt><pt><x>45</x><y>30</y></pt></polygon>",
+        "<bndbox><x0>15</x0><y0>10</y0><x1>45</x1><y1>10</y1><x2>45</x2><y2>30</y2><x3>15</x3><y3>30</y3></bndbox>",
         "<bndbox><xmin>15</xmin></bndbox><robndbox><cx>30</cx><cy>20</cy><w>30</w><h>20</h><angle>0</angle></robndbox>",
     ],
 )
@@ -283,3 +284,28 @@ def test_a_namespace_is_passed_over(voc):
     xml.write_text(xml.read_text().replace("<annotation>", '<annotation xmlns="http://example.org/voc">'))
     images, found = read(root)
     assert len(images["JPEGImages/a.jpg"].boxes) == 1 and not found
+
+
+@pytest.mark.parametrize("padding", ["", " "])
+def test_utf8_that_says_it_is_utf16_is_read_whatever_its_length(voc, padding):
+    """What .NET declares: an even number of bytes would make letters of two bytes as well."""
+    root = voc({"a": [DOG]})
+    xml = root / "Annotations" / "a.xml"
+    xml.write_text('<?xml version="1.0" encoding="utf-16"?>' + xml.read_text() + padding)
+    images, found = read(root)
+    assert len(images["JPEGImages/a.jpg"].boxes) == 1 and not found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("<object>", "<objects><object>"), ("<object>", "<items><item>")],
+)
+def test_objects_within_another_element_are_no_background(voc, before, after):
+    """Tools that group them, or call them otherwise: a `bndbox` is an object's."""
+    root = voc({"a": [DOG]})
+    xml = root / "Annotations" / "a.xml"
+    inner, outer = after.strip("<>").split("><")[::-1]
+    text = xml.read_text().replace(before, after).replace("</object>", f"</{inner}></{outer}>")
+    xml.write_text(text)
+    images, _ = read(root)
+    assert [box.label for box in images["JPEGImages/a.jpg"].boxes] == [DOG[0]]
