@@ -189,6 +189,8 @@ def _hint(source: Path) -> str:
         return other
     if _has_masks_only(source):
         return "VOC's masks without XML: only boxes are read; make them with Datumaro (voc_segmentation), as COCO JSON"
+    if other := yolo.hint(source):
+        return other
     if any(yolo.is_label(path) for path in files[:_FILES_MAX] if path.suffix == ".txt"):
         return "for YOLO's text files the names of classes are missing: a classes.txt with a name a line"
     if any(path.suffix.lower() == ".csv" for path in files):

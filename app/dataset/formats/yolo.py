@@ -1,6 +1,7 @@
 """Reader of YOLO: a text file of normalized boxes for each image, with `data.yaml` or a list of names."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from app import text_files
@@ -9,7 +10,7 @@ from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import KEPT, Fault
 from app.dataset.formats import yolo_yaml
 from app.dataset.formats.yolo_labels import LabelFiles
-from app.dataset.formats.yolo_lines import Layout, LayoutEvidence, box_of, numbers_of
+from app.dataset.formats.yolo_lines import BOX, Layout, LayoutEvidence, box_of, numbers_of
 from app.dataset.formats.yolo_yaml import SPLIT_KEYS, DataYaml
 from app.dataset.image_index import ImageIndex, PathIndex, images_in, name_in, walk
 from app.dataset.splits import own_splits, split_of_folder
@@ -34,6 +35,20 @@ def recognise(source: Path) -> str:
 def splits(source: Path) -> tuple[str, ...]:
     """The splits of data.yaml whose images are there, and folders named train, val, test ... that it passes over."""
     return tuple(_splits(source))
+
+
+def hint(source: Path) -> str:
+    """What is amiss where names of classes are there and no text file is one of YOLO's; else an empty string."""
+    names = _names_file(source)
+    texts = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS] if names else []
+    for path in texts[:_LOOKED_AT]:
+        line = next(iter(text_files.lines(path)), "")
+        if names and len(re.findall(r"\d+(?:\.\d+)?", line)) >= BOX - 1:
+            return (
+                f"{name_in(_root(source), path)} line 1 is none of YOLO's, with {names.name}: a class's number from 0, "
+                f"then x, y, width and height, with blanks between, not {line[:60]!r}"
+            )
+    return ""
 
 
 def _refuse_contradictions(source: Path) -> None:
@@ -62,10 +77,11 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     yield from (Category(name) for name in dict.fromkeys(names.values()))
     if split:
         yield from _missing(source, split)
-    images = _splits(source).get(split, []) if split else images_in(root)
-    index, files = ImageIndex(root, images), LabelFiles()
+    whole = images_in(root)
+    images = _splits(source).get(split, []) if split else whole
+    index, files = ImageIndex(root, images), LabelFiles(root, whole, _may_be_label)
+    layout = _layout(source, root, filter(None, map(LabelFiles(root, whole, _may_be_label).find, whole)))
     texts = {path: files.find(path) for path in images}
-    layout = _layout(source, root)
     for path, file in texts.items():
         if file is None:
             yield Fault(faults.ANNOTATION_MISSING, index.name(path), "taken for one without objects", KEPT)
@@ -79,15 +95,15 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
             else:
                 boxes.append(box)
         yield AnnotatedImage(path, index.name(path), tuple(boxes), fractions=True, lost=tuple(lost))
-    for file in files.without_image(images_in(root) if split else ()):
+    for file in files.without_image():
         if file.name not in NAME_LISTS and is_label(file):
             yield Fault(faults.IMAGE_MISSING, _name(root, file), f"no image {file.stem}.*")
 
 
-def _layout(source: Path, root: Path) -> Layout:
+def _layout(source: Path, root: Path, files: Iterable[Path]) -> Layout:
     """What the columns of the set's lines mean, in all its splits. Raises DatasetError where it could be either."""
-    evidence, files = LayoutEvidence(), LabelFiles()
-    for file in filter(None, map(files.find, images_in(root))):
+    evidence = LayoutEvidence()
+    for file in files:
         for number, line in enumerate(text_files.lines(file), start=1):
             if values := numbers_of(line):
                 evidence.add(values, f"{_name(root, file)} line {number}")
@@ -122,7 +138,7 @@ def _root(source: Path) -> Path:
 
 
 def _names_file(source: Path) -> Path | None:
-    tables = [source] if source.is_file() else sorted(source.glob("*.y*ml"))
+    tables = [source] if source.is_file() else sorted(source.iterdir())
     found = next((path for path in tables if yolo_yaml.is_data_yaml(path)), None)
     if found or source.is_file():
         return found
@@ -169,7 +185,8 @@ def _listed(data_yaml: DataYaml, split: str, root: Path) -> list[Path]:
     images, paths = [], PathIndex()
     for entry in data_yaml.texts(split):
         place = _place(entry, data_yaml, root, paths)
-        if place.is_dir() and place != root:
+        said, there = (split_of_folder(p.parts) for p in (PurePosixPath(entry), place.relative_to(root)))
+        if place.is_dir() and place != root and (there or not said):
             images += images_in(place)
         elif place.is_file():
             found = (_below(paths, root, line, near=place.parent) for line in text_files.lines(place))
@@ -210,6 +227,10 @@ def is_label(path: Path) -> bool:
     """Whether a text file's first lines are boxes or outlines."""
     lines = text_files.lines(path)[:3]
     return bool(lines) and all(numbers_of(line) for line in lines)
+
+
+def _may_be_label(path: Path) -> bool:
+    return path.name not in NAME_LISTS and (is_label(path) or path.stat().st_size == 0)
 
 
 def _box(line: str, names: dict[int, str], where: str, layout: Layout, masked: bool) -> Box | Fault:

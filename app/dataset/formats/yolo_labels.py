@@ -1,36 +1,60 @@
 """Which text file holds the boxes of an image in a YOLO set."""
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from app.dataset.image_index import name_key
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, walk
 
 
 class LabelFiles:
-    """The text files of a set, found by their images: in `labels` in place of `images`, else beside them.
+    """The text files of the set in `root`, found by its `images`: in `labels` in place of `images`, else beside them.
 
-    Names are compared as `name_key` does; of several such the one of the same letters is taken.
+    Else in a folder of which no file belongs to an image so: of the image's name, and of no other's. `is_label` tells
+    what may be one. Names are compared as `name_key` does; of several such the one of the same letters is taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path, images: Sequence[Path], is_label: Callable[[Path], bool]) -> None:
+        self._root, self._images, self._is_label = root, images, is_label
         self._folders: dict[Path, dict[str, list[Path]]] = {}
         self._parallel: dict[Path, tuple[Path, ...]] = {}
         self._used: set[Path] = set()
 
     def find(self, image: Path) -> Path | None:
         """The image's text file, or None where there is none."""
+        found = self._usual(image) or self._elsewhere.get(image)
+        if found:
+            self._used.add(found)
+            self._in(found.parent)
+        return found
+
+    def _usual(self, image: Path) -> Path | None:
         for folder in self._places(image.parent):
-            files = self._in(folder).get(name_key(image.stem), [])
-            if files:
-                found = next((path for path in files if path.stem == image.stem), files[0])
-                self._used.add(found)
-                return found
+            inside = self._in(folder)
+            # Some tools write a.jpg.txt.
+            for name in (image.stem, image.name):
+                if files := inside.get(name_key(name), []):
+                    return next((path for path in files if path.stem == name), files[0])
         return None
 
-    def without_image(self, images: Iterable[Path]) -> Iterator[Path]:
-        """The text files of the folders looked into so far that belong to none of the whole set's `images`."""
+    @functools.cached_property
+    def _elsewhere(self) -> dict[Path, Path]:
+        """The text files, by image, that lie where YOLO does not look for them."""
+        usual = {image: self._usual(image) for image in self._images}
+        known = {path.parent for path in usual.values() if path}
+        left = [path for path in walk(self._root, {".txt"}) if path.parent not in known and self._is_label(path)]
+        index, found = ImageIndex(self._root, left), dict[Path, Path]()
+        for image in self._images if left else ():
+            if usual[image] is None and (path := _nearest(index, image)):
+                found[image] = path
+        claims = Counter(found.values())
+        return {image: path for image, path in found.items() if claims[path] == 1}
+
+    def without_image(self) -> Iterator[Path]:
+        """The text files of the folders looked into so far that belong to none of the set's images."""
         folders = list(self._folders.values())
-        for image in images:
+        for image in self._images:
             self.find(image)
         for paths in (paths for files in folders for paths in files.values()):
             yield from (path for path in paths if path not in self._used)
@@ -48,6 +72,13 @@ class LabelFiles:
                 found.setdefault(name_key(path.stem), []).append(path)
             self._folders[folder] = found
         return self._folders[folder]
+
+
+def _nearest(index: ImageIndex, image: Path) -> Path | None:
+    try:
+        return index.find(image.name, near=image.parent)
+    except AmbiguousImage:
+        return None
 
 
 def _in_labels(folder: Path) -> Iterator[Path]:

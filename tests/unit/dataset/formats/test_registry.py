@@ -91,6 +91,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
     [
         ({"download/a.xml": "<annotation></annotation>", "notes.md": ""}, "download/ looks like voc: --dataset="),
         ({"a.txt": "0 .5 .5 .1 .1\n", "readme.txt": "hello"}, "a classes.txt"),
+        ({"a.txt": "cat 0.5 0.5 0.1 0.1\n", "classes.txt": "cat\n"}, "a.txt line 1 is none of YOLO's"),
         ({"boxes.csv": "a.jpg,1,2,3,4,dog\n"}, "columns filename, class, xmin, ymin, xmax, ymax"),
         ({"set.zip": "PK"}, "unpack the archive"),
         ({"train.record": "no record"}, "image/encoded"),

@@ -182,3 +182,67 @@ def test_lists_in_another_unicode_form(yolo):
     images, _, found = read(source, "train")
     assert [path.name for path in images] == ["images/R\u00e4der.jpg"] and not found
     assert [path.name for path in read(source, "val")[0]] == ["images/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("images", "annotations"),
+        ("JPEGImages", "labels"),
+        ("images/{}", "labels"),
+        ("{}/img", "{}/txt"),
+        ("images/{}", "annotations/{}"),
+    ],
+)
+def test_labels_where_yolo_does_not_look_for_them(tmp_path, image, images, labels):
+    """They belong to the image of their name, in whatever folder."""
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    for number, (split, stem) in enumerate((("train", "a"), ("val", "b"))):
+        image(tmp_path / images.format(split) / f"{stem}.jpg", seed=number)
+        (tmp_path / labels.format(split)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / labels.format(split) / f"{stem}.txt").write_text(f"{number} .5 .5 .2 .2\n")
+    found = {
+        item.path.stem: [box.label for box in item.boxes] for item in reader.read(tmp_path) if hasattr(item, "boxes")
+    }
+    assert found == {"a": ["cat"], "b": ["dog"]}
+
+
+def test_a_label_that_could_be_of_two_images_is_of_none(tmp_path, image):
+    """Frames of one name in both splits, and one text file."""
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for number, split in enumerate(("train", "val")):
+        image(tmp_path / "images" / split / "1.jpg", seed=number)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "1.txt").write_text("0 .5 .5 .2 .2\n")
+    assert [item.boxes for item in reader.read(tmp_path) if hasattr(item, "boxes")] == [(), ()]
+
+
+def test_an_image_without_label_takes_none_of_another_split(tmp_path, image):
+    """A label that is left over lies among others that belong to images."""
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for name in ("train/images/1", "valid/images/2"):
+        image(tmp_path / f"{name}.jpg")
+    (tmp_path / "train" / "labels").mkdir()
+    for name in "12":
+        (tmp_path / "train" / "labels" / f"{name}.txt").write_text("0 .5 .5 .2 .2\n")
+    found = {item.path.stem: len(item.boxes) for item in reader.read(tmp_path) if hasattr(item, "boxes")}
+    assert found == {"1": 1, "2": 0}
+
+
+def test_a_label_with_the_images_suffix_in_its_name(tmp_path, image):
+    """`a.jpg.txt`, as some tools write."""
+    (tmp_path / "classes.txt").write_text("cat\n")
+    image(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg.txt").write_text("0 .5 .5 .2 .2\n")
+    assert [len(item.boxes) for item in reader.read(tmp_path) if hasattr(item, "boxes")] == [1]
+
+
+def test_paths_of_splits_that_are_laid_out_otherwise(tmp_path, image):
+    """data.yaml says `../train/images` and the images are in `images/train`: not all of `images` is both splits."""
+    (tmp_path / "Data.YML").write_text("train: ../train/images\nval: ../val/images\nnames: [cat]\n")
+    for split in ("train", "val"):
+        image(tmp_path / "images" / split / f"{split}.jpg")
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split / f"{split}.txt").write_text("0 .5 .5 .2 .2\n")
+    for split in ("train", "val"):
+        assert [item.path.stem for item in reader.read(tmp_path, split) if hasattr(item, "boxes")] == [split]
