@@ -19,8 +19,11 @@ _TRAIN_NAMES = (r"train\d*", r"training\d*", r"trainval\d*")
 _EVAL_NAMES = tuple(
     rf"{name}\d*" for name in ("val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing")
 )
-_OF_FOLDERS = {"images", "image", "img", "imgs", "data", "dataset", "set", "labels", "annotations", "split", ""}
-"""What folders of a split are called besides: `train_images`, `test-set`."""
+_OF_FOLDERS = {
+    "images", "image", "img", "imgs", "jpg", "jpgs", "jpegs", "png", "pngs", "photos", "pictures", "frames", "data",
+    "dataset", "set", "labels", "annotations", "xml", "xmls", "json", "txt", "split", "",
+}  # fmt: skip
+"""What folders of a split are called besides: `train_images`, `test-set`; numbers as well (`1_train`)."""
 
 Part = TypeVar("Part")
 
@@ -47,7 +50,7 @@ def named_in(text: str) -> str:
 def split_of_folder(folders: Sequence[str]) -> str:
     """The split that a path's folders speak of: `train` of `train/images` or `train_images/a`, or an empty string."""
     for folder in folders:
-        words = [word for word in re.split(r"[_. -]", folder) if word.casefold() not in _OF_FOLDERS]
+        words = [word for word in re.split(r"[_. -]", folder) if not (word.isdigit() or word.casefold() in _OF_FOLDERS)]
         if len(words) == 1 and SPLIT_NAME.fullmatch(words[0]):
             return words[0]
     return ""

@@ -12,7 +12,7 @@ from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import DROPPED, FIXED, Fault
 from app.dataset.formats.record_classes import RecordClasses, label_maps
 from app.dataset.image_index import name_in, walk
-from app.dataset.splits import SPLIT_NAME, named_in
+from app.dataset.splits import named_in, own_splits, split_of_folder
 from app.errors import DatasetError
 from app.run.directory import DATASET_CARD
 
@@ -47,7 +47,11 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     Names are those in the records if there are any, else the label map's, else the numbers themselves.
     """
     root, files = source if source.is_dir() else source.parent, _files(source)
-    classes, taken = RecordClasses(source, [path for paths in files.values() for path in paths]), set[str]()
+    used = [path for paths in files.values() for path in paths]
+    for path in _named(source).get("", []):
+        if path not in used:
+            yield Fault(faults.IMAGE_LEFT_OUT, name_in(root, path), "all of its records")
+    classes, taken = RecordClasses(source, used), set[str]()
     yield from (Category(name) for name in classes.resolver.classes)
     for part, paths in files.items():
         for path in paths if not split or part == split else []:
@@ -57,7 +61,12 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
-    """The record files of each split; `""` for all of them where any has no split in its name.
+    """The record files of each split."""
+    return own_splits(_named(source))
+
+
+def _named(source: Path) -> dict[str, list[Path]]:
+    """The record files by the split that they or their folders name; `""`: none.
 
     Records that detbox has written below the set's folder are not the set's.
     """
@@ -67,10 +76,9 @@ def _files(source: Path) -> dict[str, list[Path]]:
     files = [path for path in files if path.parent == source or not (path.parent / DATASET_CARD).is_file()]
     found: dict[str, list[Path]] = {}
     for path in files:
-        folders = path.relative_to(source).parts[:-1]
-        name = named_in(path.name) or next((part for part in folders if SPLIT_NAME.fullmatch(part)), "")
+        name = named_in(path.name) or split_of_folder(path.relative_to(source).parts[:-1])
         found.setdefault(name, []).append(path)
-    return {"": files} if "" in found and len(found) > 1 else found
+    return found
 
 
 def _has_images(path: Path) -> bool:

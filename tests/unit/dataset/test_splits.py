@@ -84,3 +84,15 @@ def test_a_class_that_only_rides_along_is_still_in_both_parts():
         for label in "abz":
             members = {n for n in labels if label in labels[n]}
             assert members & held and members - held, (seed, label)
+
+
+@pytest.mark.parametrize("folder", ["train", "1_train", "Train-jpgs", "train_images", "TRAIN data", "train_xmls"])
+def test_a_folder_of_a_split_by_any_name(folder):
+    """Numbers and words for what is in it are no part of the split's name."""
+    assert splits.split_of_folder(("set", folder)).casefold() == "train"
+
+
+@pytest.mark.parametrize("folder", ["trains", "train_wheels", "test tubes", "1", "jpgs"])
+def test_a_folder_of_something_else(folder):
+    """Other words make it another thing."""
+    assert splits.split_of_folder((folder,)) == ""

@@ -69,6 +69,20 @@ def test_records_of_upstreams_tools(tmp_path, row):
     assert all(r["image/object/bbox/xmax"] == [0.5] and r["image/object/bbox/ymax"] == [0.75] for r in rows)
 
 
+def test_a_file_of_the_whole_beside_the_splits_is_left_out(tmp_path, row):
+    """`all.record` is what train and val were made from: the splits hold, and it is said."""
+    source = tmp_path / "set"
+    rows = [row("a.jpg"), row("b.jpg", seed=1)]
+    write(source / "train.record", rows[0])
+    write(source / "val.record", rows[1])
+    write(source / "all.record", *rows)
+    card = prepare(source, tmp_path / "records")
+    assert (card.train.images, card.eval.images) == (1, 1)
+    assert [(fault.kind, fault.count, fault.examples[0].split(":")[0]) for fault in card.faults] == [
+        (faults.IMAGE_LEFT_OUT, 1, "all.record")
+    ]
+
+
 def test_what_detbox_wrote_it_reads(voc, tmp_path):
     """A run's folder of records is a data set; twice through is the same boxes and images as once."""
     source = voc({f"p{n}": [("dog", 8, 6, 40, 30), ("cat", 1, 1, 9, 9)] for n in range(6)})
