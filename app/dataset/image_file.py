@@ -21,6 +21,7 @@ QUALITY = 95
 MINIATURE = (18, 16)
 """Width and height of `ImageProbe.miniature`."""
 _ORIENTATION = 0x0112
+_LFS = b"version https://git-lfs"
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -102,7 +103,8 @@ def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], 
         limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
         raise UnusableImage(Fault(faults.IMAGE_TOO_LARGE, name, limit)) from None
     except UnidentifiedImageError:
-        raise UnusableImage(Fault(faults.IMAGE_UNREADABLE, name, "no image format")) from None
+        reason = "only a pointer of Git LFS: git lfs pull" if data.startswith(_LFS) else "no image format"
+        raise UnusableImage(Fault(faults.IMAGE_UNREADABLE, name, reason)) from None
     except Exception as error:
         # Pillow's decoders raise nearly anything on hostile bytes: SyntaxError, struct.error, IndexError ...
         reason = " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,6 +1,7 @@
 """Which image file an annotation means."""
 
 import contextlib
+import html
 import itertools
 import os
 import re
@@ -89,7 +90,9 @@ def _spellings(said: str) -> Iterator[str]:
             found += parse_qs(parts.query).get("d", [])  # Label Studio: /data/local-files/?d=folder/name.jpg
             found += [parts.path, unquote(parts.path)]
     if "%" in plain:
-        found.append(unquote(plain))
+        found += [unquote(plain), unquote(unquote(plain))]
+    if "&" in plain and ";" in plain:
+        found.append(html.unescape(plain))
     if "+" in plain:
         found.append(unquote(plain.replace("+", " ")))
     yield from found

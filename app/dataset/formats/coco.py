@@ -1,5 +1,6 @@
 """Reader of COCO JSON: one file, `annotations/instances_*.json`, or Roboflow's file in each split."""
 
+import contextlib
 import functools
 import json
 import math
@@ -19,6 +20,7 @@ from app.dataset.splits import SPLIT_NAME, named_in, split_of_folder
 
 NAME = "coco"
 ROBOFLOW = "_annotations.coco.json"
+_TEXT_MAX = 1 << 20
 
 
 def recognise(source: Path) -> str:
@@ -85,8 +87,10 @@ def _reduced(node: dict[str, Any], masked: bool) -> dict[str, Any]:
     An annotation without a box gets `around`, x, y, width, height of what is drawn instead, and its name as `shape`.
     Of an outline that can't be read a text is left that says why.
     """
-    if "image_id" in node and (found := _around(node)):
-        node["shape"], node["around"] = found
+    if "image_id" in node:
+        node |= {key: _usual(node[key]) for key in ("bbox", "segmentation") if key in node}
+        if found := _around(node):
+            node["shape"], node["around"] = found
     if not masked:
         node.pop("segmentation", None)
     elif node.get("segmentation"):
@@ -95,6 +99,18 @@ def _reduced(node: dict[str, Any], masked: bool) -> dict[str, Any]:
         except ValueError as error:
             node["segmentation"] = str(error)
     return node
+
+
+def _usual(said: Any) -> Any:
+    """A box or an outline as COCO writes it: lists that tables have made texts, points as pairs, a bitmap in a list."""
+    if isinstance(said, str) and said.startswith(("[", "{")) and len(said) < _TEXT_MAX:
+        with contextlib.suppress(ValueError, RecursionError):
+            said = json.loads(said)
+    if isinstance(said, list) and len(said) == 1 and isinstance(said[0], dict) and "counts" in said[0]:
+        return said[0]
+    if isinstance(said, list) and any(isinstance(one, list) and one and isinstance(one[0], list) for one in said):
+        return [[x for point in one for x in (point if isinstance(point, list) else [point])] for one in said if one]
+    return said
 
 
 def _around(node: dict[str, Any]) -> tuple[str, list[float]] | None:

@@ -17,6 +17,7 @@ from app.dataset.shapes import Corners
 NAME = "createml"
 ROBOFLOW = "_annotations.createml.json"
 _IMAGE_KEYS = ("image", "imagefilename", "imageFilename", "filename")
+_BOX_KEYS = ("annotations", "annotation")
 
 
 def recognise(source: Path) -> str:
@@ -47,7 +48,7 @@ def _files(source: Path) -> dict[str, list[Path]]:
 def _is_createml(path: Path) -> bool:
     if path.name == ROBOFLOW:
         return True
-    return json_files.holds(path, _IMAGE_KEYS, "annotations", "coordinates", "label", opening="[")
+    return json_files.holds(path, _IMAGE_KEYS, _BOX_KEYS, "coordinates", "label", opening="[")
 
 
 def _document(file: Path, where: str, index: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
@@ -57,14 +58,15 @@ def _document(file: Path, where: str, index: ImageIndex, split: str) -> Iterator
         yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
         return
     for row in json_files.rows(said):
-        if "annotations" not in row:
+        there = [key for key in _BOX_KEYS if key in row]
+        if not there:
             continue
         name = next((row[key] for key in _IMAGE_KEYS if isinstance(row.get(key), str)), "")
         found = yield from locate(name, index, near=file.parent, where=where, split=split)
         if found is None:
             continue
         drawn = DrawnBoxes(index.name(found))
-        annotations = row.get("annotations")
+        annotations = row[there[0]]
         for annotation in annotations if isinstance(annotations, list) else []:
             inside = annotation if isinstance(annotation, dict) else {}
             label = json_files.text(inside.get("label"))

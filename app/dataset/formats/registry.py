@@ -29,7 +29,7 @@ from app.dataset.formats import (
     yolo,
 )
 from app.dataset.formats.split_lists import SplitByAnother
-from app.dataset.image_index import walk
+from app.dataset.image_index import name_in, walk
 from app.dataset.splits import is_split
 from app.errors import DatasetError, did_you_mean
 from app.settings import flag
@@ -179,11 +179,11 @@ def _hint(source: Path) -> str:
     """What is most likely amiss where no reader fits: an archive, a folder too high, something that is missing."""
     if source.is_file():
         return f"unpack it and name the folder: {flag('dataset')}" if source.suffix in _ARCHIVES else ""
-    inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    for path in inner[:_INNER_MAX]:
+    inner = _folders(source)
+    for path in [*inner, *(deeper for folder in inner for deeper in _folders(folder))][:_INNER_MAX]:
         known = next((name for name, reader in READERS.items() if reader.recognise(path)), "")
         if known:
-            return f"{path.name}/ looks like {known}: --dataset={path}"
+            return f"{name_in(source, path)}/ looks like {known}: --dataset={path}"
     files = walk(source)
     if other := known_others.recognise(files[:_FILES_MAX]):
         return other
@@ -200,6 +200,10 @@ def _hint(source: Path) -> str:
     if any(path.suffix in _ARCHIVES for path in files):
         return "unpack the archive first"
     return ""
+
+
+def _folders(path: Path) -> list[Path]:
+    return [inside for inside in sorted(path.iterdir()) if inside.is_dir() and not inside.name.startswith(".")]
 
 
 def _has_masks_only(source: Path) -> bool:

@@ -159,3 +159,12 @@ def test_formats_that_would_start_a_program_are_no_images(tmp_path, name, monkey
     with pytest.raises(image_file.UnusableImage):
         image_file.store_image(tmp_path / name, name)
     assert started == []
+
+
+def test_a_pointer_of_git_lfs_is_told(tmp_path):
+    """A clone without LFS: what to do is in the line."""
+    path = tmp_path / "a.jpg"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 34\n")
+    with pytest.raises(image_file.UnusableImage) as caught:
+        image_file.store_image(path, "a.jpg")
+    assert "git lfs pull" in caught.value.fault.detail

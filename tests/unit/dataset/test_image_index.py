@@ -96,6 +96,8 @@ def test_a_name_that_is_no_utf8(tmp_path):
         ("images/a\u200b.jpg", "a.jpg"),
         ("images/100%.jpg", "100%.jpg"),
         ("images/50%25.jpg", "50%25.jpg"),
+        ("images/a b.jpg", "images/a%2520b.jpg"),
+        ("images/a&b.jpg", "a&amp;b.jpg"),
         ("images/a.jfif", "a.jpg"),
         ("images/a.JPEG", "a.jpeg"),
     ],

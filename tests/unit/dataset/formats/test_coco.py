@@ -198,6 +198,9 @@ OUTLINE = [40, 20, 120, 20, 120, 80, 40, 80]
         {"segmentation": [OUTLINE], "bbox": [0, 0, 0, 0]},
         {"segmentation": [OUTLINE[:6], [40, 20, 120, 80]], "bbox": []},
         {"segmentation": OUTLINE},
+        {"segmentation": [[[40, 20], [120, 20], [120, 80]]]},
+        {"segmentation": json.dumps([OUTLINE]), "bbox": "[]"},
+        {"segmentation": [{"size": [100, 200], "counts": [40 * 100 + 20, *[60, 40] * 79, 60, 8020]}]},
         {"segmentation": {"size": [100, 200], "counts": [40 * 100 + 20, *[60, 40] * 79, 60, 8020]}},
         {"keypoints": [40, 20, 2, 0, 0, 0, 120, 80, 1]},
         {"bbox": [80, 50, 60, 80, 90]},
@@ -218,6 +221,14 @@ def test_what_is_drawn_without_an_upright_box_gives_the_box_around_it(tmp_path, 
     box = next(item for item in items if isinstance(item, AnnotatedImage)).boxes[0]
     assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx((40, 20, 120, 80))
     assert next(item.kind for item in items if isinstance(item, Fault)) == faults.BOX_AROUND
+
+
+def test_a_box_that_a_table_has_made_a_text(tmp_path, image, coco):
+    """Lists within CSVs come back as texts."""
+    image(tmp_path / "a.jpg")
+    file = coco(tmp_path / "all.json", {"a.jpg": (64, 48)}, [(1, 3, "[1, 2, 30, 40]")], ANIMALS)
+    box = next(item for item in reader.read(file) if isinstance(item, AnnotatedImage)).boxes[0]
+    assert (box.xmin, box.ymin, box.xmax, box.ymax) == (1, 2, 31, 42)
 
 
 @pytest.mark.parametrize("row", [{}, {"bbox": []}, {"segmentation": []}, {"segmentation": [[1, "x"]]}, {"bbox": "1 2"}])

@@ -29,12 +29,12 @@ def said(images):
     return {p.name: [(b.label, b.xmin, b.ymin, b.xmax, b.ymax) for b in p.boxes] for p in images}
 
 
-@pytest.mark.parametrize("key", ["image", "imagefilename"])
-def test_coordinates_are_of_the_centre(tmp_path, image, key):
+@pytest.mark.parametrize(("key", "inside"), [("image", "annotations"), ("imagefilename", "annotation")])
+def test_coordinates_are_of_the_centre(tmp_path, image, key, inside):
     """x and y are the box's middle, in pixels; an image without annotations is background."""
     for name in "ab":
         image(tmp_path / f"{name}.jpg")
-    write(tmp_path / "a.json", [{key: "a.jpg", "annotations": [BOX]}, {key: "b.jpg", "annotations": []}])
+    write(tmp_path / "a.json", [{key: "a.jpg", inside: [BOX]}, {key: "b.jpg", inside: []}])
     for source in (tmp_path, tmp_path / "a.json"):
         assert registry.resolve_reader(source)[0].NAME == "createml"
         images, found = read(source)

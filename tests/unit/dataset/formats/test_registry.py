@@ -90,6 +90,7 @@ def test_a_folder_whose_name_is_no_utf8(tmp_path):
     ("files", "hint"),
     [
         ({"download/a.xml": "<annotation></annotation>", "notes.md": ""}, "download/ looks like voc: --dataset="),
+        ({"x/download/a.xml": "<annotation></annotation>"}, "x/download/ looks like voc: --dataset="),
         ({"a.txt": "0 .5 .5 .1 .1\n", "readme.txt": "hello"}, "a classes.txt"),
         ({"a.txt": "cat 0.5 0.5 0.1 0.1\n", "classes.txt": "cat\n"}, "a.txt line 1 is none of YOLO's"),
         ({"boxes.csv": "a.jpg,1,2,3,4,dog\n"}, "columns filename, class, xmin, ymin, xmax, ymax"),
@@ -118,9 +119,9 @@ def test_what_is_most_likely_amiss(tmp_path, monkeypatch, files, hint, installed
     monkeypatch.setattr(datumaro, "is_installed", lambda: installed)
     monkeypatch.setattr(datumaro, "recognise", lambda source: ())
     for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    if "download/a.xml" in files:
+    if any("download/a.xml" in name for name in files):
         files_of_voc = registry.READERS["voc"]
         monkeypatch.setattr(files_of_voc, "recognise", lambda source: "XML" * (source.name == "download"))
     with pytest.raises(DatasetError, match="no known format") as caught:
