@@ -218,5 +218,10 @@ def read(path: Path) -> str:
 
 def lines(path: Path) -> list[str]:
     """The lines of a file that are not empty, without blanks at their ends; none where it can't be read."""
+    return lines_of(read(path))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text that are not empty, without blanks at their ends."""
     # Not at what Unicode calls a line's end as well: names of files may have U+2028 or U+0085 in them.
-    return [line.strip() for line in re.split(r"\r\n|\r|\n", read(path)) if line.strip()]
+    return [line.strip() for line in re.split(r"\r\n|\r|\n", text) if line.strip()]

@@ -22,6 +22,12 @@ def read_text(path: Path, where: str) -> tuple[str, list[Fault]]:
     return decoded.text, found if decoded.encoding not in ("", text_files.NAMES["cp1252"]) else []
 
 
+def read_lines(path: Path, where: str) -> tuple[list[str], list[Fault]]:
+    """The lines of a file that are not empty, see `read_text`."""
+    text, found = read_text(path, where)
+    return text_files.lines_of(text), found
+
+
 def guess_refused(path: Path, line: int, decoded: text_files.Decoded) -> DatasetError:
     """The error for a file that could be in several encodings."""
     return DatasetError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.code_page import read_text
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, walk
@@ -44,9 +45,11 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     for name, files in _splits(source).items():
         for file in files if not split or name == split else []:
             by_image: dict[str, list[list[str]]] = {}
-            for row in _rows(text_files.read(file)):
-                by_image.setdefault(row[0], []).append(row)
             where = index.name(file)
+            text, faulty = read_text(file, where)
+            yield from faulty
+            for row in _rows(text):
+                by_image.setdefault(row[0], []).append(row)
             for said, rows in by_image.items():
                 found = yield from locate(said, index, near=file.parent, where=where, split=name)
                 if found is None:
@@ -102,7 +105,7 @@ def _classes(root: Path) -> list[str]:
     """The classes in the order of their ids, of the file with most of them."""
     longest: dict[str, int] = {}
     for path in walk(root, {".csv"}):
-        rows = list(_rows(text_files.read(path))) if "class" in path.stem.lower() else []
+        rows = list(_rows(read_text(path, path.name)[0])) if "class" in path.stem.lower() else []
         if rows and all(len(row) == 2 and row[0] and row[1].isdecimal() and len(row[1]) < 7 for row in rows):
             found = {" ".join(name.split()): int(number) for name, number in rows}
             longest = max(longest, found, key=len)

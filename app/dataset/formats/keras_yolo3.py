@@ -10,6 +10,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, walk
@@ -45,7 +46,10 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
     for name, files in _splits(source).items():
         for file in files if not split or name == split else []:
             where = index.name(file)
-            labels = _labels(file, root)
+            names = _names_file(file, root)
+            lines, faulty = read_lines(names, index.name(names)) if names else ([], [])
+            yield from faulty
+            labels = [" ".join(line.split()) for line in lines]
             yield from (Category(label) for label in dict.fromkeys(labels))
             for line in text_files.lines(file):
                 said, tokens = _parted(line)
@@ -72,7 +76,7 @@ def _files(source: Path) -> list[Path]:
         folders.setdefault(path.parent, []).append(path)
     few = [path for inside in folders.values() for path in inside[:_LOOKED_AT]]
     fitting = [path for path in few if path.suffix.lower() == ".txt" and _is_list(path)]
-    return [path for path in fitting if _labels(path, root)]
+    return [path for path in fitting if _names_file(path, root)]
 
 
 def _is_list(path: Path) -> bool:
@@ -100,12 +104,12 @@ def _splits(source: Path) -> dict[str, list[Path]]:
     return own_splits(found)
 
 
-def _labels(file: Path, root: Path) -> list[str]:
-    """The classes by their number: of the list in the file's folder, else of the nearest one below `root`."""
+def _names_file(file: Path, root: Path) -> Path | None:
+    """The list of classes by their number: the one in the file's folder, else the nearest one below `root`."""
     lists = [path for path in walk(root, {".txt", ".names"}) if path != file and _NAMES.fullmatch(path.stem)]
     lists = [path for path in lists if not _is_list(path)]
     there = [path for path in lists if path.parent == file.parent] or lists
-    return [" ".join(line.split()) for line in text_files.lines(there[0])] if there else []
+    return there[0] if there and text_files.lines(there[0]) else None
 
 
 def _parted(line: str) -> tuple[str, list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, name_key, walk
@@ -42,7 +43,9 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
                 continue
             boxes: list[Box] = []
             lost: list[Fault] = []
-            for line in text_files.lines(file):
+            lines, faulty = read_lines(file, where)
+            yield from faulty
+            for line in lines:
                 box = _box(line, where)
                 if isinstance(box, Box):
                     boxes.append(box)

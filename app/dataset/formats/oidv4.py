@@ -11,6 +11,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, walk
@@ -49,8 +50,10 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
                 continue
             boxes: list[Box] = []
             lost: list[Fault] = []
+            lines, faulty = read_lines(file, where)
+            yield from faulty
             # The toolkit writes behind what an earlier download of the same class wrote.
-            for line in dict.fromkeys(text_files.lines(file)):
+            for line in dict.fromkeys(lines):
                 values = _values(line)
                 if values:
                     boxes.append(Box(*values))

@@ -15,6 +15,7 @@ from pathlib import Path
 from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.code_page import read_lines
 from app.dataset.faults import KEPT, Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, name_key, walk
@@ -112,7 +113,7 @@ def _names(root: Path) -> dict[str, str]:
     for path in walk(root, {".csv"}):
         if not re.search("class|label", path.stem, re.IGNORECASE):
             continue
-        for line in text_files.lines(path) if path.stat().st_size < 1 << 24 else []:
+        for line in read_lines(path, path.name)[0] if path.stat().st_size < 1 << 24 else []:
             code, _, name = line.partition(",")
             if not _CODE.fullmatch(code.strip(' "')):
                 continue

@@ -14,7 +14,7 @@ import yaml
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.code_page import guess_refused, read_text
+from app.dataset.code_page import guess_refused, read_lines, read_text
 from app.dataset.faults import FIXED, KEPT, Fault
 from app.errors import DatasetError
 from app.protos.label_map import ENCODING
@@ -53,7 +53,7 @@ class DataYaml:
             file = find(said)
             if not file.is_file():
                 raise self.refusal(f"names is {said[:60]!r}, neither a list nor a file that is there", "names")
-            said = "\n".join(text_files.lines(file))
+            said = "\n".join(read_lines(file, file.name)[0])
         found = said.split("\n") if isinstance(said, str) else said
         return {number: text for number, name in enumerate(found) if (text := " ".join(name.split()))}
 
