@@ -11,7 +11,7 @@ from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, walk
 class LabelFiles:
     """The text files of the set in `root`, found by its `images`: in `labels` in place of `images`, else beside them.
 
-    Else in a folder of which no file belongs to an image so: of the image's name, and of no other's. `is_label` tells
+    Where no image of the set has one there, in any folder: of the image's name, and of no other's. `is_label` tells
     what may be one. Names are compared as `name_key` does; of several such the one of the same letters is taken.
     """
 
@@ -40,13 +40,11 @@ class LabelFiles:
 
     @functools.cached_property
     def _elsewhere(self) -> dict[Path, Path]:
-        """The text files, by image, that lie where YOLO does not look for them."""
-        usual = {image: self._usual(image) for image in self._images}
-        known = {path.parent for path in usual.values() if path}
-        left = [path for path in walk(self._root, {".txt"}) if path.parent not in known and self._is_label(path)]
-        index, found = ImageIndex(self._root, left), dict[Path, Path]()
+        """The text files, by image, where YOLO does not look; beside those it finds, others are predictions."""
+        left = [] if any(map(self._usual, self._images)) else walk(self._root, {".txt"})
+        index, found = ImageIndex(self._root, list(filter(self._is_label, left))), dict[Path, Path]()
         for image in self._images if left else ():
-            if usual[image] is None and (path := _nearest(index, image)):
+            if path := _nearest(index, image):
                 found[image] = path
         claims = Counter(found.values())
         return {image: path for image, path in found.items() if claims[path] == 1}

@@ -229,6 +229,19 @@ def test_an_image_without_label_takes_none_of_another_split(tmp_path, image):
     assert found == {"1": 1, "2": 0}
 
 
+def test_predictions_are_no_labels_of_images_without_one(tmp_path, image):
+    """What a detector has left in the set's folder: the images that nobody labelled stay as without objects."""
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for folder in ("labels", "predictions"):
+        (tmp_path / folder).mkdir()
+    for name in "ab":
+        image(tmp_path / "images" / f"{name}.jpg")
+        (tmp_path / "predictions" / f"{name}.txt").write_text("0 .5 .5 .2 .2\n")
+    (tmp_path / "labels" / "a.txt").write_text("0 .5 .5 .2 .2\n")
+    found = {item.path.stem: len(item.boxes) for item in reader.read(tmp_path) if hasattr(item, "boxes")}
+    assert found == {"a": 1, "b": 0}
+
+
 def test_a_label_with_the_images_suffix_in_its_name(tmp_path, image):
     """`a.jpg.txt`, as some tools write."""
     (tmp_path / "classes.txt").write_text("cat\n")
