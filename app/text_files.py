@@ -208,6 +208,15 @@ _LIKELIHOODS = {
 }  # fmt: skip
 
 
+def read_start(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a file; none where it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
 def read(path: Path) -> str:
     """The text of a file; an empty string where it can't be read."""
     try:

@@ -1,9 +1,10 @@
 """What a data set says about one image, in the terms that every reader shares."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.dataset.faults import Fault
+from app.dataset.faults import DROPPED, Fault
 from app.dataset.masks import Mask
 
 Point = tuple[float, float, int]
@@ -51,6 +52,19 @@ class AnnotatedImage:
     fractions: bool = False
     offset: int | None = None
     lost: tuple[Fault, ...] = ()
+
+
+def sort_annotations(items: Iterable[Box | Fault]) -> tuple[tuple[Box, ...], tuple[Fault, ...], list[Fault]]:
+    """What became of an image's annotations: boxes, the faults of those that gave none, and what was fixed or kept."""
+    boxes: list[Box] = []
+    lost: list[Fault] = []
+    said: list[Fault] = []
+    for item in items:
+        if isinstance(item, Box):
+            boxes.append(item)
+        else:
+            (lost if item.action == DROPPED else said).append(item)
+    return tuple(boxes), tuple(lost), said
 
 
 @dataclass(frozen=True, slots=True)

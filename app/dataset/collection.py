@@ -9,7 +9,7 @@ from app.dataset import boxes, faults, leaks, splits
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter, unlabelled
 from app.dataset.formats.registry import Reader
-from app.dataset.image_index import images_in, name_in
+from app.dataset.image_index import images_in, name_in, root_of
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
 from app.settings import flag
@@ -195,7 +195,7 @@ def _never_named(source: Path, seen: Set[Path], choice: SplitSelection) -> Itera
 
     Of a set that is one file, only beside the images that it names: its folder may be anyone's.
     """
-    folder = source if source.is_dir() else source.parent
+    folder = root_of(source)
     folders = {path.parent for path in seen}
     for path in images_in(folder):
         if path in seen or not (source.is_dir() or path.parent in folders):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.dataset.image_index import walk
+from app.dataset.image_index import root_of, walk
 from app.raster_image import image_suffixes
 
 LAYOUT = 4
@@ -23,7 +23,7 @@ def take(source: Path, arguments: Mapping[str, Any], without: Path) -> tuple[str
     """
     start = json.dumps([LAYOUT, dict(arguments)], sort_keys=True).encode()
     contents, state = hashlib.sha256(start), hashlib.sha256(start)
-    root = source if source.is_dir() else source.parent
+    root = root_of(source)
     if source.is_file():
         contents.update(source.name.encode())
     # Paths as text: pathlib's methods would take longer than all the rest.

@@ -60,6 +60,11 @@ def _refusal(error: OSError) -> DatasetError:
     return DatasetError(what, where=str(error.filename), remedy="permit it, or move it away")
 
 
+def root_of(source: Path) -> Path:
+    """The folder of a set that may be one file."""
+    return source if source.is_dir() else source.parent
+
+
 def images_in(root: Path) -> list[Path]:
     """The images under `root`, as `walk` gives them."""
     return [path for path in walk(root) if is_image(path)]

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import google_crc32c
 import numpy as np
 
+from app import text_files
 from app.dataset import compressed_file, example
 from app.dataset.compressed_file import CompressedFile
 from app.errors import DatasetError
@@ -86,11 +87,7 @@ def _open(path: Path) -> BinaryIO | CompressedFile:
 
 def is_damaged(path: Path) -> bool:
     """Whether a file that can't be read begins as record files do: a length with its checksum, or packed by gzip."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(_HEADER.size)
-    except OSError:
-        return False
+    start = text_files.read_start(path, _HEADER.size)
     return _is_framed(start) or compressed_file.kind_of(start) == "gzip"
 
 

@@ -3,8 +3,9 @@
 import random
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from app.errors import DatasetError
@@ -54,6 +55,25 @@ def split_of_folder(folders: Sequence[str]) -> str:
         if len(words) == 1 and SPLIT_NAME.fullmatch(words[0]):
             return words[0]
     return ""
+
+
+def split_of_file(path: Path, root: Path, *, folders_first: bool = False) -> str:
+    """The split that a file's name speaks of, else its folders below `root`; or the other way round."""
+    by_name, by_folder = named_in(path.stem), split_of_folder(path.relative_to(root).parts[:-1])
+    return by_folder or by_name if folders_first else by_name or by_folder
+
+
+def by_split(paths: Iterable[Path], split_of: Callable[[Path], str]) -> dict[str, list[Path]]:
+    """Files by the split that `split_of` finds for each, those that are the set's own: see `own_splits`."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(split_of(path), []).append(path)
+    return own_splits(found)
+
+
+def files_of(found: Mapping[str, list[Path]], split: str) -> Iterator[tuple[str, Path]]:
+    """The files of one split, or without a name of all, each with its split."""
+    return ((name, path) for name, paths in found.items() if not split or name == split for path in paths)
 
 
 def own_splits(found: Mapping[str, list[Part]]) -> dict[str, list[Part]]:

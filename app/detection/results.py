@@ -68,6 +68,11 @@ def coco(images: Sequence[ImageDetections], names: Mapping[int, str], info: Mapp
     return {"info": dict(info), "images": rows, "categories": categories, "annotations": annotations}
 
 
+def label_of(class_id: int, names: Mapping[int, str]) -> str:
+    """The name of a class as a table has it: on one line, by its number where there is no name."""
+    return escape_controls(names.get(class_id) or f"class {class_id}")
+
+
 def table(images: Sequence[ImageDetections], names: Mapping[int, str]) -> str:
     """A CSV line a detection, corners in pixels; an image without any has no line."""
     page = io.StringIO()
@@ -75,7 +80,7 @@ def table(images: Sequence[ImageDetections], names: Mapping[int, str]) -> str:
     writer.writerow(COLUMNS)
     for image in images:
         for found in image.found:
-            label = escape_controls(names.get(found.class_id) or f"class {found.class_id}")
+            label = label_of(found.class_id, names)
             size = (escape_controls(image.file_name), image.width, image.height)
             writer.writerow([*size, found.class_id, label, found.score, *found.box])
     return page.getvalue()

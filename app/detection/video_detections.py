@@ -9,10 +9,10 @@ from pathlib import Path
 
 from app.detection.annotator import Annotator
 from app.detection.loader import Loaded
+from app.detection.results import label_of
 from app.detection.video import Frame, VideoReader, VideoWriter
 from app.progress import Progress
 from app.run.files import replacing
-from app.terminal_text import escape_controls
 
 COLUMNS = ("frame", "time", "class_id", "class", "score", "xmin", "ymin", "xmax", "ymax")
 
@@ -69,7 +69,7 @@ def detect_video(
                 kept, image = annotator.annotate(frame.pixels, found, enlarge=False)
                 writer.add(image, frame.seconds)
                 for one in kept:
-                    label = escape_controls(names.get(one.class_id) or f"class {one.class_id}")
+                    label = label_of(one.class_id, names)
                     rows.writerow([frame.number, frame.seconds, one.class_id, label, one.score, *one.box])
                     made.classes[one.class_id] += 1
                 if not frame.number:

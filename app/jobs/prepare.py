@@ -283,12 +283,11 @@ def check_model(settings: Settings, found: origin.Origin, *, resuming: bool) -> 
     findings = checks.check_config(config)
     if not resuming:
         findings += fine_tune_checks.check(config)
-    checks.raise_if_any(finding for finding in findings if finding.severity == "error")
+    checks.raise_errors(findings)
 
 
 def try_before_training(run: Run, config: PipelineConfig, settings: Settings) -> None:
     """The trial of `config` on the run's records, if there is to be one. SettingsError, DatasetError."""
-    checks.raise_if_any(finding for finding in checks.check_config(config) if finding.severity == "error")
     card = cards.read(run.records)
     if settings.trial_secs and card is not None:
         limits = trial.Limits(settings.trial_secs, trial.free_memory())

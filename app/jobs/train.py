@@ -4,7 +4,7 @@ import logging
 
 from app.errors import SettingsError, Stopped
 from app.jobs import prepare
-from app.pipeline import build
+from app.pipeline import build, preflight
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance
@@ -45,6 +45,7 @@ def run(settings: Settings) -> None:
         run.stop_request.unlink(missing_ok=True)
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
         try:
+            preflight.raise_errors(preflight.check_config(config))
             prepare.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop)
         except BaseException as error:

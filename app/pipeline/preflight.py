@@ -80,6 +80,11 @@ def raise_if_any(findings: Iterable[Finding]) -> None:
         raise SettingsError(errors[0].what + count, where=errors[0].where, remedy=errors[0].remedy)
 
 
+def raise_errors(findings: Iterable[Finding]) -> None:
+    """As `raise_if_any`, without a word of what is only doubtful."""
+    raise_if_any(finding for finding in findings if finding.severity == "error")
+
+
 def _check_model(config: PipelineConfig) -> Iterator[Finding]:
     kind = architecture.extractor_type(config)
     if not architecture.is_tf2(config):

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import Fault
 from app.dataset.formats import json_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in
+from app.dataset.image_index import ImageIndex, name_in, root_of
 from app.dataset.shapes import Corners
+from app.dataset.splits import files_of
 
 NAME = "createml"
 ROBOFLOW = "_annotations.createml.json"
@@ -23,7 +23,7 @@ _BOX_KEYS = ("annotations", "annotation")
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a JSON file) is a CreateML set: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    root = json_files.root_of(source)
+    root = root_of(source)
     return "CreateML JSON in " + ", ".join(name_in(root, path) for path in files[:5]) if files else ""
 
 
@@ -34,11 +34,10 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all, in the order of the JSON."""
-    root = json_files.root_of(source)
+    root = root_of(source)
     index = ImageIndex(root)
-    for name, files in _files(source).items():
-        for file in files if not split or name == split else []:
-            yield from _document(file, name_in(root, file), index, name)
+    for name, file in files_of(_files(source), split):
+        yield from _document(file, name_in(root, file), index, name)
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
@@ -52,12 +51,7 @@ def _is_createml(path: Path) -> bool:
 
 
 def _document(file: Path, where: str, index: ImageIndex, split: str) -> Iterator[AnnotatedImage | Fault]:
-    try:
-        said = json_files.content(file)
-    except ValueError as error:
-        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
-        return
-    for row in json_files.rows(said):
+    for row in json_files.rows((yield from json_files.load(file, where))):
         there = [key for key in _BOX_KEYS if key in row]
         if not there:
             continue

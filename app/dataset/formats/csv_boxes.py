@@ -12,8 +12,8 @@ from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.code_page import read_text
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import ImageIndex, name_in, root_of, walk
+from app.dataset.splits import by_split, files_of, split_of_file
 
 NAME = "csv"
 DELIMITERS = (",", ";", "\t")
@@ -24,7 +24,7 @@ COLUMNS = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    names = ", ".join(name_in(_root(source), path) for path in files)
+    names = ", ".join(name_in(root_of(source), path) for path in files)
     return f"columns {', '.join(COLUMNS)} in {names}" if files else ""
 
 
@@ -35,36 +35,27 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name all, in the order of their first rows."""
-    root = _root(source)
+    root = root_of(source)
     index = ImageIndex(root)
-    for name, files in _files(source).items():
-        for file in files if not split or name == split else []:
-            where = name_in(root, file)
-            by_image: dict[str, list[dict[str, str]]] = {}
-            content, found = read_text(file, where)
-            yield from found
-            for row in _rows(content.replace("\0", "")):
-                by_image.setdefault(row.get("filename", ""), []).append(row)
-            for said, rows in by_image.items():
-                yield from _image(said, rows, file, where, index, name)
-
-
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
+    for name, file in files_of(_files(source), split):
+        where = name_in(root, file)
+        by_image: dict[str, list[dict[str, str]]] = {}
+        content, found = read_text(file, where)
+        yield from found
+        for row in _rows(content.replace("\0", "")):
+            by_image.setdefault(row.get("filename", ""), []).append(row)
+        for said, rows in by_image.items():
+            yield from _image(said, rows, file, where, index, name)
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
     """The CSV files of each split; `""` for all of them where none has a split in its name."""
-    root = _root(source)
+    root = root_of(source)
     files = [source] if source.is_file() else walk(source, {".csv"})
     files = [path for path in files if path.suffix.lower() == ".csv" and set(COLUMNS) <= set(_header(path))]
     if source.is_file():
         return {"": files} if files else {}
-    found: dict[str, list[Path]] = {}
-    for path in files:
-        folders = path.relative_to(root).parts[:-1]
-        found.setdefault(named_in(path.stem) or split_of_folder(folders), []).append(path)
-    return own_splits(found)
+    return by_split(files, lambda path: split_of_file(path, root))
 
 
 def _header(path: Path) -> list[str]:

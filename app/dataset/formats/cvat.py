@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from app import text_files
 from app.dataset import faults
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import cvat_shapes, cvat_video, voc
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import ImageIndex, name_in, root_of, walk
+from app.dataset.splits import own_splits, split_of_file
 
 NAME = "cvat"
 _LOOKED_AT = 20
@@ -25,7 +26,7 @@ def recognise(source: Path) -> str:
     files = [source] if source.is_file() else walk(source, {".xml"})
     heads = {path: _head(path) for path in files[:_LOOKED_AT] if path.suffix.lower() == ".xml"}
     found = [path for path, head in heads.items() if _fits(head)]
-    return f"<annotations> in {name_in(_root(source), found[0])}" if found else ""
+    return f"<annotations> in {name_in(root_of(source), found[0])}" if found else ""
 
 
 def splits(source: Path) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split, or without a name all, in the order of the XML; the classes in that of its labels."""
-    root = _root(source)
+    root = root_of(source)
     index = ImageIndex(root)
     wanted = _splits(source).get(split, []) if split else None
     for file in _files(source):
@@ -55,16 +56,8 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
             yield from cvat_video.images(document, tracks, labels, index, file, masked)
 
 
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
-
-
 def _head(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(8192).replace(b"\0", b"")
-    except OSError:
-        return b""
+    return text_files.read_start(path, 8192).replace(b"\0", b"")
 
 
 def _fits(head: bytes) -> bool:
@@ -78,7 +71,7 @@ def _files(source: Path) -> list[Path]:
 
 def _splits(source: Path) -> dict[str, list[str]]:
     """What the images' splits are called, by the set's own splits."""
-    root, found = _root(source), dict[str, list[str]]()
+    root, found = root_of(source), dict[str, list[str]]()
     for file in _files(source):
         try:
             document = voc.parse(file.read_bytes(), "annotations")
@@ -94,7 +87,7 @@ def _split(node: Element, root: Path, file: Path) -> str:
     subset = " ".join(node.get("subset", "").split())
     if subset and subset.casefold() != "default":
         return subset
-    return split_of_folder(file.relative_to(root).parts[:-1]) or named_in(file.stem)
+    return split_of_file(file, root, folders_first=True)
 
 
 def _image(

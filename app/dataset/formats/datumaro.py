@@ -17,7 +17,7 @@ from app import log
 from app.dataset import faults, masks
 from app.dataset.annotation import AnnotatedImage, Box, Category, Point
 from app.dataset.faults import FIXED, Fault
-from app.dataset.image_index import AmbiguousImage, ImageIndex
+from app.dataset.image_index import AmbiguousImage, ImageIndex, root_of
 from app.dataset.splits import SPLIT_NAME
 from app.errors import DatasetError
 from app.settings import flag
@@ -90,7 +90,7 @@ class DatumaroReader:
         """The images of one subset, or without a name of all; the classes; what Datumaro could not read."""
         dataset, found = self._load(source)
         yield from found
-        root = source if source.is_dir() else source.parent
+        root = root_of(source)
         index = ImageIndex(root)
         labels = [label.name for label in dataset.categories().get(_kind("label"), ())]
         yield from (Category(name) for name in labels if name not in NO_CLASS)

@@ -4,12 +4,13 @@ import json
 import math
 import mmap
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from app import text_files
-from app.dataset import splits
+from app.dataset import faults, splits
+from app.dataset.faults import Fault
 from app.dataset.image_index import ImageIndex, name_key, walk
 from app.dataset.splits import named_in, own_splits
 
@@ -32,11 +33,6 @@ def holds(path: Path, *keys: str | tuple[str, ...], opening: str = "{") -> bool:
             )
     except (OSError, ValueError):  # ValueError: an empty file can't be mapped.
         return False
-
-
-def root_of(source: Path) -> Path:
-    """The folder of a set that may be one file."""
-    return source if source.is_dir() else source.parent
 
 
 def files_in(source: Path) -> list[Path]:
@@ -80,10 +76,7 @@ def split_of_folder(path: Path, source: Path) -> str:
 
 def by_split(source: Path, paths: Iterable[Path]) -> dict[str, list[Path]]:
     """The files of each split, as their folders name it; `""`: none."""
-    found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(split_of_folder(path, source), []).append(path)
-    return own_splits(found)
+    return splits.by_split(paths, lambda path: split_of_folder(path, source))
 
 
 def content(path: Path) -> Any:
@@ -92,6 +85,15 @@ def content(path: Path) -> Any:
         return json.loads(text_files.decode(path.read_bytes()).removeprefix("\ufeff"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(getattr(error, "strerror", None) or " ".join(str(error).split())[:120]) from None
+
+
+def load(path: Path, where: str) -> Generator[Fault, None, Any]:
+    """What a JSON file, called `where`, holds; None, and the fault of it, where it can't be read."""
+    try:
+        return content(path)
+    except ValueError as error:
+        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
+        return None
 
 
 def rows(value: Any) -> list[dict[str, Any]]:

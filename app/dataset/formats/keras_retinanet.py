@@ -10,12 +10,12 @@ from pathlib import Path
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.annotation import AnnotatedImage, Box, Category, sort_annotations
 from app.dataset.code_page import read_text
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import ImageIndex, name_in, root_of, walk
+from app.dataset.splits import by_split, files_of, split_of_file
 
 NAME = "keras_retinanet"
 ROBOFLOW = "_annotations.csv"
@@ -24,7 +24,7 @@ _LOOKED_AT = 20
 
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
-    root = _root(source)
+    root = root_of(source)
     files = [path for paths in _splits(source).values() for path in paths]
     # Without either it could as well be x, y, width, height.
     if not files or not (_classes(root) or all(path.name == ROBOFLOW for path in files)):
@@ -39,39 +39,29 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split, or without a name of all; a row of a path alone is an image without objects."""
-    root = _root(source)
+    root = root_of(source)
     index = ImageIndex(root)
     yield from (Category(name) for name in _classes(root))
-    for name, files in _splits(source).items():
-        for file in files if not split or name == split else []:
-            by_image: dict[str, list[list[str]]] = {}
-            where = index.name(file)
-            text, faulty = read_text(file, where)
-            yield from faulty
-            for row in _rows(text):
-                by_image.setdefault(row[0], []).append(row)
-            for said, rows in by_image.items():
-                found = yield from locate(said, index, near=file.parent, where=where, split=name)
-                if found is None:
-                    continue
-                items = [_box(row, f"{where} {said}") for row in rows if any(row[1:])]
-                boxes = tuple(item for item in items if isinstance(item, Box))
-                lost = tuple(item for item in items if isinstance(item, Fault))
-                yield AnnotatedImage(found, index.name(found), boxes, lost=lost)
-
-
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
+    for name, file in files_of(_splits(source), split):
+        by_image: dict[str, list[list[str]]] = {}
+        where = index.name(file)
+        text, faulty = read_text(file, where)
+        yield from faulty
+        for row in _rows(text):
+            by_image.setdefault(row[0], []).append(row)
+        for said, rows in by_image.items():
+            found = yield from locate(said, index, near=file.parent, where=where, split=name)
+            if found is None:
+                continue
+            boxes, lost, _ = sort_annotations(_box(row, f"{where} {said}") for row in rows if any(row[1:]))
+            yield AnnotatedImage(found, index.name(found), boxes, lost=lost)
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:
-    root = _root(source)
-    found: dict[str, list[Path]] = {}
-    for path in [source] if source.is_file() else walk(source, {".csv"}):
-        if path.suffix.lower() == ".csv" and _fits(path):
-            folders = path.relative_to(root).parts[:-1]
-            found.setdefault(split_of_folder(folders) or named_in(path.stem), []).append(path)
-    return own_splits(found)
+    root = root_of(source)
+    files = [source] if source.is_file() else walk(source, {".csv"})
+    fitting = (path for path in files if path.suffix.lower() == ".csv" and _fits(path))
+    return by_split(fitting, lambda path: split_of_file(path, root, folders_first=True))
 
 
 def _fits(path: Path) -> bool:
@@ -83,11 +73,7 @@ def _fits(path: Path) -> bool:
 
 
 def _start(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(1 << 14)
-    except OSError:
-        return ""
+    data = text_files.read_start(path, 1 << 14)
     return text_files.decode(data if len(data) < 1 << 14 else data.rpartition(b"\n")[0])
 
 

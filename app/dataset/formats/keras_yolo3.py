@@ -9,12 +9,12 @@ from pathlib import Path
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.annotation import AnnotatedImage, Box, Category, sort_annotations
 from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import ImageIndex, name_in, root_of, walk
+from app.dataset.splits import by_split, files_of, split_of_file
 from app.raster_image import image_suffixes
 
 NAME = "keras_yolo3"
@@ -30,7 +30,7 @@ def recognise(source: Path) -> str:
     files = _files(source)
     if not files:
         return ""
-    root = _root(source)
+    root = root_of(source)
     return f"images with boxes in {', '.join(name_in(root, path) for path in files[:4])}"
 
 
@@ -41,34 +41,27 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split, or without a name of all; a line of a name alone is an image without objects."""
-    root = _root(source)
+    root = root_of(source)
     index = ImageIndex(root)
-    for name, files in _splits(source).items():
-        for file in files if not split or name == split else []:
-            where = index.name(file)
-            names = _names_file(file, root)
-            lines, faulty = read_lines(names, index.name(names)) if names else ([], [])
-            yield from faulty
-            labels = [" ".join(line.split()) for line in lines]
-            yield from (Category(label) for label in dict.fromkeys(labels))
-            for line in text_files.lines(file):
-                said, tokens = _parted(line)
-                found = yield from locate(said, index, near=file.parent, where=where, split=name)
-                if found is None:
-                    continue
-                items = [_box(token, labels, f"{where} {said}") for token in tokens]
-                boxes = tuple(item for item in items if isinstance(item, Box))
-                lost = tuple(item for item in items if isinstance(item, Fault))
-                yield AnnotatedImage(found, index.name(found), boxes, lost=lost)
-
-
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
+    for name, file in files_of(_splits(source), split):
+        where = index.name(file)
+        names = _names_file(file, root)
+        lines, faulty = read_lines(names, index.name(names)) if names else ([], [])
+        yield from faulty
+        labels = [" ".join(line.split()) for line in lines]
+        yield from (Category(label) for label in dict.fromkeys(labels))
+        for line in text_files.lines(file):
+            said, tokens = _parted(line)
+            found = yield from locate(said, index, near=file.parent, where=where, split=name)
+            if found is None:
+                continue
+            boxes, lost, _ = sort_annotations(_box(token, labels, f"{where} {said}") for token in tokens)
+            yield AnnotatedImage(found, index.name(found), boxes, lost=lost)
 
 
 def _files(source: Path) -> list[Path]:
     """The text files that hold such lines, and that a list of names belongs to."""
-    root = _root(source)
+    root = root_of(source)
     files = [source] if source.is_file() else walk(source, {".txt"})
     # A file an image is YOLO's way, a file for many is this: a few of each folder are enough to be looked at.
     folders: dict[Path, list[Path]] = {}
@@ -81,11 +74,7 @@ def _files(source: Path) -> list[Path]:
 
 def _is_list(path: Path) -> bool:
     """Whether the first lines are images with boxes; only the start of the file is read."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(1 << 14)
-    except OSError:
-        return False
+    start = text_files.read_start(path, 1 << 14)
     if b"," not in start and b",\0" not in start:
         return False
     lines = [line.strip() for line in text_files.decode(start).splitlines() if line.strip()]
@@ -96,12 +85,8 @@ def _is_list(path: Path) -> bool:
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:
-    root = _root(source)
-    found: dict[str, list[Path]] = {}
-    for path in _files(source):
-        folders = path.relative_to(root).parts[:-1]
-        found.setdefault(split_of_folder(folders) or named_in(path.stem), []).append(path)
-    return own_splits(found)
+    root = root_of(source)
+    return by_split(_files(source), lambda path: split_of_file(path, root, folders_first=True))
 
 
 def _names_file(file: Path, root: Path) -> Path | None:

@@ -11,7 +11,7 @@ from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, name_key, walk
-from app.dataset.splits import own_splits, split_of_folder
+from app.dataset.splits import files_of, own_splits, split_of_folder
 
 NAME = "kitti_detection"
 NO_CLASS = "dontcare"
@@ -35,25 +35,24 @@ def splits(source: Path) -> tuple[str, ...]:
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all; a text file of no lines is an image without objects."""
     index = ImageIndex(source)
-    for name, files in _splits(source).items():
-        for file in files if not split or name == split else []:
-            where = index.name(file)
-            found = yield from _find(file, index, where, name)
-            if found is None:
-                continue
-            boxes: list[Box] = []
-            lost: list[Fault] = []
-            lines, faulty = read_lines(file, where)
-            yield from faulty
-            for line in lines:
-                box = _box(line, where)
-                if isinstance(box, Box):
-                    boxes.append(box)
-                elif box.kind == faults.REGION_IGNORED:
-                    yield box
-                else:
-                    lost.append(box)
-            yield AnnotatedImage(found, index.name(found), tuple(boxes), lost=tuple(lost))
+    for name, file in files_of(_splits(source), split):
+        where = index.name(file)
+        found = yield from _find(file, index, where, name)
+        if found is None:
+            continue
+        boxes: list[Box] = []
+        lost: list[Fault] = []
+        lines, faulty = read_lines(file, where)
+        yield from faulty
+        for line in lines:
+            box = _box(line, where)
+            if isinstance(box, Box):
+                boxes.append(box)
+            elif box.kind == faults.REGION_IGNORED:
+                yield box
+            else:
+                lost.append(box)
+        yield AnnotatedImage(found, index.name(found), tuple(boxes), lost=tuple(lost))
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:

@@ -15,8 +15,9 @@ from app.dataset.formats import json_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
 from app.dataset.formats.image_lookup import locate
 from app.dataset.formats.json_files import number, numbers
-from app.dataset.image_index import ImageIndex, name_in
+from app.dataset.image_index import ImageIndex, name_in, root_of
 from app.dataset.shapes import Corners, box_around, box_around_ellipse
+from app.dataset.splits import files_of
 from app.raster_image import image_suffixes
 
 NAME = "label_studio"
@@ -38,7 +39,7 @@ class _Task:
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a JSON file) is a set of Label Studio: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    root = json_files.root_of(source)
+    root = root_of(source)
     return "Label Studio's JSON in " + ", ".join(name_in(root, path) for path in files[:5]) if files else ""
 
 
@@ -49,11 +50,10 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all, in the order of the tasks."""
-    root = json_files.root_of(source)
+    root = root_of(source)
     index = ImageIndex(root)
-    for name, files in _files(source).items():
-        for file in files if not split or name == split else []:
-            yield from _document(file, name_in(root, file), index, name, masked)
+    for name, file in files_of(_files(source), split):
+        yield from _document(file, name_in(root, file), index, name, masked)
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
@@ -70,13 +70,9 @@ def _is_export(path: Path) -> bool:
 
 
 def _document(file: Path, where: str, index: ImageIndex, split: str, masked: bool) -> Iterator[AnnotatedImage | Fault]:
-    try:
-        tasks = json_files.rows(json_files.content(file))
-    except ValueError as error:
-        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
-        return
+    tasks = yield from json_files.load(file, where)
     seen: set[str] = set()
-    for row in tasks:
+    for row in json_files.rows(tasks):
         full = isinstance(row.get("data"), dict)
         if not full and "id" in row:
             key = f"task {json_files.text(row['id'])}"

@@ -14,7 +14,7 @@ from app.dataset.faults import FIXED, Fault
 from app.dataset.formats import json_files
 from app.dataset.formats.drawn_boxes import DrawnBoxes
 from app.dataset.formats.json_files import points
-from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key
+from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, root_of
 from app.dataset.masks import Mask
 from app.dataset.shapes import Corners, box_around
 
@@ -32,7 +32,7 @@ def recognise(source: Path) -> str:
     found = json_files.first_fitting(files, _is_labelme)
     if found is None:
         return ""
-    return f"{len(files)} JSON files such as {found.relative_to(json_files.root_of(source)).as_posix()}"
+    return f"{len(files)} JSON files such as {found.relative_to(root_of(source)).as_posix()}"
 
 
 def splits(source: Path) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all, in the order of the JSON files."""
-    index = ImageIndex(json_files.root_of(source))
+    index = ImageIndex(root_of(source))
     for path in _files(source)[split] if split else json_files.files_in(source):
         yield from _image(path, index, split, masked)
 
@@ -68,11 +68,7 @@ def _files(source: Path) -> dict[str, list[Path]]:
 
 def _image(path: Path, index: ImageIndex, split: str, masked: bool) -> Iterator[AnnotatedImage | Fault]:
     where = index.name(path)
-    try:
-        said = json_files.content(path)
-    except ValueError as error:
-        yield Fault(faults.ANNOTATION_UNREADABLE, where, str(error))
-        return
+    said = yield from json_files.load(path, where)
     if not isinstance(said, dict) or not {"imagePath", "imageData", "shapes"} & said.keys():
         return  # JSON of something else.
     if not isinstance(said.get("shapes"), list):

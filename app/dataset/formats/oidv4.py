@@ -10,12 +10,12 @@ from pathlib import Path
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.annotation import AnnotatedImage, Box, sort_annotations
 from app.dataset.code_page import read_lines
 from app.dataset.faults import Fault
 from app.dataset.formats.image_lookup import locate
 from app.dataset.image_index import ImageIndex, name_in, walk
-from app.dataset.splits import own_splits, split_of_folder
+from app.dataset.splits import by_split, files_of, split_of_folder
 
 NAME = "oidv4"
 SPECIAL_CASES_OF = ("open_images", "yolo")
@@ -41,27 +41,19 @@ def splits(source: Path) -> tuple[str, ...]:
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all; a text file of no lines is an image without objects."""
     index = ImageIndex(source)
-    for name, files in _splits(source).items():
-        first: dict[str, Path] = {}
-        for file in files if not split or name == split else []:
-            where = index.name(file)
-            found = yield from locate(file.stem, index, near=file.parent.parent, where=where, split=name)
-            if found is None:
-                continue
-            boxes: list[Box] = []
-            lost: list[Fault] = []
-            lines, faulty = read_lines(file, where)
-            yield from faulty
-            # The toolkit writes behind what an earlier download of the same class wrote.
-            for line in dict.fromkeys(lines):
-                values = _values(line)
-                if values:
-                    boxes.append(Box(*values))
-                else:
-                    lost.append(Fault(faults.BOX_UNREADABLE, where, line[:60]))
-            same = first.setdefault(found.stem, found)
-            named = same if same == found or filecmp.cmp(same, found, shallow=False) else found
-            yield AnnotatedImage(found, index.name(named), tuple(boxes), lost=tuple(lost))
+    first: dict[tuple[str, str], Path] = {}
+    for name, file in files_of(_splits(source), split):
+        where = index.name(file)
+        found = yield from locate(file.stem, index, near=file.parent.parent, where=where, split=name)
+        if found is None:
+            continue
+        lines, faulty = read_lines(file, where)
+        yield from faulty
+        # The toolkit writes behind what an earlier download of the same class wrote.
+        boxes, lost, _ = sort_annotations(_box(line, where) for line in dict.fromkeys(lines))
+        same = first.setdefault((name, found.stem), found)
+        named = same if same == found or filecmp.cmp(same, found, shallow=False) else found
+        yield AnnotatedImage(found, index.name(named), boxes, lost=lost)
 
 
 def _files(source: Path) -> list[Path]:
@@ -69,10 +61,12 @@ def _files(source: Path) -> list[Path]:
 
 
 def _splits(source: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for path in _files(source):
-        found.setdefault(split_of_folder(path.relative_to(source).parts[:-2]), []).append(path)
-    return own_splits(found)
+    return by_split(_files(source), lambda path: split_of_folder(path.relative_to(source).parts[:-2]))
+
+
+def _box(line: str, where: str) -> Box | Fault:
+    values = _values(line)
+    return Box(*values) if values else Fault(faults.BOX_UNREADABLE, where, line[:60])
 
 
 def _values(line: str) -> tuple[str, float, float, float, float] | None:

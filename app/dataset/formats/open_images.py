@@ -14,12 +14,12 @@ from pathlib import Path
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box
+from app.dataset.annotation import AnnotatedImage, Box, sort_annotations
 from app.dataset.code_page import read_lines
 from app.dataset.faults import KEPT, Fault
 from app.dataset.formats.image_lookup import locate
-from app.dataset.image_index import ImageIndex, name_in, name_key, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import ImageIndex, name_in, name_key, root_of, walk
+from app.dataset.splits import by_split, files_of, split_of_file
 
 NAME = "open_images"
 COLUMNS = ("imageid", "labelname", "xmin", "xmax", "ymin", "ymax")
@@ -29,7 +29,7 @@ _CODE = re.compile(r"/[a-z]/\w+")
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a CSV file) is such a set: what was found, or an empty string."""
     files = [path for paths in _splits(source).values() for path in paths]
-    root = _root(source)
+    root = root_of(source)
     return f"columns ImageID, LabelName, XMin ... in {', '.join(name_in(root, p) for p in files[:4])}" if files else ""
 
 
@@ -40,53 +40,39 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Fault]:
     """The images of one split, or without a name of all, in the order of their first rows."""
-    root = _root(source)
+    root = root_of(source)
     index = ImageIndex(root)
     names = _names(root)
     nameless: dict[str, None] = {}
-    for name, files in _splits(source).items():
-        for file in files if not split or name == split else []:
-            where = index.name(file)
-            by_image: dict[str, list[dict[str, str]]] = {}
-            for said, rows in itertools.groupby(_rows(file), key=lambda row: row.get("imageid", "")):
-                if name_key(said) in index.by_stem or name_key(Path(said).stem) in index.by_stem:
-                    by_image.setdefault(said, []).extend(rows)
-                else:
-                    yield Fault(faults.IMAGE_MISSING, said or "row without ImageID", f"named in {where}")
-            for said, kept in by_image.items():
-                found = yield from locate(said, index, near=file.parent, where=where, split=name)
-                if found is None:
-                    continue
-                there = [row for row in kept if row.get("labelname") and row.get("confidence") not in ("0", "0.0")]
-                items = [_box(row, names, f"{where} {said}") for row in there]
-                nameless.update((b.label, None) for b in items if isinstance(b, Box) and _CODE.fullmatch(b.label))
-                boxes = tuple(item for item in items if isinstance(item, Box))
-                lost = tuple(item for item in items if isinstance(item, Fault))
-                yield AnnotatedImage(found, index.name(found), boxes, fractions=True, lost=lost)
+    for name, file in files_of(_splits(source), split):
+        where = index.name(file)
+        by_image: dict[str, list[dict[str, str]]] = {}
+        for said, rows in itertools.groupby(_rows(file), key=lambda row: row.get("imageid", "")):
+            if name_key(said) in index.by_stem or name_key(Path(said).stem) in index.by_stem:
+                by_image.setdefault(said, []).extend(rows)
+            else:
+                yield Fault(faults.IMAGE_MISSING, said or "row without ImageID", f"named in {where}")
+        for said, kept in by_image.items():
+            found = yield from locate(said, index, near=file.parent, where=where, split=name)
+            if found is None:
+                continue
+            there = [row for row in kept if row.get("labelname") and row.get("confidence") not in ("0", "0.0")]
+            boxes, lost, _ = sort_annotations(_box(row, names, f"{where} {said}") for row in there)
+            nameless.update((box.label, None) for box in boxes if _CODE.fullmatch(box.label))
+            yield AnnotatedImage(found, index.name(found), boxes, fractions=True, lost=lost)
     for label in nameless:
         yield Fault(faults.LABEL_NAMELESS, label, "class-descriptions-boxable.csv of Open Images names it", KEPT)
 
 
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
-
-
 def _splits(source: Path) -> dict[str, list[Path]]:
-    root = _root(source)
-    found: dict[str, list[Path]] = {}
-    for path in [source] if source.is_file() else walk(source, {".csv"}):
-        if path.suffix.lower() == ".csv" and _is_boxes(path):
-            folders = path.relative_to(root).parts[:-1]
-            found.setdefault(named_in(path.stem) or split_of_folder(folders), []).append(path)
-    return own_splits(found)
+    root = root_of(source)
+    files = [source] if source.is_file() else walk(source, {".csv"})
+    fitting = (path for path in files if path.suffix.lower() == ".csv" and _is_boxes(path))
+    return by_split(fitting, lambda path: split_of_file(path, root))
 
 
 def _is_boxes(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            line = next(iter(text_files.decode(file.read(4096)).splitlines()), "")
-    except OSError:
-        return False
+    line = next(iter(text_files.decode(text_files.read_start(path, 4096)).splitlines()), "")
     return set(COLUMNS) <= {name.strip(' "\ufeff').lower() for name in line.split(",")}
 
 

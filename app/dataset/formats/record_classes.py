@@ -9,7 +9,7 @@ from app import text_files
 from app.dataset import card as cards
 from app.dataset import example, faults, label_resolver, records
 from app.dataset.faults import FIXED, KEPT, Fault
-from app.dataset.image_index import name_in, walk
+from app.dataset.image_index import name_in, root_of, walk
 from app.dataset.label_resolver import LabelResolver
 from app.errors import DatasetError
 from app.protos import label_map
@@ -23,7 +23,7 @@ TEXT, NUMBER = "image/object/class/text", "image/object/class/label"
 
 def label_maps(source: Path) -> list[Path]:
     """Label maps in the set's folder, else the one beside it, where a run keeps its own."""
-    root = source if source.is_dir() else source.parent
+    root = root_of(source)
     # Windows hides a second ending.
     hidden = [path for path in walk(root, {".txt"}) if path.name.lower().endswith(".pbtxt.txt")]
     return [*walk(root, {".pbtxt"}), *hidden] or sorted(root.parent.glob(LABEL_MAP))
@@ -35,7 +35,7 @@ class RecordClasses:
     def __init__(self, source: Path, files: Sequence[Path]):
         self.source, self._files = source, files
         self.faults: list[Fault] = []
-        self._root = source if source.is_dir() else source.parent
+        self._root = root_of(source)
         self._words: list[str] = []
         self.resolver = self._resolver()
 

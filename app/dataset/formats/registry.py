@@ -103,7 +103,7 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
             others = f"; it looks like {', '.join(fitting)}" if fitting else ""
             raise DatasetError(f"nothing of format {name} here{others}", where=where, remedy=flag("format"))
         lists, listed = _lists_of_splits(source, READERS[name], ())
-        return SplitByAnother(READERS[name], lists) if lists else READERS[name], f"named; {fitting[name]}{listed}"
+        return _split_by(READERS[name], lists), f"named; {fitting[name]}{listed}"
     for known in list(fitting):
         for general in getattr(READERS[known], "SPECIAL_CASES_OF", ()):
             fitting.pop(general, None)
@@ -119,8 +119,12 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
             f"; {other} beside it {'tells the splits' if lists and other == lists.NAME else 'left out'} ({what})"
             for other, what in left_out.items()
         )
-        return SplitByAnother(READERS[known], lists) if lists else READERS[known], reason + beside + listed
+        return _split_by(READERS[known], lists), reason + beside + listed
     return _recognised_by_datumaro(source)
+
+
+def _split_by(reader: Reader, lists: Reader | None) -> Reader:
+    return SplitByAnother(reader, lists) if lists else reader
 
 
 def _lists_of_splits(source: Path, reader: Reader, left_out: Iterable[str]) -> tuple[Reader | None, str]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from app.dataset import example, faults, masks, records
-from app.dataset.annotation import AnnotatedImage, Box, Category, Point
-from app.dataset.faults import DROPPED, FIXED, Fault
+from app.dataset.annotation import AnnotatedImage, Box, Category, Point, sort_annotations
+from app.dataset.faults import FIXED, Fault
 from app.dataset.formats.record_classes import RecordClasses, label_maps
-from app.dataset.image_index import name_in, walk
-from app.dataset.splits import named_in, own_splits, split_of_folder
+from app.dataset.image_index import name_in, root_of, walk
+from app.dataset.splits import files_of, named_in, own_splits, split_of_folder
 from app.errors import DatasetError
 from app.run.directory import DATASET_CARD
 
@@ -46,16 +46,15 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
 
     Names are those in the records if there are any, else the label map's, else the numbers themselves.
     """
-    root, files = source if source.is_dir() else source.parent, _files(source)
+    root, files = root_of(source), _files(source)
     used = [path for paths in files.values() for path in paths]
     for path in _named(source).get("", []):
         if path not in used:
             yield Fault(faults.IMAGE_LEFT_OUT, name_in(root, path), "all of its records")
     classes, taken = RecordClasses(source, used), set[str]()
     yield from (Category(name) for name in classes.resolver.classes)
-    for part, paths in files.items():
-        for path in paths if not split or part == split else []:
-            yield from _File(path, name_in(root, path), part, classes, taken, masked).items()
+    for part, path in files_of(files, split):
+        yield from _File(path, name_in(root, path), part, classes, taken, masked).items()
     yield from (Category(name) for name in classes.resolver.classes)
     yield from classes.faults
 
@@ -122,21 +121,13 @@ class _File:
         width, height = (int((_numbers(row, f"image/{side}") or [0])[0]) for side in ("width", "height"))
         if not (0 < width < 1e6 and 0 < height < 1e6):
             width = height = 0
-        boxes, lost = [], []
         scale = (width, height) if width and self._in_pixels(row) else (1, 1)
         if scale != (1, 1):
             yield Fault(faults.BOX_IN_PIXELS, where, f"divided by {width}x{height}", FIXED)
-        for box in self._boxes(row, where, scale, (width or 1) * (height or 1)):
-            if isinstance(box, Box):
-                boxes.append(box)
-            elif box.action == DROPPED:
-                lost.append(box)
-            else:
-                yield box
-        yield AnnotatedImage(
-            self.path, self._name(row, where), tuple(boxes), width, height, fractions=True, offset=offset,
-            lost=tuple(lost),
-        )  # fmt: skip
+        boxes, lost, fixed = sort_annotations(self._boxes(row, where, scale, (width or 1) * (height or 1)))
+        yield from fixed
+        name = self._name(row, where)
+        yield AnnotatedImage(self.path, name, boxes, width, height, fractions=True, offset=offset, lost=lost)
 
     def _in_pixels(self, row: dict[str, list[Any]]) -> bool:
         return any(max(_numbers(row, f"image/object/bbox/{key}"), default=0) > PIXELS_FROM for key in _CORNERS)

@@ -13,7 +13,7 @@ from app.dataset.formats.drawn_boxes import DrawnBoxes
 from app.dataset.formats.image_lookup import locate
 from app.dataset.formats.json_files import numbers
 from app.dataset.formats.via_files import Entry, Region
-from app.dataset.image_index import ImageIndex, name_in
+from app.dataset.image_index import ImageIndex, name_in, root_of
 from app.dataset.shapes import Corners, box_around, box_around_ellipse
 from app.errors import DatasetError
 
@@ -29,7 +29,7 @@ _EXAMPLES = 3
 def recognise(source: Path) -> str:
     """Why `source` (a folder or a file) is a VIA set: what was found, or an empty string."""
     files = [path for paths in _files(source).values() for path in paths]
-    root = json_files.root_of(source)
+    root = root_of(source)
     return "VIA's regions in " + ", ".join(name_in(root, path) for path in files[:5]) if files else ""
 
 
@@ -43,7 +43,7 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
 
     Raises DatasetError where several attributes could name the class.
     """
-    root = json_files.root_of(source)
+    root = root_of(source)
     index = ImageIndex(root)
     documents = {}
     for name, files in _files(source).items():

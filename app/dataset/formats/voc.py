@@ -10,11 +10,11 @@ from defusedxml import DefusedXmlException, ElementTree
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box, Category
-from app.dataset.faults import DROPPED, FIXED, Fault
+from app.dataset.annotation import AnnotatedImage, Box, Category, sort_annotations
+from app.dataset.faults import FIXED, Fault
 from app.dataset.image_index import AmbiguousImage, ImageIndex, PathIndex, name_in, name_key, walk
 from app.dataset.shapes import Corners, box_around, box_around_rotated
-from app.dataset.splits import own_splits, split_of_folder
+from app.dataset.splits import by_split, split_of_folder
 
 NAME = "voc"
 _LOOKED_AT = 20
@@ -69,10 +69,7 @@ def _image_sets(source: Path) -> list[Path]:
 
 def _by_folder(source: Path) -> dict[str, list[Path]]:
     """The XML files of each split, as their folders name it."""
-    found: dict[str, list[Path]] = {}
-    for path in walk(source, {".xml"}):
-        found.setdefault(split_of_folder(path.relative_to(source).parts[:-1]), []).append(path)
-    return own_splits(found)
+    return by_split(walk(source, {".xml"}), lambda path: split_of_folder(path.relative_to(source).parts[:-1]))
 
 
 def _annotations(source: Path, split: str) -> Iterator[tuple[Path, str]]:
@@ -115,21 +112,14 @@ def image(path: Path, index: ImageIndex, split: str) -> Iterator[AnnotatedImage 
         return
     if said and name_key(PurePosixPath(said.replace("\\", "/")).stem) != name_key(found.stem):
         yield Fault(faults.FILENAME_WRONG, where, f"{said}, taken: {found.name}", FIXED)
-    boxes: list[Box] = []
-    lost: list[Fault] = []
-    for node in root.findall("object") or root.findall(".//object") or root.findall(".//*[bndbox]"):
-        for item in _object(node, where):
-            if isinstance(item, Box):
-                boxes.append(item)
-            elif item.action == DROPPED:
-                lost.append(item)
-            else:
-                yield item
+    nodes = root.findall("object") or root.findall(".//object") or root.findall(".//*[bndbox]")
+    boxes, lost, fixed = sort_annotations(item for node in nodes for item in _object(node, where))
+    yield from fixed
     width, height = (_number(root.findtext(f"size/{side}")) or 0 for side in ("width", "height"))
     if not (0 < width < 1e6 and 0 < height < 1e6):
         yield Fault(faults.SIZE_MISSING, where, "taken from the image", FIXED)
         width = height = 0
-    yield AnnotatedImage(found, index.name(found), tuple(boxes), round(width), round(height), lost=tuple(lost))
+    yield AnnotatedImage(found, index.name(found), boxes, round(width), round(height), lost=lost)
 
 
 def _find(path: Path, said: str, index: ImageIndex, split: str) -> Path | None:

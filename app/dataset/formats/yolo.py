@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 
 from app import text_files
 from app.dataset import faults
-from app.dataset.annotation import AnnotatedImage, Box, Category
+from app.dataset.annotation import AnnotatedImage, Box, Category, sort_annotations
 from app.dataset.faults import KEPT, Fault
 from app.dataset.formats import yolo_yaml
 from app.dataset.formats.yolo_labels import LabelFiles
 from app.dataset.formats.yolo_lines import BOX, Layout, LayoutEvidence, box_of, numbers_of
 from app.dataset.formats.yolo_yaml import SPLIT_KEYS, DataYaml
-from app.dataset.image_index import ImageIndex, PathIndex, images_in, name_in, walk
+from app.dataset.image_index import PathIndex, images_in, name_in, root_of, walk
 from app.dataset.splits import own_splits, split_of_folder
 from app.errors import DatasetError
 
@@ -26,7 +26,7 @@ def recognise(source: Path) -> str:
     names = _names_file(source)
     if names is None:
         return ""
-    labels = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS]
+    labels = [path for path in walk(root_of(source), {".txt"}) if path.name not in NAME_LISTS]
     if not any(is_label(path) for path in labels[:_LOOKED_AT]):
         return ""
     return f"{names.name} and {len(labels)} text files"
@@ -39,13 +39,13 @@ def splits(source: Path) -> tuple[str, ...]:
 
 def hint(source: Path) -> str:
     """What is amiss where names of classes are there and no text file is one of YOLO's; else an empty string."""
-    names = _names_file(source)
-    texts = [path for path in walk(_root(source), {".txt"}) if path.name not in NAME_LISTS] if names else []
+    root, names = root_of(source), _names_file(source)
+    texts = [path for path in walk(root, {".txt"}) if path.name not in NAME_LISTS] if names else []
     for path in texts[:_LOOKED_AT]:
         line = next(iter(text_files.lines(path)), "")
         if names and len(re.findall(r"\d+(?:\.\d+)?", line)) >= BOX - 1:
             return (
-                f"{name_in(_root(source), path)} line 1 is none of YOLO's, with {names.name}: a class's number from 0, "
+                f"{name_in(root, path)} line 1 is none of YOLO's, with {names.name}: a class's number from 0, "
                 f"then x, y, width and height, with blanks between, not {line[:60]!r}"
             )
     return ""
@@ -55,12 +55,12 @@ def _refuse_contradictions(source: Path) -> None:
     """Lists of names in several folders must agree, but that one may go on where another ends, as labelImg's do."""
     if _data_yaml(source):
         return
-    lists = {path: text_files.lines(path) for path in walk(_root(source)) if path.name in NAME_LISTS}
+    lists = {path: text_files.lines(path) for path in walk(root_of(source)) if path.name in NAME_LISTS}
     longest = max(lists.values(), key=len, default=[])
     other = next((path for path, names in lists.items() if names != longest[: len(names)]), None)
     if other:
         first = next(path for path, names in lists.items() if names == longest)
-        root = _root(source)
+        root = root_of(source)
         raise DatasetError(
             f"{name_in(root, first)} and {name_in(root, other)} number the classes differently",
             where=str(source),
@@ -70,7 +70,7 @@ def _refuse_contradictions(source: Path) -> None:
 
 def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[AnnotatedImage | Category | Fault]:
     """The images of one split, or without a name all. One without a text file is one without objects, which is said."""
-    root = _root(source)
+    root = root_of(source)
     _refuse_contradictions(source)
     names, found = _names(source)
     yield from found
@@ -79,23 +79,22 @@ def read(source: Path, split: str = "", *, masked: bool = False) -> Iterator[Ann
         yield from _missing(source, split)
     whole = images_in(root)
     images = _splits(source).get(split, []) if split else whole
-    index, files = ImageIndex(root, images), LabelFiles(root, whole, _may_be_label)
-    layout = _layout(source, root, filter(None, map(LabelFiles(root, whole, _may_be_label).find, whole)))
+    files = LabelFiles(root, whole, _may_be_label)
     texts = {path: files.find(path) for path in images}
+    of_split = files.folders()
+    layout = _layout(source, root, filter(None, map(files.find, whole)))
     for path, file in texts.items():
+        name = name_in(root, path)
         if file is None:
-            yield Fault(faults.ANNOTATION_MISSING, index.name(path), "taken for one without objects", KEPT)
-            yield AnnotatedImage(path, index.name(path), (), fractions=True)
+            yield Fault(faults.ANNOTATION_MISSING, name, "taken for one without objects", KEPT)
+            yield AnnotatedImage(path, name, (), fractions=True)
             continue
-        boxes, lost = [], []
-        for number, line in enumerate(text_files.lines(file), start=1):
-            box = _box(line, names, f"{_name(root, file)} line {number}", layout, masked)
-            if isinstance(box, Fault):
-                lost.append(box)
-            else:
-                boxes.append(box)
-        yield AnnotatedImage(path, index.name(path), tuple(boxes), fractions=True, lost=tuple(lost))
-    for file in files.without_image():
+        where, lines = _name(root, file), enumerate(text_files.lines(file), start=1)
+        boxes, lost, _ = sort_annotations(
+            _box(line, names, f"{where} line {number}", layout, masked) for number, line in lines
+        )
+        yield AnnotatedImage(path, name, boxes, fractions=True, lost=lost)
+    for file in files.without_image(of_split):
         if file.name not in NAME_LISTS and is_label(file):
             yield Fault(faults.IMAGE_MISSING, _name(root, file), f"no image {file.stem}.*")
 
@@ -133,10 +132,6 @@ def _name(root: Path, file: Path) -> str:
     return name_in(root, file) if file.is_relative_to(root) else file.name
 
 
-def _root(source: Path) -> Path:
-    return source if source.is_dir() else source.parent
-
-
 def _names_file(source: Path) -> Path | None:
     tables = [source] if source.is_file() else sorted(source.iterdir())
     found = next((path for path in tables if yolo_yaml.is_data_yaml(path)), None)
@@ -154,7 +149,7 @@ def _data_yaml(source: Path) -> DataYaml | None:
 def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
     """Class names by their number in the text files, from 0, and what is amiss with them."""
     if data_yaml := _data_yaml(source):
-        names = data_yaml.names(lambda said: _below(PathIndex(), _root(source), said))
+        names = data_yaml.names(lambda said: _below(PathIndex(), root_of(source), said))
         return names, list(data_yaml.remarks(names))
     path = _names_file(source)
     return yolo_yaml.name_list(path) if path else ({}, [])
@@ -162,7 +157,7 @@ def _names(source: Path) -> tuple[dict[int, str], list[Fault]]:
 
 def _splits(source: Path) -> dict[str, list[Path]]:
     """The images of each split, in order."""
-    root = _root(source)
+    root = root_of(source)
     data_yaml = _data_yaml(source)
     found = {key: _listed(data_yaml, key, root) for key in SPLIT_KEYS} if data_yaml else {}
     found = {key: images for key, images in found.items() if images}
@@ -196,7 +191,7 @@ def _listed(data_yaml: DataYaml, split: str, root: Path) -> list[Path]:
 
 def _missing(source: Path, split: str) -> Iterator[Fault]:
     """The images that a split's text file names and that are not there."""
-    root, data_yaml, paths = _root(source), _data_yaml(source), PathIndex()
+    root, data_yaml, paths = root_of(source), _data_yaml(source), PathIndex()
     places = [_place(entry, data_yaml, root, paths) for entry in data_yaml.texts(split)] if data_yaml else []
     for place in places:
         for line in text_files.lines(place) if place.is_file() else []:

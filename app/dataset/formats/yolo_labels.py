@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from app.dataset.image_index import AmbiguousImage, ImageIndex, name_key, walk
@@ -49,12 +49,13 @@ class LabelFiles:
         claims = Counter(found.values())
         return {image: path for image, path in found.items() if claims[path] == 1}
 
-    def without_image(self) -> Iterator[Path]:
-        """The text files of the folders looked into so far that belong to none of the set's images."""
-        folders = list(self._folders.values())
-        for image in self._images:
-            self.find(image)
-        for paths in (paths for files in folders for paths in files.values()):
+    def folders(self) -> list[Path]:
+        """The folders looked into so far."""
+        return list(self._folders)
+
+    def without_image(self, folders: Iterable[Path]) -> Iterator[Path]:
+        """The text files of these folders that were found for no image, once all of the set's were asked for."""
+        for paths in (paths for folder in folders for paths in self._folders[folder].values()):
             yield from (path for path in paths if path not in self._used)
 
     def _places(self, folder: Path) -> tuple[Path, ...]:
