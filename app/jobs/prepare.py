@@ -25,7 +25,8 @@ from app.protos.pipeline_config import PipelineConfig
 from app.run import provenance
 from app.run.directory import Run, find_run
 from app.run.files import write_text
-from app.run.preparation import finished_training, new_directory
+from app.run.preparation import new_directory
+from app.run.run_end import finished_training
 from app.services import trial
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import WriteSchedule, write_schedule

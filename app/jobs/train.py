@@ -11,7 +11,8 @@ from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
-from app.run.preparation import finished_training, prepared_run
+from app.run.preparation import prepared_run
+from app.run.run_end import finished_training
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
@@ -33,7 +34,7 @@ def run(settings: Settings) -> None:
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
-            logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
+            logger.info("train | finished at step %d already (%s)", done["step"], done.get("reason", "no reason given"))
             return
         if run.checkpoint_steps() and not settings.resume:
             raise SettingsError(

@@ -11,8 +11,9 @@ import psutil
 from app.errors import DivergedError
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.files import append_line, read_json, write_json
 from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.run.metrics import append_metrics
+from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
@@ -119,7 +120,7 @@ class Trainer:
             return
         self._settle(loop)
         reason = self.stopped_for or "completed"
-        write_json(self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()})
+        write_done(self.run, step=loop.step, of=loop.train_steps, reason=reason)
         self._beat(loop, "done", reason)
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
 
@@ -137,7 +138,7 @@ class Trainer:
         if self.stop.signal is None and not self._request_due.is_due(0):
             return False
         self._request_due.mark()
-        self.stopped_for = self.stop.why(lambda: read_json(self.run.stop_request))
+        self.stopped_for = self.stop.why(lambda: read_stop_request(self.run))
         return self.stopped_for is not None
 
     def _record(self, loop: Loop) -> None:
@@ -155,7 +156,7 @@ class Trainer:
             if losses_due:
                 scalars["steps_per_sec"] = row["steps_per_sec"]
             if loop.is_chief:
-                append_line(self.run.metrics, row)
+                append_metrics(self.run, row)
             log.info(_line(loop, row))
         if scalars:
             loop.write_scalars(scalars)
