@@ -3,6 +3,7 @@
 import logging
 
 from app.errors import SettingsError, Stopped
+from app.humanize import format_bytes, format_count
 from app.jobs import prepare
 from app.pipeline import build
 from app.protos import pipeline_config
@@ -11,9 +12,11 @@ from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
+from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
 from app.run.run_end import finished_training
 from app.settings import Settings, flag
+from app.training import resume
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
@@ -42,6 +45,7 @@ def run(settings: Settings) -> None:
                 where=str(run.root),
                 remedy=f"another run: {flag('run', 'NAME')}, or go on: {flag('resume', 'true')}",
             )
+        resume.refuse_lost_progress(run)
         run.done.unlink(missing_ok=True)
         run.stop_request.unlink(missing_ok=True)
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
@@ -62,7 +66,7 @@ def _train(
     run: Run, settings: Settings, config: PipelineConfig, changed: build.Pipeline | None, stop: StopFlag
 ) -> None:
     from app.machine import gpus
-    from app.odapi import checkpoint_files, runtime, train_loop
+    from app.odapi import checkpoint_files, runtime, train_events, train_loop
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -71,8 +75,10 @@ def _train(
     if settings.mixed_precision:
         runtime.use_mixed_precision(tf)
     strategy = runtime.strategy(tf)
+    newest = resume.find_resume(run, checkpoint_files.fault)
+    _clear_leftovers(run)
     schedule = write_schedule(settings, config.train_config.num_steps)
-    starting = bool(config.train_config.fine_tune_checkpoint) and not run.checkpoint_steps()
+    starting = bool(config.train_config.fine_tune_checkpoint) and newest is None
     prepare.check_before_training(
         run,
         config,
@@ -85,10 +91,13 @@ def _train(
         prepare.write_pipeline(run, changed)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
-    def resume_from(model_dir: str) -> str | None:
-        return checkpoint_files.newest_complete(run.checkpoint(step) for step in run.checkpoint_steps())
-
-    trainer = Trainer(run, schedule, stop, resume_from=resume_from)
+    trainer = Trainer(
+        run,
+        schedule,
+        stop,
+        resume_from=lambda model_dir: str(newest) if newest else None,
+        mark_restart=train_events.mark_restart,
+    )
     train_loop.train(run.pipeline_config, run.root, trainer, strategy)
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
@@ -98,6 +107,13 @@ def _train(
             signal_number=stop.signal,
             remedy="the same command goes on from there",
         )
+
+
+def _clear_leftovers(run: Run) -> None:
+    number, size = clear_leftovers(run)
+    if number:
+        things = format_count(number, "leftover")
+        logger.info("train | removed %s of saves that were cut short (%s)", things, format_bytes(size))
 
 
 def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import psutil
 
 from app.errors import DivergedError
+from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
-from app.run.metrics import append_metrics
+from app.run.metrics import append_metrics, drop_metrics_after
 from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
 from app.training import retention
@@ -56,11 +57,13 @@ class Trainer:
         stop: StopFlag,
         *,
         resume_from: Callable[[str], str | None],
+        mark_restart: Callable[[int], None] = lambda step: None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self.resume_from = resume_from
         """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
+        self._mark_restart = mark_restart
         self.stopped_for: str | None = None
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
@@ -90,6 +93,8 @@ class Trainer:
             log.info("%sfresh start from the weights of %s", start, loop.fine_tuned_from)
         else:
             log.info("%sfresh start from random weights", start)
+        if loop.is_chief:
+            self._drop_superseded(loop.step)
         self._beat(loop, "training", "building the training step")
 
     def steps_to_run(self, loop: Loop) -> int:
@@ -133,6 +138,12 @@ class Trainer:
             where="train",
             remedy=f"start again with a lower {flag('learning_rate')} or more {flag('warmup_steps')}",
         )
+
+    def _drop_superseded(self, step: int) -> None:
+        """Drops what a process that was killed has recorded of steps that will be run again."""
+        if dropped := drop_metrics_after(self.run, step):
+            log.info("train | %s of steps after %d dropped: they are run again", format_count(dropped, "line"), step)
+        self._mark_restart(step)
 
     def _is_asked_to_stop(self) -> bool:
         if self.stop.signal is None and not self._request_due.is_due(0):
