@@ -19,6 +19,7 @@ from app.jobs.prepare import check_metrics, settings_of_run
 from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models
+from app.pipeline import run_config
 from app.protos import pipeline_config
 from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
 from app.run import lock
@@ -111,6 +112,8 @@ class EvaluatorService:
 
     def __init__(self, run: Run, settings: Settings):
         self.run, self.settings = run, settings
+        if run_config.has_changed(run):
+            logger.warning("evaluate | %s was changed by hand since the trainer took it", run.pipeline_config)
         self._card = cards.read(run.records)
         self._expected = -(-self._card.eval.images // settings.sample_1_of_n_eval_examples) if self._card else None
         self.rule = _best_rule(run, settings, self._card)
@@ -140,7 +143,12 @@ class EvaluatorService:
         step = int(prefix.name.removeprefix(CHECKPOINT_PREFIX))
         write_heartbeat(self.run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
         started = time.monotonic()
-        found = self._evaluator.evaluate(prefix)
+        try:
+            found = self._evaluator.evaluate(prefix)
+        except Exception as error:
+            if refusal := run_config.refusal(self.run, error):
+                raise refusal from error
+            raise
         self._check_images(found)
         described, errors = details.describe_evaluation(
             found.images,

@@ -5,7 +5,7 @@ import logging
 from app.errors import SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
-from app.pipeline import build
+from app.pipeline import build, run_config
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance
@@ -35,6 +35,8 @@ def run(settings: Settings) -> None:
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
+        if run_config.has_changed(run) and not changed:
+            logger.warning("train | %s was changed by hand: the run goes on with it as it is", run.pipeline_config)
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done.get("reason", "no reason given"))
@@ -88,7 +90,7 @@ def _train(
     )
     prepare.check_metrics(run, config, settings)
     if changed:
-        prepare.write_pipeline(run, changed)
+        run_config.write_pipeline(run, changed)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
     trainer = Trainer(
@@ -131,3 +133,4 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
         zoo_model=store.record_of(fine_tune_checkpoint),
     )
     write_json(run.provenance, record | {"given": given})
+    run_config.record_pipeline(run)

@@ -36,6 +36,8 @@ class Run:
     root: Path
 
     pipeline_config = _Path(PIPELINE_CONFIG)
+    pipeline_by_hand = _Path("pipeline.config.by-hand")
+    """A pipeline.config that was changed by hand, before `prepare` made it anew."""
     pipeline_diff = _Path("pipeline.diff")
     label_map = _Path(LABEL_MAP)
     provenance = _Path("run.json")

@@ -108,3 +108,27 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew(run):
     result = detbox("train", *flags)
     assert result.returncode == 0, result.stderr
     assert "resumed from" in result.stderr and read_json(run.done)["step"] == 22
+
+
+def test_a_pipeline_config_that_was_changed_by_hand_is_said(run):
+    """By trainer and evaluator; one that does not fit the checkpoint is exit 3 of both."""
+    text = run.pipeline_config.read_text("utf-8")
+    run.pipeline_config.write_text(text.replace("steps: 20", "steps: 21"), "utf-8")
+    looked = detbox("evaluate", *place(run), "--once")
+    assert looked.returncode == 0, looked.stderr
+    assert "pipeline.config was changed by hand" in looked.stderr
+    result = detbox("train", *place(run))
+    assert result.returncode == 0, result.stderr
+    assert "pipeline.config was changed by hand" in result.stderr
+    again = detbox("evaluate", *place(run), "--once")
+    assert again.returncode == 0 and "by hand" not in again.stderr, again.stderr
+    wider = run.pipeline_config.read_text("utf-8").replace("depth: 64", "depth: 96")
+    assert wider != run.pipeline_config.read_text("utf-8")
+    run.pipeline_config.write_text(wider.replace("steps: 21", "steps: 22"), "utf-8")
+    run.evaluations.unlink()
+    for command in ("evaluate", "train"):
+        result = detbox(command, *place(run), "--once" if command == "evaluate" else "--resume")
+        assert result.returncode == 3, result.stderr
+        assert "internal error" not in result.stderr
+        assert "does not fit" in result.stderr.splitlines()[-1]
+    assert json.loads(run.status("evaluator").read_text())["state"] == "failed"
