@@ -12,9 +12,12 @@ from app.errors import DetboxError, SettingsError
 from app.protos.label_map import read_class_names
 from app.run.directory import CARD, CHECKPOINT_STATE, LABEL_MAP, PIPELINE_CONFIG, Run, checkpoint_step
 from app.run.evaluations import read_best, read_details, read_evaluations
-from app.run.files import read_json, write_text
+from app.run.files import read_object, write_text
+from app.run.lenient_json import Schema, count, mapping, numbers
 from app.settings import flag
 
+PROMOTED = Schema({"step": count, "metrics": numbers, "details": mapping})
+"""The card of a promoted checkpoint."""
 REMEDY = f"best, newest, a step, or the path of one: {flag('checkpoint')}"
 
 
@@ -109,9 +112,8 @@ def resolve_checkpoint(run: Run, wanted: str) -> Checkpoint:
     found = unknown_checkpoint(prefix)
     if not prefix.resolve().is_relative_to(run.root.resolve()):
         return found
-    card = read_json(prefix.parent / CARD)
-    known = card if isinstance(card, dict) else {}
-    metrics, details = known.get("metrics") or {}, known.get("details") or {}
+    known = read_object(prefix.parent / CARD, PROMOTED)
+    metrics, details = known.get("metrics", {}), known.get("details", {})
     return dataclasses.replace(found, run=run, step=known.get("step", step), metrics=metrics, details=details)
 
 
@@ -124,13 +126,13 @@ def _best(run: Run) -> Checkpoint:
             remedy=f"detbox evaluate --once, or another one: {flag('checkpoint', 'newest')}",
         )
     return Checkpoint(
-        prefix=run.best / best["checkpoint"],
+        prefix=run.best / best.get("checkpoint", run.checkpoint(best["step"]).name),
         pipeline_config=run.best / run.pipeline_config.name,
         label_map=run.best / run.label_map.name,
         step=best["step"],
         run=run,
-        metrics=best.get("metrics") or {},
-        details=best.get("details") or {},
+        metrics=best.get("metrics", {}),
+        details=best.get("details", {}),
     )
 
 
@@ -142,7 +144,7 @@ def _of_step(run: Run, step: int) -> Checkpoint:
         label_map=run.label_map,
         step=step,
         run=run,
-        metrics=row.get("metrics") or {},
+        metrics=row.get("metrics", {}),
         details=dict(read_details(run, step)),
     )
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from app.pipeline import run_config
 from app.run.directory import Run
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,7 @@ def copy_of(run: Run, folder: Path) -> Run:
     shutil.copytree(run.root, copy.root)
     text = copy.pipeline_config.read_text(encoding="utf-8")
     copy.pipeline_config.write_text(text.replace(str(run.root), str(copy.root)), encoding="utf-8")
+    run_config.record_pipeline(copy)
     return copy
 
 

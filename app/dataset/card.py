@@ -7,8 +7,8 @@ from typing import Any
 
 from app.dataset.faults import FIXED, FaultCount
 from app.run.directory import DATASET_CARD
-from app.run.files import read_json
-from app.run.lenient_json import with_current_keys
+from app.run.files import read_object
+from app.run.lenient_json import Schema, count, file_name, listed, mapping, with_current_keys
 
 
 @dataclass(frozen=True)
@@ -71,29 +71,94 @@ class Card:
 
 def from_json(value: Any) -> Card | None:
     """The card of what `to_json` gave, or None if it is no such thing (an older detbox wrote it)."""
+    return _card(CARD.fit(value))
+
+
+def _card(typed: dict[str, Any] | None) -> Card | None:
     try:
-        return Card(
-            **{
-                **value,
-                "classes": tuple(value["classes"]),
-                "splits": {name: _split_card(split) for name, split in value["splits"].items()},
-                "faults": tuple(map(_fault_count, value["faults"])),
-            }
-        )
-    except (TypeError, KeyError, AttributeError):
+        return Card(**typed) if typed else None
+    except TypeError:  # It has a key of another version.
         return None
+
+
+def _splits(value: Any) -> dict[str, SplitCard] | None:
+    cards = {name: _split_card(split) for name, split in mapping(value).items()}
+    known = {name: card for name, card in cards.items() if card}
+    return known if known == cards and {"train", "eval"} <= known.keys() and known["train"].images else None
+
+
+def _split_card(value: Any) -> SplitCard | None:
+    # The keys of one part are names of classes.
+    split = with_current_keys(value) | {"boxes_per_class": value.get("boxes_per_class")} if mapping(value) else None
+    typed = SPLIT.fit(split)
+    try:
+        return SplitCard(**typed) if typed else None
+    except TypeError:
+        return None
+
+
+def _faults(value: Any) -> tuple[FaultCount, ...] | None:
+    rows = [FAULT.fit(row) for row in listed(value)]
+    known = [row for row in rows if row]
+    return tuple(_fault_count(row) for row in known) if len(known) == len(rows) else None
 
 
 def _fault_count(row: dict[str, Any]) -> FaultCount:
     action = FIXED if row["action"] == "mended" else row["action"]  # as older versions called it
-    return FaultCount(row["kind"], action, row["count"], tuple(row["examples"]))
+    return FaultCount(row["kind"], action, row["count"], row["examples"])
 
 
-def _split_card(split: dict[str, Any]) -> SplitCard:
-    by_class = {"boxes_per_class": split["boxes_per_class"]}  # its keys are names of classes
-    return SplitCard(**with_current_keys(split) | by_class)
+def _texts(value: Any) -> tuple[str, ...] | None:
+    return tuple(value) if isinstance(value, list | tuple) and all(isinstance(held, str) for held in value) else None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _boxes(value: Any) -> dict[str, int] | None:
+    found = {name: count(held) for name, held in mapping(value).items()}
+    return {name: held for name, held in found.items() if held is not None}
+
+
+FAULT = Schema(
+    {"kind": _string, "action": _string, "count": count, "examples": _texts},
+    required=("kind", "action", "count", "examples"),
+)
+SPLIT = Schema(
+    {
+        "source": _string,
+        "images": count,
+        "images_without_boxes": count,
+        "boxes": count,
+        "boxes_per_class": _boxes,
+        "most_boxes": count,
+        "shards": count,
+        "records": file_name,
+    }
+)
+CARD = Schema(
+    {
+        "source": _string,
+        "format": _string,
+        "reason": _string,
+        "classes": _texts,
+        "splits": _splits,
+        "faults": _faults,
+        "arguments": mapping,
+        "fingerprint": _string,
+        "state": _string,
+        "masks": _flag,
+        "keypoints": count,
+    },
+    required=("source", "format", "reason", "classes", "splits", "faults", "arguments", "fingerprint", "state"),
+)
 
 
 def read(records: Path) -> Card | None:
     """The card in a folder of records, or None."""
-    return from_json(read_json(records / DATASET_CARD))
+    return _card(read_object(records / DATASET_CARD, CARD))

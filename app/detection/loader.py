@@ -9,7 +9,7 @@ import numpy as np
 from app.detection.detections import Detections
 from app.detection.refusal import refusal
 from app.run.directory import CARD
-from app.run.files import read_json
+from app.run.files import read_object
 
 
 class Loaded(Protocol):
@@ -58,7 +58,7 @@ def load(path: Path) -> LoadedExport:
 def model_of(path: Path) -> Path:
     """The SavedModel's folder or the one file that `path` stands for. Nothing is loaded; SettingsError as in `load`."""
     if path.is_dir():
-        named = (read_json(path / CARD) or {}).get("model")
+        named = read_object(path / CARD).get("model")
         for folder in [path / named] if isinstance(named, str) else [path, path / "saved_model"]:
             if (folder / "saved_model.pb").is_file() or (folder / "saved_model.pbtxt").is_file():
                 return folder

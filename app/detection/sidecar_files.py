@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from app.run.directory import BEST_CARD, CARD, LABEL_MAP
-from app.run.files import read_json
+from app.run.files import read_object
+from app.run.lenient_json import listed, mapping, number
 
 LABEL_MAPS = (LABEL_MAP, "*label*map*.pbtxt")
 CARDS = (CARD, BEST_CARD)
@@ -27,8 +28,7 @@ def cards(model: Path) -> Iterator[dict[str, Any]]:
     """The cards beside `model`, of an export, a promotion or the best checkpoint, nearest first."""
     for folder in _folders(model):
         for name in CARDS:
-            card = read_json(folder / name)
-            if isinstance(card, dict):
+            if card := read_object(folder / name):
                 yield card
 
 
@@ -44,14 +44,12 @@ def names_of_card(card: Mapping[str, Any]) -> dict[int, str]:
 
 def thresholds_of_card(card: Mapping[str, Any]) -> dict[str, float]:
     """The F1-optimal score of each class by its name, of the `details` that an evaluation left; empty without."""
-    details = card.get("details")
-    classes = details.get("classes") if isinstance(details, dict) else None
-    found = {}
-    for row in classes if isinstance(classes, list) else []:
-        value = row.get("f1_threshold") if isinstance(row, dict) else None
-        if isinstance(value, (int, float)) and "name" in row:
-            found[str(row["name"])] = float(value)
-    return found
+    rows = map(mapping, listed(mapping(card.get("details")).get("classes")))
+    return {
+        str(row["name"]): float(value)
+        for row in rows
+        if "name" in row and (value := number(row.get("f1_threshold"))) is not None
+    }
 
 
 def _folders(model: Path) -> Iterator[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from app.evaluation import pinned_checkpoint
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.files import read_json
 from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.run.run_end import read_done
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _unevaluated(
     logged = ""
     while True:
         # Read before the list: what the trainer saved before it was done is then in the list.
-        done = read_json(run.done)
+        done = read_done(run)
         seen = evaluated_steps(run) | damaged
         waiting = [step for step in run.checkpoint_steps() if step not in seen]
         if waiting:

@@ -1,14 +1,11 @@
 """Early stopping: when training no longer improves, and the request to stop it."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.evaluation.selection import Rule
 from app.humanize import NOTHING_TO_MEASURE
-from app.run.directory import Run
-from app.run.files import write_json
 
 REASON = "early-stopped"
 """What the reason in DONE begins with."""
@@ -44,8 +41,3 @@ def stop_reason(rows: Sequence[dict[str, Any]], rule: Rule, patience: Patience) 
         f"{best:.4f} of step {best_step} was not improved{least}" if best is not None else f"had {NOTHING_TO_MEASURE}"
     )
     return f"{REASON}: {rule.metric} {since} in {waited} evaluations"
-
-
-def request_stop(run: Run, step: int, reason: str) -> None:
-    """Asks the trainer, wherever it runs, to save and end."""
-    write_json(run.stop_request, {"reason": reason, "step": step, "time": time.time()})

@@ -11,10 +11,15 @@ from app.evaluation.selection import Rule, lower_is_better
 from app.humanize import NOTHING_TO_MEASURE, format_figure
 from app.run.directory import CARD, Run, serving_dir
 from app.run.evaluations import measured
-from app.run.files import append_line, read_json, read_lines
+from app.run.files import append_line, read_lines, read_object
+from app.run.lenient_json import Schema, count, number, text
 
 WITHDRAWN, HISTORY = ".withdrawn", ".history.jsonl"
 """TensorFlow Serving takes a name for a version if it is an integer, and passes over all others."""
+VERSION = Schema(
+    {"action": text, "version": count, "run": text, "step": count, "metric": text, "direction": text, "value": number}
+)
+"""The card of a version, and a line of the history."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,16 @@ class ModelVersions:
 
     def card(self, version: int | None) -> dict[str, Any]:
         """The version's card; empty if it has none, as one that was put there by hand."""
-        card = None if version is None else read_json(self.path(version) / CARD)
-        return card if isinstance(card, dict) else {}
+        return {} if version is None else read_object(self.path(version) / CARD, VERSION)
 
     def next(self) -> int:
         """A number above all that were ever given: a client that saw a version must not find another model there."""
-        given = [row["version"] for row in self.history() if isinstance(row.get("version"), int)]
+        given = [row["version"] for row in self.history() if "version" in row]
         return max([0, *given, *self.versions, *_numbered(self.folder / WITHDRAWN)]) + 1
 
     def history(self) -> list[dict[str, Any]]:
         """What was promoted and taken back, in order: `action`, `version`, and for promotions what it was."""
-        return read_lines(self.folder / HISTORY)
+        return read_lines(self.folder / HISTORY, VERSION)
 
     def note(self, action: str, version: int, **what: Any) -> None:
         """Adds a line to the history. For a promotion it comes first, so that no number is given twice."""

@@ -1,5 +1,6 @@
 """The best evaluated checkpoint, kept as a copy that outlives retention."""
 
+import logging
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -7,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.checkpoint import Checkpoint
-from app.run.directory import Run
-from app.run.evaluations import measured, read_best
-from app.run.files import read_lines, replacing, write_json
+from app.checkpoint import Checkpoint, find_prefixes
+from app.run.directory import Run, checkpoint_step
+from app.run.evaluations import measured, read_best, read_details, read_evaluations
+from app.run.files import replacing, write_json
+from app.run.metrics import read_metrics
+
+log = logging.getLogger(__name__)
 
 TRAINING_LOSS = "Train/total_loss"
 
@@ -48,10 +52,9 @@ def first_eligible_step(epochs: float, *, batch_size: int, images: int) -> int:
 
 def training_loss(run: Run, step: int) -> float | None:
     """The training loss at `step`: that of the newest line of `metrics.jsonl` at or before it."""
-    rows = [row for row in read_lines(run.metrics) if row.get("step", math.inf) <= step]
+    rows = [row for row in read_metrics(run) if row["step"] <= step]
     newest = max(enumerate(rows), key=lambda at: (at[1]["step"], at[0]), default=None)
-    loss = newest[1].get("loss") if newest else None
-    return float(loss) if isinstance(loss, (int, float)) and math.isfinite(loss) else None
+    return newest[1].get("loss") if newest else None
 
 
 def keep_best(
@@ -69,31 +72,45 @@ def keep_best(
     with replacing(run.best) as folder:
         Checkpoint(prefix, run.pipeline_config, run.label_map, step, run).copy_to(folder)
         # Last: a folder with a card is complete.
-        write_json(
-            folder / run.best_card.name,
-            {
-                "step": step,
-                "metric": rule.metric,
-                "direction": "lower" if lower_is_better(rule.metric, rule.direction) else "higher",
-                "value": value,
-                "checkpoint": prefix.name,
-                "metrics": metrics,
-                "details": details,
-            },
-        )
+        write_json(folder / run.best_card.name, _best_card(prefix, step, metrics, details, rule))
     return True
 
 
-def restore_best(run: Run) -> None:
-    """Restores `best/` if its writer was killed between the two renames that replace it, and removes leftovers."""
+def _best_card(
+    prefix: Path, step: int, metrics: Mapping[str, float | None], details: Mapping[str, Any], rule: Rule
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "metric": rule.metric,
+        "direction": "lower" if lower_is_better(rule.metric, rule.direction) else "higher",
+        "value": metrics.get(rule.metric),
+        "checkpoint": prefix.name,
+        "metrics": metrics,
+        "details": details,
+    }
+
+
+def restore_best(run: Run, rule: Rule) -> None:
+    """Restores `best/` if its writer was killed between the two renames that replace it, and removes leftovers.
+
+    A card that can't be read is written again from the evaluation of the checkpoint beside it: without its value the
+    next checkpoint would take its place, better or not.
+    """
     for staging in run.root.glob(f".{run.best.name}.*"):
         for left in (staging / run.best.name, staging / "old"):
             if not run.best.exists() and (left / run.best_card.name).is_file():
                 left.rename(run.best)
         shutil.rmtree(staging, ignore_errors=True)
+    prefixes = find_prefixes(run.best) if run.best.is_dir() else []
+    step = checkpoint_step(prefixes[0].name) if len(prefixes) == 1 else None
+    if step is not None and not read_best(run):
+        rows = {row["step"]: row for row in read_evaluations(run)}
+        metrics = rows.get(step, {}).get("metrics", {})
+        write_json(run.best_card, _best_card(prefixes[0], step, metrics, read_details(run, step), rule))
+        log.warning("%s: written again from the evaluation of step %d", run.best_card, step)
 
 
 def metric_values(rows: Sequence[dict[str, Any]], metric: str) -> list[tuple[int, float]]:
     """`(step, value)` of the lines of `evaluations.jsonl` that measured `metric`, in their order."""
-    found = [(int(row.get("step", 0)), measured((row.get("metrics") or {}).get(metric))) for row in rows]
-    return [(step, float(value)) for step, value in found if value is not None]
+    found = [(row["step"], measured(row.get("metrics", {}).get(metric))) for row in rows]
+    return [(step, value) for step, value in found if value is not None]

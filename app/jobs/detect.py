@@ -26,7 +26,7 @@ from app.errors import DatasetError, SettingsError
 from app.humanize import list_names
 from app.odapi.models import load_detector
 from app.run.directory import Run, find_run
-from app.run.files import read_json, refuse_foreign, replacing, write_json, write_text
+from app.run.files import read_object, refuse_foreign, replacing, write_json, write_text
 from app.run.lenient_json import mapping
 from app.settings import Settings, flag
 
@@ -235,7 +235,7 @@ def _target(settings: Settings, run: Run) -> Path:
         return run.detected
     else:
         target = Path("detected").absolute()
-    made = mapping(mapping(read_json(target / JSON)).get("info")).get("description") == DESCRIPTION
+    made = mapping(read_object(target / JSON).get("info")).get("description") == DESCRIPTION
     refuse_foreign(target, lambda path: made, remedy=f"a folder of its own: {flag('output')}")
     return target
 

@@ -19,14 +19,15 @@ from app.jobs.prepare import check_metrics, settings_of_run
 from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models
+from app.pipeline import run_config
 from app.protos import pipeline_config
 from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
 from app.run import lock
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, measured, read_best, read_evaluations
-from app.run.files import read_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
+from app.run.run_end import read_done, request_stop
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 
@@ -71,15 +72,15 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
     from app.odapi import checkpoint_files, runtime
 
     runtime.start(use_gpu=False, seed=settings.seed)
-    selection.restore_best(run)
     service = EvaluatorService(run, settings)
+    selection.restore_best(run, service.rule)
     for prefix in checkpoint_queue.iterate_checkpoints(
         run, once=settings.once, wait_secs=settings.eval_wait_secs, fault=checkpoint_files.fault
     ):
         service.evaluate(prefix)
     # Once more: an evaluator that was killed after it had found the best had no time to promote it.
     _promote(run, settings)
-    has_ended = bool(read_json(run.done))
+    has_ended = read_done(run) is not None
     if has_ended:
         _delete_backlog(run, settings)
     if read_best(run):
@@ -111,9 +112,11 @@ class EvaluatorService:
 
     def __init__(self, run: Run, settings: Settings):
         self.run, self.settings = run, settings
+        if run_config.has_changed(run):
+            logger.warning("evaluate | %s was changed by hand since the trainer took it", run.pipeline_config)
         self._card = cards.read(run.records)
         self._expected = -(-self._card.eval.images // settings.sample_1_of_n_eval_examples) if self._card else None
-        self._rule = _best_rule(run, settings, self._card)
+        self.rule = _best_rule(run, settings, self._card)
         self._patience = early_stopping.Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
 
     @functools.cached_property
@@ -140,7 +143,12 @@ class EvaluatorService:
         step = int(prefix.name.removeprefix(CHECKPOINT_PREFIX))
         write_heartbeat(self.run, "evaluator", state="evaluating", step=step, of=0, reason=f"step {step}")
         started = time.monotonic()
-        found = self._evaluator.evaluate(prefix)
+        try:
+            found = self._evaluator.evaluate(prefix)
+        except Exception as error:
+            if refusal := run_config.refusal(self.run, error):
+                raise refusal from error
+            raise
         self._check_images(found)
         described, errors = details.describe_evaluation(
             found.images,
@@ -163,7 +171,7 @@ class EvaluatorService:
             "metrics": metrics,
             "time": round(time.time(), 3),
         }
-        is_best = selection.keep_best(self.run, prefix, step, metrics, described, self._rule)
+        is_best = selection.keep_best(self.run, prefix, step, metrics, described, self.rule)
         append_evaluation(self.run, row, described)
         self._log(row, is_best)
         self._request_stop(step)
@@ -171,10 +179,10 @@ class EvaluatorService:
             _promote(self.run, self.settings)
 
     def _request_stop(self, step: int) -> None:
-        reason = early_stopping.stop_reason(read_evaluations(self.run), self._rule, self._patience)
+        reason = early_stopping.stop_reason(read_evaluations(self.run), self.rule, self._patience)
         if reason and not self.run.done.exists():
             logger.info("evaluate | %s", reason)
-            early_stopping.request_stop(self.run, step, reason)
+            request_stop(self.run, step, reason)
 
     def _check_images(self, found: "Evaluated") -> None:
         if self._expected is not None and len(found.images) != self._expected:

@@ -16,7 +16,7 @@ from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import memory
-from app.pipeline import build, fine_tune_checks, image_size, origin
+from app.pipeline import build, fine_tune_checks, image_size, origin, run_config
 from app.pipeline import preflight as checks
 from app.pipeline.resources import Resources
 from app.pipeline.zoo import local
@@ -25,7 +25,8 @@ from app.protos.pipeline_config import PipelineConfig
 from app.run import provenance
 from app.run.directory import Run, find_run
 from app.run.files import write_text
-from app.run.preparation import finished_training, new_directory
+from app.run.preparation import new_directory
+from app.run.run_end import finished_training
 from app.services import trial
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import WriteSchedule, write_schedule
@@ -113,7 +114,7 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
     except DetboxError:
         logger.info("prepare: the records are kept, so that the next prepare of this run is quick: %s", run.records)
         raise
-    write_pipeline(run, pipeline)
+    run_config.write_pipeline(run, pipeline)
     if not finished_training(run, pipeline.num_train_steps):
         # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
         run.done.unlink(missing_ok=True)
@@ -217,12 +218,6 @@ def build_request(settings: Settings, *, num_classes: int, **of_data: Any) -> bu
         **of_data,
         **{field.name: getattr(settings, field.name) for field in fields(build.Request) if field.name in FIELDS},
     )
-
-
-def write_pipeline(run: Run, pipeline: build.Pipeline) -> None:
-    """Writes the run's pipeline.config, and what differs from its origin."""
-    write_text(run.pipeline_diff, pipeline.diff)
-    write_text(run.pipeline_config, pipeline.text)
 
 
 def check_before_training(

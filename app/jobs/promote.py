@@ -18,7 +18,7 @@ from app.odapi.models import load_models
 from app.run import lock
 from app.run.directory import CARD, Run, find_run, serving_dir
 from app.run.evaluations import read_best
-from app.run.files import read_json, replacing, write_json
+from app.run.files import read_object, replacing, write_json
 from app.run_name import is_run_name
 from app.settings import Settings, flag, is_given
 
@@ -196,7 +196,7 @@ def _card_of(run: Run, checkpoint: Checkpoint, rule: Rule) -> dict[str, Any]:
         "metrics": checkpoint.metrics,
         "details": checkpoint.details,
         "data": {"source": data.source, "fingerprint": data.fingerprint} if data else None,
-        "revision": (read_json(run.provenance) or {}).get("revision"),
+        "revision": read_object(run.provenance).get("revision"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -214,9 +214,9 @@ def _roll_back(versions: ModelVersions) -> Promoted:
         version=now,
         previous=withdrawn,
         folder=str(versions.path(now)),
-        run=str(card.get("run", "unknown")),
+        run=card.get("run", "unknown"),
         step=card.get("step"),
-        metric=str(card.get("metric", "")),
+        metric=card.get("metric", ""),
         value=card.get("value"),
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.errors import SettingsError
 from app.humanize import format_bytes, short_metric
 from app.run.directory import Run, comparison_page, find_run, find_runs
-from app.run.files import read_json, write_text
+from app.run.files import read_object, write_text
 from app.run.heartbeat import first_line
 from app.settings import Settings, flag, is_given
 
@@ -119,13 +119,13 @@ def _read(run: Run, settings: Settings) -> "Report":
     from app.dataset import card as cards
     from app.report import run_report
 
-    card = read_json(run.dataset_card)
+    card = read_object(run.dataset_card)
     known = cards.from_json(card)
     return run_report.read_report(
         run,
         metric=settings.best_metric if is_given(settings, "best_metric") else "",
         lower=settings.best_metric_direction == "lower" if settings.best_metric_direction else None,
-        dataset=known.to_json() if known else card if isinstance(card, dict) else None,
+        dataset=known.to_json() if known else card or None,
     )
 
 

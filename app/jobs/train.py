@@ -3,16 +3,20 @@
 import logging
 
 from app.errors import SettingsError, Stopped
+from app.humanize import format_bytes, format_count
 from app.jobs import prepare
-from app.pipeline import build, preflight
+from app.pipeline import build, preflight, run_config
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
-from app.run.preparation import finished_training, prepared_run
+from app.run.leftovers import clear_leftovers
+from app.run.preparation import prepared_run
+from app.run.run_end import finished_training
 from app.settings import Settings, flag
+from app.training import resume
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
@@ -31,9 +35,11 @@ def run(settings: Settings) -> None:
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
+        if run_config.has_changed(run) and not changed:
+            logger.warning("train | %s was changed by hand: the run goes on with it as it is", run.pipeline_config)
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
-            logger.info("train | finished at step %d already (%s)", done["step"], done["reason"])
+            logger.info("train | finished at step %d already (%s)", done["step"], done.get("reason", "no reason given"))
             return
         if run.checkpoint_steps() and not settings.resume:
             raise SettingsError(
@@ -41,6 +47,7 @@ def run(settings: Settings) -> None:
                 where=str(run.root),
                 remedy=f"another run: {flag('run', 'NAME')}, or go on: {flag('resume', 'true')}",
             )
+        resume.refuse_lost_progress(run)
         run.done.unlink(missing_ok=True)
         run.stop_request.unlink(missing_ok=True)
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
@@ -62,7 +69,7 @@ def _train(
     run: Run, settings: Settings, config: PipelineConfig, changed: build.Pipeline | None, stop: StopFlag
 ) -> None:
     from app.machine import gpus
-    from app.odapi import checkpoint_files, runtime, train_loop
+    from app.odapi import checkpoint_files, runtime, train_events, train_loop
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -71,8 +78,10 @@ def _train(
     if settings.mixed_precision:
         runtime.use_mixed_precision(tf)
     strategy = runtime.strategy(tf)
+    newest = resume.find_resume(run, checkpoint_files.fault)
+    _clear_leftovers(run)
     schedule = write_schedule(settings, config.train_config.num_steps)
-    starting = bool(config.train_config.fine_tune_checkpoint) and not run.checkpoint_steps()
+    starting = bool(config.train_config.fine_tune_checkpoint) and newest is None
     prepare.check_before_training(
         run,
         config,
@@ -82,13 +91,16 @@ def _train(
     )
     prepare.check_metrics(run, config, settings)
     if changed:
-        prepare.write_pipeline(run, changed)
+        run_config.write_pipeline(run, changed)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
-    def resume_from(model_dir: str) -> str | None:
-        return checkpoint_files.newest_complete(run.checkpoint(step) for step in run.checkpoint_steps())
-
-    trainer = Trainer(run, schedule, stop, resume_from=resume_from)
+    trainer = Trainer(
+        run,
+        schedule,
+        stop,
+        resume_from=lambda model_dir: str(newest) if newest else None,
+        mark_restart=train_events.mark_restart,
+    )
     train_loop.train(run.pipeline_config, run.root, trainer, strategy)
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
@@ -98,6 +110,13 @@ def _train(
             signal_number=stop.signal,
             remedy="the same command goes on from there",
         )
+
+
+def _clear_leftovers(run: Run) -> None:
+    number, size = clear_leftovers(run)
+    if number:
+        things = format_count(number, "leftover")
+        logger.info("train | removed %s of saves that were cut short (%s)", things, format_bytes(size))
 
 
 def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -> None:
@@ -115,3 +134,4 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
         zoo_model=store.record_of(fine_tune_checkpoint),
     )
     write_json(run.provenance, record | {"given": given})
+    run_config.record_pipeline(run)

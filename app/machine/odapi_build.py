@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import PatchMismatchError
-from app.run.files import read_json
+from app.run.files import read_object
 
 OF_CHECKOUT = Path(__file__).parents[2] / "third_party" / "object_detection" / "patches"
 """Of the checkout; an image has none, and is then checked against nothing but itself."""
@@ -22,8 +22,8 @@ def verify(folder: Path | None = None, patches: Path = OF_CHECKOUT) -> dict[str,
     folder = folder or _installed()
     if folder is None:
         raise PatchMismatchError("object_detection is not installed", remedy=reinstall)
-    record = read_json(folder / BUILD_RECORD)
-    if not isinstance(record, dict):
+    record = read_object(folder / BUILD_RECORD)
+    if not record:
         raise PatchMismatchError(f"{folder} is not detbox's build of the OD API", remedy=reinstall)
     if not patches.is_dir():
         return record
@@ -39,8 +39,7 @@ def verify(folder: Path | None = None, patches: Path = OF_CHECKOUT) -> dict[str,
 def record() -> dict[str, Any]:
     """The build record of the installed OD API as it is, empty without one."""
     folder = _installed()
-    found = read_json(folder / BUILD_RECORD) if folder else None
-    return found if isinstance(found, dict) else {}
+    return read_object(folder / BUILD_RECORD) if folder else {}
 
 
 def _installed() -> Path | None:

@@ -1,44 +1,38 @@
-"""Which checkpoints on disk are whole, and which of them a run goes on from."""
+"""Which checkpoints on disk are whole, and fit a model."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
 import tensorflow as tf
 from object_detection import train_seam
 from object_detection.builders import model_builder
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
+from app.pipeline.checkpoint_index import SUFFIX
 from app.pipeline.fine_tune_checks import OBJECT_GRAPH
 from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import CHECKPOINT_PREFIX, checkpoint_step
-
-log = logging.getLogger(__name__)
 
 BUILT_SIDE = 256
 """Pixels of the image that a model is built with: what every family can take; variables don't depend on it."""
 
 
 def fault(prefix: Path | str) -> str | None:
-    """What is wrong with the checkpoint `prefix`, or None: every tensor is read and its checksum compared."""
+    """What is wrong with the checkpoint `prefix`, or None.
+
+    Every tensor is read, its checksum compared, and its numbers must be finite.
+    """
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        for name, dtype in reader.get_variable_to_dtype_map().items():
+            value = reader.get_tensor(name)
+            if dtype.is_floating and not np.isfinite(value).all():
+                return f"not finite: {name.removesuffix(SUFFIX)}"
     except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-        return str(error).splitlines()[0]
-    return None
-
-
-def newest_complete(prefixes: Iterable[Path]) -> str | None:
-    """The last of `prefixes` (ascending by step) that is whole; broken ones are passed over, said and kept."""
-    for prefix in reversed(list(prefixes)):
-        what = fault(prefix)
-        if what is None:
-            return str(prefix)
-        log.warning("checkpoint %s is broken and passed over: %s", prefix, what)
+        return (str(error).splitlines() or [type(error).__name__])[0]
     return None
 
 

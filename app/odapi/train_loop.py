@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from object_detection import model_lib_v2, train_seam
 
 from app.errors import DivergedError, SettingsError
+from app.pipeline.run_config import is_misfit
 from app.settings import flag
 from app.write_schedule import WriteSchedule
 
@@ -43,15 +44,10 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> 
     except train_seam.NonFiniteError as error:
         raise hook.diverged(str(error)) from error
     except (AssertionError, ValueError) as error:
-        if not _is_misfit(error):
+        if not is_misfit(error):
             raise
         raise SettingsError(
             f"the checkpoint does not fit the model: {str(error).splitlines()[0][:300]}",
             where=str(model_dir),
             remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error
-
-
-def _is_misfit(error: Exception) -> bool:
-    """TensorFlow's words for a checkpoint whose values find no variable, or one of another shape."""
-    return isinstance(error, AssertionError) or "incompatible tensor with shape" in str(error)

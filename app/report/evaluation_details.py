@@ -53,10 +53,10 @@ class Details:
 
 def find_details(run: Run, steps: Sequence[int], best_card: Mapping[str, Any], best_step: int | None) -> Details | None:
     """The details of the best checkpoint, else of the newest evaluation that has any; `steps`: those evaluated."""
-    kept = count(best_card.get("step"))
+    kept = best_card.get("step")
     for step in (best_step, kept, *reversed(steps)):
         if step is not None:
-            found = mapping(best_card.get("details")) if step == kept else {}
+            found = best_card.get("details", {}) if step == kept else {}
             found = found or read_details(run, step)
             if found:
                 return _details(step, found)

@@ -21,6 +21,8 @@ from app.evaluation.matching import Errors, EvaluatedImage
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.files import replacing, write_json
+from app.run.lenient_json import count as whole
+from app.run.lenient_json import listed, mapping, number, text
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,23 @@ def draw_held_out_images(best: Checkpoint, detector: Loaded, count: int) -> None
 
 def select_images(details: Mapping[str, Any], count: int) -> list[SelectedImage]:
     """`count` of the images that `details` names: half the worst, half the best, none twice."""
-    listed = details.get("images") or {}
+    images = mapping(details.get("images"))
     rows: dict[str, SelectedImage] = {}
     for kind, most in (("worst", count - count // 2), ("best", count)):
-        for row in listed.get(kind) or ():
-            if len(rows) < most and row["name"] not in rows:
-                rows[row["name"]] = SelectedImage(row["name"], kind, row["false_negatives"], row["false_positives"])
+        for row in map(mapping, listed(images.get(kind))):
+            name = text(row.get("name"))
+            if len(rows) < most and name and name not in rows:
+                negatives, positives = row.get("false_negatives"), row.get("false_positives")
+                rows[name] = SelectedImage(name, kind, whole(negatives), whole(positives))
     return list(rows.values())
 
 
 def class_thresholds(details: Mapping[str, Any]) -> dict[str, float]:
     """The score from which a detection counts, by the name of its class."""
-    found = {}
-    for row in details.get("classes") or ():
-        wanted = details.get("score") if details.get("score") is not None else row["f1_threshold"]
-        found[row["name"]] = UNDECIDED_SCORE if wanted is None else wanted
+    found, same = {}, number(details.get("score"))
+    for row in map(mapping, listed(details.get("classes"))):
+        wanted = same if same is not None else number(row.get("f1_threshold"))
+        found[str(row.get("name"))] = UNDECIDED_SCORE if wanted is None else wanted
     return found
 
 

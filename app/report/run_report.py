@@ -14,8 +14,11 @@ from app.report.curves import Points, drop_superseded
 from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
 from app.run.evaluations import read_best, read_evaluations
-from app.run.files import read_json, read_lines
+from app.run.files import read_json, read_object
+from app.run.heartbeat import Heartbeat
 from app.run.lenient_json import count, listed, mapping, number, with_current_keys
+from app.run.metrics import read_metrics
+from app.run.run_end import read_done
 from app.settings import FIELDS
 
 OMITTED_SETTINGS = {"models_dir", "run", "once", "input"} | {
@@ -100,32 +103,32 @@ def read_report(
     `metric` selects the best checkpoint; empty: that of `best/`, else mAP. `lower`: whether less of it is
     better; None: for a loss. `dataset`: the card of the records, as JSON.
     """
-    rows = [row for row in read_lines(run.metrics) if number(row.get("step")) is not None]
+    rows = read_metrics(run)
     kept = drop_superseded(rows)
     evaluations = _evaluations(run)
     card = read_best(run)
-    metric = metric or str(card.get("metric") or FIELDS["best_metric"].default)
+    metric = metric or str(card.get("metric", FIELDS["best_metric"].default))
     scores = _scores(evaluations)
     if lower is None:
         # As the evaluator was told.
         known = card.get("direction") if card.get("metric") == metric else None
         lower = known == "lower" if known else "loss" in metric.lower()
     best = _best(scores, card, metric, lower)
-    provenance = mapping(read_json(run.provenance))
+    provenance = read_object(run.provenance)
     all_settings = {
         name: value
         for name, value in with_current_keys(mapping(provenance.get("settings"))).items()
         if name not in OMITTED_SETTINGS
     }
-    done, trainer = mapping(read_json(run.done)), mapping(read_json(run.status("trainer")))
-    newest = [row.get("step") for row in kept[-1:]] + [trainer.get("step"), done.get("step")]
+    done, trainer = read_done(run) or {}, Heartbeat.read(run, "trainer")
+    newest = [row["step"] for row in kept[-1:]] + [trainer.step, done.get("step", 0)]
     return Report(
         run=run.name,
         folder=str(run.root),
         written=time.time(),
         state=_state(done, trainer),
-        step=int(max((number(step) or 0 for step in newest), default=0)),
-        of=int(number(done.get("of")) or number(trainer.get("of")) or number(done.get("step")) or 0),
+        step=max(newest),
+        of=done.get("of") or trainer.of or done.get("step", 0),
         metric=metric,
         best=best,
         losses=_losses(kept),
@@ -159,11 +162,10 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _state(done: Mapping[str, Any], trainer: Mapping[str, Any]) -> str:
+def _state(done: Mapping[str, Any], trainer: Heartbeat) -> str:
     if done:
-        return str(done.get("reason") or "done")
-    words = [str(trainer.get(name)) for name in ("state", "reason") if trainer.get(name)]
-    return ": ".join(words) or "not started"
+        return str(done.get("reason", "done"))
+    return f"{trainer.state}: {trainer.reason}" if trainer.reason else trainer.state
 
 
 def _is_default(name: str, value: Any) -> bool:
@@ -173,7 +175,7 @@ def _is_default(name: str, value: Any) -> bool:
 
 def _evaluations(run: Run) -> list[dict[str, Any]]:
     """A row a step, ascending; the newest where a step was evaluated twice."""
-    found = {int(row["step"]): row for row in read_evaluations(run)}
+    found = {row["step"]: row for row in read_evaluations(run)}
     return [found[step] for step in sorted(found)]
 
 
@@ -181,16 +183,16 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """Every metric over the steps; without a point where there is nothing to measure."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in evaluations:
-        for name, value in mapping(row.get("metrics")).items():
+        for name, value in row.get("metrics", {}).items():
             found.setdefault(name, []).extend([] if value is None else [(float(row["step"]), value)])
     return {name: tuple(points) for name, points in found.items()}
 
 
 def _best(scores: Mapping[str, Points], card: Mapping[str, Any], metric: str, lower: bool) -> Best | None:
     """What `best/` says if it was chosen by `metric`, else the best of the evaluations, the earliest among equals."""
-    step, value = number(card.get("step")), number(card.get("value"))
-    if card.get("metric") == metric and step is not None and value is not None:
-        return Best(int(step), metric, value, is_kept=True)
+    step = card.get("step")
+    if step is not None and card.get("metric") == metric and "value" in card:
+        return Best(step, metric, card["value"], is_kept=True)
     points = scores.get(metric, ())
     if not points:
         return None
@@ -200,17 +202,16 @@ def _best(scores: Mapping[str, Points], card: Mapping[str, Any], metric: str, lo
 
 def _losses(rows: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     """The total first, then its parts by name."""
-    parts = sorted({name for row in rows for name in mapping(row.get("losses"))})
+    parts = sorted({name for row in rows for name in row.get("losses", {})})
     found = {"total": _column(rows, "loss")}
     for name in parts:
         if not name.endswith("total_loss"):
-            found[name] = _column([{**row, "": mapping(row.get("losses")).get(name)} for row in rows], "")
+            found[name] = _column([{**row.get("losses", {}), "step": row["step"]} for row in rows], name)
     return {name: points for name, points in found.items() if points}
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Points:
-    values = [(float(row["step"]), number(row.get(name))) for row in rows]
-    return tuple((step, value) for step, value in values if value is not None)
+    return tuple((float(row["step"]), row[name]) for row in rows if name in row)
 
 
 def _images(run: Run) -> list[DrawnImage]:
@@ -230,7 +231,7 @@ def _images(run: Run) -> list[DrawnImage]:
 
 
 def _exports(run: Run) -> list[ModelCopy]:
-    cards = {path.parent.name: mapping(read_json(path)) for path in run.export_cards()}
+    cards = {path.parent.name: read_object(path) for path in run.export_cards()}
     return [
         ModelCopy(name, count(card.get("step")), count(card.get("bytes")), _found(card)) for name, card in cards.items()
     ]

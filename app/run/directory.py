@@ -36,6 +36,8 @@ class Run:
     root: Path
 
     pipeline_config = _Path(PIPELINE_CONFIG)
+    pipeline_by_hand = _Path("pipeline.config.by-hand")
+    """A pipeline.config that was changed by hand, before `prepare` made it anew."""
     pipeline_diff = _Path("pipeline.diff")
     label_map = _Path(LABEL_MAP)
     provenance = _Path("run.json")
@@ -58,6 +60,8 @@ class Run:
     status_dir = _Path("status")
     done = _Path("DONE")
     stop_request = _Path("status", "stop.json")
+    broken = _Path("broken")
+    """Checkpoints that could not be read."""
     exports = _Path("exports")
     report = _Path("report.html")
     inspection = _Path("inspect")
@@ -105,14 +109,16 @@ class Run:
 
     def checkpoint_steps(self) -> list[int]:
         """Steps whose checkpoint has an index file, ascending. It is written last, so these are complete."""
-        steps = (checkpoint_step(index.stem) for index in self.root.glob(f"{CHECKPOINT_PREFIX}*.index"))
+        found = (index for index in self.root.glob(f"{CHECKPOINT_PREFIX}*.index") if index.is_file())
+        steps = map(checkpoint_step, (index.stem for index in found))
         return sorted(step for step in steps if step is not None)
 
 
 def checkpoint_step(prefix: str) -> int | None:
     """The step in a checkpoint's name or path; None where it has none."""
     number = prefix.rpartition(CHECKPOINT_PREFIX)[2]
-    return int(number) if number.isdecimal() and CHECKPOINT_PREFIX in prefix else None
+    is_step = number.isascii() and number.isdecimal() and number == str(int(number))  # as we write it: no 007
+    return int(number) if is_step and CHECKPOINT_PREFIX in prefix else None
 
 
 def find_run(models_dir: Path, name: str) -> Run:

@@ -1,8 +1,12 @@
-"""Files that other processes read: written whole or not at all, read tolerantly."""
+"""Files that other processes read and write, or a hand: written whole or not at all, read tolerantly."""
 
+import codecs
+import functools
 import json
+import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -11,11 +15,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from app import text_files
 from app.errors import DetboxError, SettingsError
+from app.humanize import format_count
+from app.run.lenient_json import ANYTHING, Schema
 from app.run.lock import try_lock
+
+logger = logging.getLogger(__name__)
 
 LEFT_FOR_SECONDS = 60.0
 """Age from which a staging folder that no process holds was left by one that was killed."""
+
+
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+_said: set[Path] = set()
+"""Files that were said to be left out."""
 
 
 @contextmanager
@@ -63,11 +77,11 @@ def refuse_foreign(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` to `path` atomically, as UTF-8."""
+    """Writes `text` to `path` atomically, as UTF-8; what UTF-8 has no bytes for (half of a pair) as `\\udc80`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
@@ -77,11 +91,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """JSON of `value`, null for a number that is not finite, which JSON does not have."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
-    if "NaN" in text or "Infinity" in text:
-        return json.dumps(_finite(value), indent=indent, ensure_ascii=False, default=str)
-    return text
+    """JSON of `value`, null for a number that is not finite, which JSON does not have. Without `indent` it is ASCII."""
+    dumps = functools.partial(json.dumps, indent=indent, ensure_ascii=indent is None, default=str)
+    text = dumps(value)
+    return dumps(_finite(value)) if "NaN" in text or "Infinity" in text else text
 
 
 def _finite(value: Any) -> Any:
@@ -98,15 +111,29 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """What `path` holds, or None if it is missing (or, half-copied by another tool, does not parse)."""
+    """What `path` holds; None if it is missing, or, which is said once, holds no JSON or can't be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return _parse(text_files.decode(path.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        _leave_out(path, f"can't be read ({error.strerror})")
+    except (ValueError, RecursionError):
+        _leave_out(path, "is no JSON")
+    return None
+
+
+def read_object(path: Path, schema: Schema = ANYTHING) -> dict[str, Any]:
+    """The object that `path` holds, by `schema`; empty as `read_json` gives None, and if it does not fit."""
+    value = read_json(path)
+    fitting = schema.fit(value)
+    if fitting is None and value is not None:
+        _leave_out(path, schema.describe())
+    return fitting or {}
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
-    """Appends one JSON line in one write; a last line that a killed writer left unfinished is ended first."""
+    """Appends one line of ASCII JSON in one write; a last line that a killed writer left unfinished is ended first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = as_json(value) + "\n"
     with open(path, "a+b") as file:
@@ -115,29 +142,60 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
             file.seek(size - 1)
             if file.read(1) != b"\n":
                 line = "\n" + line
-        file.write(line.encode("utf-8"))
+        file.write(line.encode("ascii"))
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_lines(path: Path, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
-    """The JSON objects of a `.jsonl` file in order; lines that do not parse (cut short) are skipped.
+def read_lines(path: Path, schema: Schema = ANYTHING, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
+    """The JSON objects of a `.jsonl` file in order, by `schema`. What is not such a line is left out, said once.
 
     `tail_bytes`: only what the last so many bytes hold, which costs the same however long the file is.
     """
     try:
         with open(path, "rb") as file:
-            if tail_bytes is not None:
-                file.seek(max(file.seek(0, os.SEEK_END) - tail_bytes, 0))
-            text = file.read().decode("utf-8", errors="replace")
+            end = file.seek(0, os.SEEK_END)
+            start = 0 if tail_bytes is None else max(end - tail_bytes, 0)
+            file.seek(start)
+            lines = file.read().split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
         return []
-    rows = []
-    for line in text.split("\n"):  # Names of classes may hold what else Python takes for the end of a line.
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
+    except OSError as error:
+        _leave_out(path, f"can't be read ({error.strerror})")
+        return []
+    if start:
+        del lines[0]  # It may be cut by the seam.
+    fitting = [(line, schema.fit(parse_line(line))) for line in lines]
+    # The last one is not ended: it is empty, or still being written.
+    if bad := sum(row is None and bool(line.strip()) for line, row in fitting[:-1]):
+        _leave_out(path, f"has {format_count(bad, 'line')} that can't be read")
+    return [row for _, row in fitting if row is not None]
+
+
+def parse_line(line: bytes) -> Any | None:
+    """What a line of a `.jsonl` file holds, or None."""
+    try:
+        return _parse(line.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parse(text: str) -> Any:
+    """The value of JSON text. Halves of surrogate pairs, which no file or terminal takes, become `\\udc80` in words."""
+    value = json.loads(text)
+    return _without_halves(value) if _HALVES.search(text) else value
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(held) for key, held in value.items()}
+    return [_without_halves(held) for held in value] if isinstance(value, list) else value
+
+
+def _leave_out(path: Path, why: str) -> None:
+    """Says once in this process that `path`, or a part of it, is left out."""
+    if path not in _said:
+        _said.add(path)
+        logger.warning("%s: %s: left out", path, why)

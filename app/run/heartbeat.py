@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 from app.humanize import format_time
 from app.run.directory import Run
-from app.run.files import read_json, write_json
-from app.run.lenient_json import count, mapping, number
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, count, moment, text
 
 HEALTHY_SECONDS: Mapping[str, float] = {
     "starting": 1200.0,
@@ -27,6 +27,10 @@ SILENT_SECONDS = 60.0
 FAILED_FOR_GOOD_SECONDS = 300.0
 """A service that failed and was not restarted for so long does not come back."""
 ENDED = ("done", "failed", "stopped")
+HEARTBEAT = Schema(
+    {"state": text, "step": count, "of": count, "reason": text, "time": moment, "since": moment, "advanced": moment},
+    required=("state", "time"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +54,18 @@ class Heartbeat:
     @classmethod
     def read(cls, run: Run, service: str) -> "Heartbeat":
         """The heartbeat of `service`; one that is missing or damaged is that of a service that has not started."""
-        found = mapping(read_json(run.status(service)))
+        found = read_object(run.status(service), HEARTBEAT)
         if not found:
             return cls(service=service)
-        written = number(found.get("time")) or 0.0
         return cls(
             service=service,
-            state=str(found.get("state", "")),
-            step=count(found.get("step")) or 0,
-            of=count(found.get("of")) or 0,
-            reason=str(found.get("reason") or ""),
-            time=written,
-            since=number(found.get("since")) or written,
-            advanced=number(found.get("advanced")) or written,
+            state=found["state"],
+            step=found.get("step", 0),
+            of=found.get("of", 0),
+            reason=found.get("reason", ""),
+            time=found["time"],
+            since=found.get("since") or found["time"],
+            advanced=found.get("advanced") or found["time"],
         )
 
     @property

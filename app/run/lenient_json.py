@@ -1,7 +1,8 @@
 """Values of files that another version of detbox, or a hand, may have written: of the type asked for, or nothing."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 CURRENT_KEYS = {
@@ -24,6 +25,12 @@ def with_current_keys(value: Any) -> Any:
     return [with_current_keys(held) for held in value] if isinstance(value, list) else value
 
 
+MOST = 2**53
+"""The greatest whole number that every reader of JSON has exactly."""
+LAST_MOMENT = 253_402_214_400.0
+"""The last day of the year 9999 in Unix seconds: no calendar goes further."""
+
+
 def number(value: Any) -> float | None:
     """A finite number, or None for anything else."""
     try:
@@ -35,9 +42,30 @@ def number(value: Any) -> float | None:
 
 
 def count(value: Any) -> int | None:
-    """A number of things, or None."""
+    """A number of things or of a step, or None."""
     found = number(value)
-    return None if found is None else int(found)
+    return int(found) if found is not None and 0 <= found <= MOST else None
+
+
+def moment(value: Any) -> float | None:
+    """Unix seconds, or None."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= LAST_MOMENT else None
+
+
+def text(value: Any) -> str | None:
+    """Text that is not empty, or None."""
+    return value if isinstance(value, str) and value else None
+
+
+def file_name(value: Any) -> str | None:
+    """The name of a file, which leads to no other folder; or None."""
+    return value if text(value) and "/" not in value and "\0" not in value and value not in (".", "..") else None
+
+
+def numbers(value: Any) -> dict[str, float]:
+    """The finite numbers of an object by name; empty for anything else."""
+    return {name: found for name, held in mapping(value).items() if (found := number(held)) is not None}
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -48,3 +76,32 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def listed(value: Any) -> list[Any]:
     """A list; empty for anything else."""
     return list(value) if isinstance(value, (list, tuple)) else []
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The types of an object's values by key, as functions above; `required`: without these it says nothing.
+
+    Keys that are not named are left as they are.
+    """
+
+    types: Mapping[str, Callable[[Any], Any]]
+    required: tuple[str, ...] = ()
+
+    def fit(self, value: Any) -> dict[str, Any] | None:
+        """`value` without what is of another type; None if it is no object, or then lacks what is required."""
+        if not isinstance(value, dict):
+            return None
+        fitting = dict(value)
+        for key in self.types.keys() & value.keys():
+            typed = self.types[key](fitting.pop(key))
+            if typed is not None:
+                fitting[key] = typed
+        return fitting if all(key in fitting for key in self.required) else None
+
+    def describe(self) -> str:
+        """What is wrong with a value that does not fit."""
+        return f"is no object with {' and '.join(self.required)}" if self.required else "is no object"
+
+
+ANYTHING = Schema({})

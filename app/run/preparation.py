@@ -4,11 +4,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from app.errors import SettingsError
 from app.run.directory import Run, find_run
-from app.run.files import read_json, write_text
+from app.run.files import read_object, write_text
 from app.settings import flag
 
 
@@ -34,6 +33,13 @@ def prepared_run(models_dir: Path, name: str) -> Run:
             where=str(run.root),
             remedy="detbox prepare first, with the same --models_dir and --run",
         )
+    unreadable = [path for path in (run.dataset_card, run.provenance) if path.exists() and not read_object(path)]
+    if unreadable:
+        raise SettingsError(
+            "can't be read, and says what the run was prepared with",
+            where=str(unreadable[0]),
+            remedy="detbox prepare again, with the same flags",
+        )
     _make_writable(run)
     return run
 
@@ -50,9 +56,3 @@ def _make_writable(run: Run) -> None:
             where=str(run.root),
             remedy=f"make it writable for user {os.getuid()}, or choose another: {flag('models_dir')}",
         ) from error
-
-
-def finished_training(run: Run, steps: int) -> dict[str, Any] | None:
-    """What DONE says, if training the run to `steps` has ended."""
-    done = read_json(run.done)
-    return done if done and (done["step"] >= steps or done.get("of") == steps) else None

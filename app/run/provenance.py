@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.run.directory import Run
-from app.run.files import read_json, write_json
+from app.run.files import read_object, write_json
 from app.settings import FIELDS, Settings
 
 USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
@@ -46,15 +46,13 @@ def read_given(run: Run) -> dict[str, str] | None:
 
     None where it is not recorded: in a run made before it was.
     """
-    record = read_json(run.provenance)
-    given = record.get("given") if isinstance(record, dict) else None
+    given = read_object(run.provenance).get("given")
     return {str(name): str(text) for name, text in given.items()} if isinstance(given, dict) else None
 
 
 def write_given(run: Run, given: Mapping[str, str]) -> None:
     """Records them, beside what else the run's provenance has."""
-    record = read_json(run.provenance)
-    write_json(run.provenance, {**(record if isinstance(record, dict) else {}), "given": dict(given)})
+    write_json(run.provenance, read_object(run.provenance) | {"given": dict(given)})
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,9 @@ from app.evaluation import selection
 from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_evaluations
-from app.run.files import read_json, read_lines
 from app.run.heartbeat import Heartbeat
+from app.run.metrics import read_metrics
+from app.run.run_end import read_done
 from app.settings import FIELDS
 
 
@@ -55,11 +56,11 @@ class RunState:
 def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
     """The state of `run`; heartbeats and metrics from before `since` (Unix seconds) are ignored."""
     trainer, evaluator = (_newest_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
-    rows = read_lines(run.metrics, tail_bytes=16_384)
+    rows = read_metrics(run, tail_bytes=16_384)
     row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
     evaluations = read_evaluations(run)
     scores = [Score(*found) for found in selection.metric_values(evaluations, metric)]
-    done = read_json(run.done)
+    done = read_done(run)
     return RunState(
         run=run.name,
         step=max(trainer.step, row.get("step", 0), (done or {}).get("step", 0)),
@@ -94,15 +95,15 @@ def _kept_best(run: Run, metric: str) -> Score | None:
     """What the evaluator keeps in `best/` by `metric`: it knows the direction and which steps are eligible."""
     card = read_best(run)
     value = card.get("value") if card.get("metric") == metric else None
-    return None if value is None else Score(int(card["step"]), float(value))
+    return None if value is None else Score(card["step"], value)
 
 
 def is_finished(run: Run, num_train_steps: int = 0) -> bool:
     """Whether training has ended, its last checkpoint is evaluated, and no more steps are asked for."""
-    done = read_json(run.done)
-    if done is None or (done.get("reason") == "completed" and num_train_steps > done.get("step", 0)):
+    done = read_done(run)
+    if done is None or (done.get("reason") == "completed" and num_train_steps > done["step"]):
         return False
-    return max(evaluated_steps(run), default=-1) >= done.get("step", 0)
+    return max(evaluated_steps(run), default=-1) >= done["step"]
 
 
 def bytes_under(folder: Path) -> int:

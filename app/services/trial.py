@@ -22,7 +22,8 @@ from app.protos import fields, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import provenance
 from app.run.directory import PIPELINE_CONFIG, Run
-from app.run.files import read_json, write_json
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, number, text
 from app.services.supervisor import end_with_parent, import_path
 from app.settings import flag
 
@@ -33,6 +34,9 @@ COMMAND = (sys.executable, "-m", "app.odapi.one_batch")
 SHARE = 0.8
 """Of the memory that is free, what the trial may take."""
 LOOK_SECONDS = 0.1
+TRIAL = Schema(
+    {"key": text, "given_up": text, "seconds": number, "bytes": number}, required=("key", "seconds", "bytes")
+)
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
 PLACES = {
     Stage.MODEL: "model",
@@ -65,9 +69,9 @@ def try_pipeline(run: Run, config: PipelineConfig, fingerprint: str, limits: Lim
     trial that takes more than `limits` is given up with a warning.
     """
     key = _key(config, fingerprint)
-    known = read_json(run.trial)
-    if isinstance(known, dict) and known.get("key") == key and _holds(known, limits):
-        if known["given_up"]:
+    known = read_object(run.trial, TRIAL)
+    if known.get("key") == key and _holds(known, limits):
+        if "given_up" in known:
             log.warning("%s", known["given_up"])
         return
     log.info("trial | a training batch and an evaluation batch of this pipeline.config, on the CPU")
@@ -162,4 +166,4 @@ def _key(config: PipelineConfig, fingerprint: str) -> str:
 
 def _holds(known: dict[str, Any], limits: Limits) -> bool:
     """Whether a trial now would come to no other end: one that was given up has no more time or memory."""
-    return not known["given_up"] or (known["seconds"] >= limits.seconds and known["bytes"] >= 0.9 * limits.bytes)
+    return "given_up" not in known or (known["seconds"] >= limits.seconds and known["bytes"] >= 0.9 * limits.bytes)

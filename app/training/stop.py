@@ -41,9 +41,6 @@ class StopFlag:
         if first and self.no_progress_yet:
             raise Interrupted(Stopped("nothing was lost", signal_number=number, remedy="start it again"))
 
-    def why(self, read_request: Callable[[], dict[str, Any] | None]) -> str | None:
-        """The reason to stop now, or None. `read_request` gives what another service asks for."""
-        if self.signal is not None:
-            return signal.Signals(self.signal).name
-        request = read_request()
-        return str(request.get("reason", "asked to stop")) if request else None
+    def why(self, read_request: Callable[[], str | None]) -> str | None:
+        """The reason to stop now, or None. `read_request` gives the reason for which another service asks for it."""
+        return signal.Signals(self.signal).name if self.signal is not None else read_request()

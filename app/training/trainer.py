@@ -9,10 +9,12 @@ from typing import Any, Protocol
 import psutil
 
 from app.errors import DivergedError
+from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.files import append_line, read_json, write_json
 from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.run.metrics import append_metrics, drop_metrics_after
+from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
@@ -55,11 +57,13 @@ class Trainer:
         stop: StopFlag,
         *,
         resume_from: Callable[[str], str | None],
+        mark_restart: Callable[[int], None] = lambda step: None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self.resume_from = resume_from
         """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
+        self._mark_restart = mark_restart
         self.stopped_for: str | None = None
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
@@ -89,6 +93,8 @@ class Trainer:
             log.info("%sfresh start from the weights of %s", start, loop.fine_tuned_from)
         else:
             log.info("%sfresh start from random weights", start)
+        if loop.is_chief:
+            self._drop_superseded(loop.step)
         self._beat(loop, "training", "building the training step")
 
     def steps_to_run(self, loop: Loop) -> int:
@@ -119,7 +125,7 @@ class Trainer:
             return
         self._settle(loop)
         reason = self.stopped_for or "completed"
-        write_json(self.run.done, {"step": loop.step, "of": loop.train_steps, "reason": reason, "time": time.time()})
+        write_done(self.run, step=loop.step, of=loop.train_steps, reason=reason)
         self._beat(loop, "done", reason)
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
 
@@ -133,11 +139,17 @@ class Trainer:
             remedy=f"start again with a lower {flag('learning_rate')} or more {flag('warmup_steps')}",
         )
 
+    def _drop_superseded(self, step: int) -> None:
+        """Drops what a process that was killed has recorded of steps that will be run again."""
+        if dropped := drop_metrics_after(self.run, step):
+            log.info("train | %s of steps after %d dropped: they are run again", format_count(dropped, "line"), step)
+        self._mark_restart(step)
+
     def _is_asked_to_stop(self) -> bool:
         if self.stop.signal is None and not self._request_due.is_due(0):
             return False
         self._request_due.mark()
-        self.stopped_for = self.stop.why(lambda: read_json(self.run.stop_request))
+        self.stopped_for = self.stop.why(lambda: read_stop_request(self.run))
         return self.stopped_for is not None
 
     def _record(self, loop: Loop) -> None:
@@ -155,7 +167,7 @@ class Trainer:
             if losses_due:
                 scalars["steps_per_sec"] = row["steps_per_sec"]
             if loop.is_chief:
-                append_line(self.run.metrics, row)
+                append_metrics(self.run, row)
             log.info(_line(loop, row))
         if scalars:
             loop.write_scalars(scalars)

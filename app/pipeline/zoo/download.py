@@ -14,7 +14,8 @@ import requests
 import urllib3
 
 from app.errors import DetboxError, SettingsError
-from app.run.files import read_json, write_json
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, count, text
 from app.settings import flag
 
 ATTEMPTS = 5
@@ -27,6 +28,8 @@ PIECE = 1 << 20
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Answers that may be others in a moment (RFC 9110)."""
 MIRROR = flag("zoo_mirror")
+PART = Schema({"url": text, "total": count, "validator": text})
+"""The card of a part."""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes here, bytes in all); 0 in all where the server does not say."""
@@ -186,7 +189,7 @@ def _finish(whole: _Part, part: Path, target: Path) -> int:
 
 def _read(part: Path, url: str) -> _Part:
     """What is here of `url`, forgotten where it is of another address or could not be gone on with."""
-    card = read_json(_card(part)) or {}
+    card = read_object(_card(part), PART)
     size = part.stat().st_size if part.is_file() else 0
     if size and card.get("url") == without_password(url) and card.get("validator") and size <= card.get("total", 0):
         return _Part(size, card["total"], card["validator"])

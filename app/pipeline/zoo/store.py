@@ -21,7 +21,7 @@ from app.pipeline.zoo.catalogue import Model
 from app.pipeline.zoo.download import MIRROR, NotThere, Progress, download, without_password
 from app.pipeline.zoo.unpack import unpack
 from app.run.directory import PIPELINE_CONFIG
-from app.run.files import read_json, replacing, write_json
+from app.run.files import read_object, replacing, write_json
 from app.run.lock import hold_lock
 from app.settings import flag
 
@@ -46,14 +46,14 @@ def stored(model: Model, zoo_dir: Path) -> Stored | None:
     folder = zoo_dir / model.name
     if not _is_model(folder):
         return None
-    return Stored(folder, read_json(folder / RECORD) or {}, is_new=False)
+    return Stored(folder, read_object(folder / RECORD), is_new=False)
 
 
 def record_of(checkpoint: str) -> dict[str, Any] | None:
     """What was recorded of the zoo's model that the checkpoint prefix is of, or None if it is of none."""
     folder = Path(checkpoint).parent
     for place in (folder, folder.parent):
-        if checkpoint and (record := read_json(place / RECORD)):
+        if checkpoint and (record := read_object(place / RECORD)):
             return record
     return None
 

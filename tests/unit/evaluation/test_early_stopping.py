@@ -8,7 +8,7 @@ from app.evaluation import early_stopping
 from app.evaluation.early_stopping import Patience
 from app.evaluation.selection import Rule
 from app.run.directory import Run
-from app.run.files import read_json
+from app.run.run_end import read_stop_request, request_stop
 
 MAP, LOSS = "DetectionBoxes_Precision/mAP", "Loss/total_loss"
 
@@ -65,5 +65,5 @@ def test_the_reason_names_what_was_waited_for(tmp_path):
     run = Run(tmp_path)
     reason = early_stopping.stop_reason(rows([0.1, 0.25, 0.2, 0.2]), Rule(metric=MAP), Patience(2, 0.01))
     assert reason == f"early-stopped: {MAP} 0.2500 of step 20 was not improved by 0.01 in 2 evaluations"
-    early_stopping.request_stop(run, 40, reason)
-    assert read_json(run.stop_request)["reason"] == reason
+    request_stop(run, 40, reason)
+    assert read_stop_request(run) == reason

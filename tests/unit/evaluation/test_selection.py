@@ -115,7 +115,7 @@ def test_a_best_that_was_being_replaced_is_restored(run, moved):
     staging.mkdir()
     run.best.rename(staging / moved)
     (run.root / ".best.half").mkdir()
-    selection.restore_best(run)
+    selection.restore_best(run, Rule(metric=MAP))
     assert read_json(run.best_card)["step"] == 10
     assert not list(run.root.glob(".best.*"))
 

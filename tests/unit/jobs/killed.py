@@ -41,8 +41,8 @@ class Model:
 
 
 def evaluate(run):
-    selection.restore_best(run)
     service = EvaluatorService(run, Settings())
+    selection.restore_best(run, service.rule)
     service._evaluator, service._events = Model(), SimpleNamespace(write=lambda *_: None)
     for prefix in checkpoint_queue.iterate_checkpoints(run, once=False, wait_secs=0.005, fault=lambda prefix: None):
         service.evaluate(prefix)

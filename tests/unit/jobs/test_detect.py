@@ -253,7 +253,8 @@ def test_thresholds_are_those_of_the_run(detect, red_image, tmp_path):
     write_text(run.label_map, MAP)
     red_image(tmp_path / "1.png")
     assert detect("1.png", run="r")[0].thresholds == {"Ampel, rot": 0.4}
-    write_json(run.best_card, {"details": {"classes": [{"name": "Ampel, rot", "f1_threshold": 0.95}]}})
+    details = {"classes": [{"name": "Ampel, rot", "f1_threshold": 0.95}]}
+    write_json(run.best_card, {"step": 1, "checkpoint": "ckpt-1", "details": details})
     result, _ = detect("1.png", run="r")
     assert (result.detections, result.thresholds, result.folder) == (0, {"Ampel, rot": 0.95}, str(run.detected))
     assert detect("1.png", run="r", score_threshold=0.0)[0].detections == 1

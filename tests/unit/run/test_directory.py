@@ -33,8 +33,11 @@ def test_checkpoint_steps_are_whole_checkpoints_in_order(tmp_path):
         "ckpt-100.data-00000-of-00001",
         "ckpt-x.index",
         "ckpt-7.tmp",
+        "ckpt-007.index",
+        "ckpt-٣.index",
     ):
         (tmp_path / name).touch()
+    (tmp_path / "ckpt-8.index").mkdir()
     assert Run(tmp_path).checkpoint_steps() == [3, 20]
 
 

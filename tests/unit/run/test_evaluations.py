@@ -69,4 +69,4 @@ def test_what_says_nothing_to_measure_is_null(tmp_path):
         {"a": None, "b": None, "c": 0.5},
     ]
     write_json(run.best_card, {"step": 2, "metric": "a", "value": -1.0, "metrics": {"a": -1.0}})
-    assert read_best(run) == {"step": 2, "metric": "a", "value": None, "metrics": {"a": None}}
+    assert read_best(run) == {"step": 2, "metric": "a", "metrics": {"a": None}}

@@ -7,9 +7,21 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.errors import DatasetError
-from app.run.files import append_line, read_json, read_lines, refuse_foreign, replacing, write_json, write_text
+from app.run.files import (
+    append_line,
+    read_json,
+    read_lines,
+    read_object,
+    refuse_foreign,
+    replacing,
+    write_json,
+    write_text,
+)
+from app.run.lenient_json import Schema, count, numbers, text
 
 
 def test_a_reader_never_sees_a_file_half_written(tmp_path):
@@ -20,8 +32,8 @@ def test_a_reader_never_sees_a_file_half_written(tmp_path):
 
     def write():
         while not stop.is_set():
-            for text in texts:
-                write_text(path, text)
+            for written in texts:
+                write_text(path, written)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -144,12 +156,61 @@ def test_a_file_where_a_folder_goes_is_refused(tmp_path):
     assert caught.value.where == str(tmp_path / "records")
 
 
-@pytest.mark.parametrize("character", ["\x85", "\u2028", "\x1c", "\r"])
-def test_a_line_ends_where_it_was_ended(tmp_path, character):
-    """A name with what Python takes for the end of a line does not cut a row in two."""
-    row = {"name": f"a{character}b"}
-    append_line(tmp_path / "a.jsonl", row)
-    assert read_lines(tmp_path / "a.jsonl") == [row]
+@given(st.lists(st.text(st.characters() | st.sampled_from("\x85\u2028\x1c\r\n\0\ud800\udfff\U0001f600")), max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_name_is_kept_in_its_line(tmp_path, names):
+    """ASCII, one line for each row; what is read is the name, with halves of pairs in words. Files that are no lines
+    keep it as well."""
+    lines, whole = tmp_path / "a.jsonl", tmp_path / "a.json"
+    lines.unlink(missing_ok=True)
+    for name in names:
+        append_line(lines, {name: name})
+        write_json(whole, [name])
+        assert read_json(whole) == [in_words(name)]
+    assert read_lines(lines) == [{in_words(name): in_words(name)} for name in names]
+    if names:
+        assert lines.read_bytes().isascii() and lines.read_bytes().count(b"\n") == len(names)
+
+
+def in_words(name):
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@pytest.mark.parametrize("content", [b"\0" * 99, b"[" * 99_999, b"9" * 9_999, b"\xff\xfe\0", b"", b'{"a": "\xff'])
+def test_what_is_no_json_is_left_out_and_said_once(tmp_path, caplog, content):
+    """As a file and as a line; the lines around it count. A folder in a file's place is no error either."""
+    path, lines = tmp_path / "a.json", tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    lines.write_bytes(b'{"a": 1}\n' + content + b'\n[1]\n{"a": 2}\n')
+    for _ in range(2):
+        assert read_json(path) is None and read_object(path) == {}
+        assert read_lines(lines) == [{"a": 1}, {"a": 2}]
+        assert read_json(tmp_path) is None and read_lines(tmp_path) == []
+    assert [str(place) in caplog.text for place in (path, lines)] == [True, True]
+    assert len(caplog.records) == 3
+
+
+def test_a_schema_leaves_out_what_is_of_another_type(tmp_path):
+    """A key that it needs is missed; one that it does not know is left as it is."""
+    schema = Schema({"step": count, "name": text, "parts": numbers}, required=("step",))
+    rows = [
+        {"step": 1, "name": "a", "parts": {"b": 0.5}, "new": []},
+        {"step": 2, "name": 7, "parts": {"b": "c", "d": 10**400, "e": 1}},
+        {"step": "3"},
+        {"step": -1},
+        {"step": 10**400},
+        {"name": "a"},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_lines(path, schema) == [rows[0], {"step": 2, "parts": {"e": 1}}]
+
+
+def test_files_of_other_editors_are_read(tmp_path):
+    """With a byte order mark, in UTF-16."""
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "a.json").write_text('{"a": "ä"}', encoding)
+        assert read_json(tmp_path / "a.json") == {"a": "ä"}
 
 
 def test_a_number_that_is_not_finite_is_null(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from app.errors import SettingsError
 from app.run.directory import Run, find_run
 from app.run.files import write_json
-from app.run.preparation import finished_training, new_directory, prepared_run
+from app.run.preparation import new_directory, prepared_run
+from app.run.run_end import finished_training
 
 
 def test_a_failed_preparation_leaves_no_empty_folder(tmp_path):
@@ -34,7 +35,7 @@ def test_a_prepared_run_is_found(tmp_path):
     run = find_run(tmp_path, "r")
     run.records.mkdir(parents=True)
     for path in (run.pipeline_config, run.label_map, run.dataset_card):
-        path.touch()
+        path.write_text('{"classes": []}')
     assert prepared_run(tmp_path / "." / "r" / "..", "r") == run
 
 

@@ -118,7 +118,7 @@ def test_a_score_that_is_no_number_is_no_score(run):
 
 def test_the_best_is_what_the_evaluator_keeps(run):
     """It knows what may be the best, and which direction is better; by another metric the scores decide."""
-    write_json(run.best_card, {"step": 100, "metric": METRIC, "value": 0.31})
+    write_json(run.best_card, {"step": 100, "checkpoint": "ckpt-100", "metric": METRIC, "value": 0.31})
     assert run_state.read_run_state(run, METRIC).best == run_state.Score(100, 0.31)
     assert run_state.read_run_state(run, "Loss/total_loss").best is None
 

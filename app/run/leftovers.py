@@ -1,0 +1,59 @@
+"""What processes that were killed have left between a run's checkpoints."""
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from app.run.directory import CHECKPOINT_PREFIX, Run
+
+SAVING = re.compile(r"\.saving-\d+-(?P<pid>\d+)")
+"""The folder that a checkpoint is written into, of step and process (`object_detection.train_seam.Loop.save`)."""
+STATE = re.compile(r"\.checkpoint-(?P<pid>\d+)")
+"""The same of the list of checkpoints."""
+
+
+def clear_leftovers(run: Run) -> tuple[int, int]:
+    """Removes saves that were begun and not ended, and data of checkpoints without an index; how many, and bytes.
+
+    To be called by the process that holds the run as its trainer, before it saves. What another process that is alive
+    may still be writing stays.
+    """
+    count = size = 0
+    for path in list(_leftovers(run)):
+        with contextlib.suppress(OSError):
+            held = sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            count, size = count + 1, size + held
+    return count, size
+
+
+def _leftovers(run: Run) -> Iterator[Path]:
+    begun = [(path, SAVING.fullmatch(path.name) or STATE.fullmatch(path.name)) for path in run.root.glob(".*")]
+    at_work = False
+    for path, match in begun:
+        if match and _may_be_written(path, int(match["pid"])):
+            at_work = True
+        elif match:
+            yield path
+    if not at_work:
+        # A save moves the index last, and retention removes it first.
+        for path in run.root.glob(f"{CHECKPOINT_PREFIX}*.data-*"):
+            if not path.with_name(f"{path.name.partition('.data-')[0]}.index").exists():
+                yield path
+
+
+def _may_be_written(path: Path, pid: int) -> bool:
+    """Whether the process `pid` lives, is not this one, and is older than what it would have written."""
+    if pid == os.getpid():
+        return False  # It has not saved yet. In a container every trainer has the same number.
+    try:
+        return psutil.Process(pid).create_time() <= path.stat().st_mtime + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except (psutil.Error, OSError):
+        return True
