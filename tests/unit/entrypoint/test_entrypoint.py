@@ -174,6 +174,8 @@ def test_options_are_frozen():
         "migrate",
         "tensorboard",
         "status",
+        "logs",
+        "stop",
         "health",
         "doctor",
     ]
