@@ -9,10 +9,10 @@
     ├── OutOfMemoryError         7   the accelerator or the host ran out of memory
     ├── GateError                8   a model is not good enough to be promoted
     ├── ServiceError           as the service's   a child process of `up` failed
-    └── Stopped                130/143  SIGINT or SIGTERM, after the checkpoint was saved
+    └── Stopped            129/130/143  SIGHUP, SIGINT or SIGTERM, after the checkpoint was saved
 
 A message is one line: what, where, and the remedy (by flag and variable where there is one).
-Only `entrypoint/__main__.py` turns these into exit codes.
+Only `entrypoint/process.py` turns these into exit codes.
 """
 
 import difflib

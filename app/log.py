@@ -1,16 +1,20 @@
 """Where output goes: results to stdout, everything else to stderr, third parties' chatter to a file."""
 
 import contextlib
+import errno
+import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from app.terminal_text import escape_controls
 
 FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+GONE = {errno.EIO, errno.EPIPE}
+"""What writing to a terminal that was closed gives, and to a pipe that nobody reads any more."""
 THIRD_PARTY = ("tensorflow", "absl", "py.warnings", "matplotlib", "PIL", "h5py", "tf_keras")
 
 
@@ -56,7 +60,55 @@ def quiet_native_output(chatter_file: Path) -> None:
     chatter_file.parent.mkdir(parents=True, exist_ok=True)
     with open(chatter_file, "ab") as file:
         os.dup2(file.fileno(), 2)
-    sys.stderr = os.fdopen(kept, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    sys.stderr = _lasting_stream(kept, chatter_file, "utf-8", "backslashreplace")
+
+
+def outlive_readers(fallback: Path) -> None:
+    """Lets this process write on to `fallback` when the terminal or pipe of its stdout or stderr is gone."""
+    for name, own in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+        if own is not None and own is getattr(sys, name):  # Not one that a test or a caller has put in its place.
+            setattr(sys, name, _lasting_stream(own.fileno(), fallback, own.encoding, own.errors))
+
+
+class _LastingOutput(io.RawIOBase):
+    """The file descriptor `handle`, which becomes one of the file `fallback` when what it wrote to is gone."""
+
+    def __init__(self, handle: int, fallback: Path):
+        self._handle, self._fallback = handle, fallback
+
+    def fileno(self) -> int:
+        return self._handle
+
+    def isatty(self) -> bool:
+        return os.isatty(self._handle)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        text = bytes(data)
+        try:
+            return os.write(self._handle, text)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+        self._move()
+        # A panel's drawing is nothing for a log.
+        return len(text) if b"\x1b" in text else os.write(self._handle, text)
+
+    def _move(self) -> None:
+        try:
+            self._fallback.parent.mkdir(parents=True, exist_ok=True)
+            target = os.open(self._fallback, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError:
+            target = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(target, self._handle)
+        os.close(target)
+
+
+def _lasting_stream(handle: int, fallback: Path, encoding: str, errors: str | None) -> TextIO:
+    binary = io.BufferedWriter(_LastingOutput(handle, fallback))
+    return io.TextIOWrapper(binary, encoding=encoding, errors=errors, line_buffering=True)
 
 
 @contextlib.contextmanager

@@ -190,6 +190,8 @@ class Settings:
         False, "end TensorBoard with the run, if it goes on when TensorBoard starts"
     )
     service: Literal["trainer", "evaluator"] = _services("trainer", "the service that `health` looks at")
+    detach: bool = _services(False, "run in the background, and return when training has begun")
+    follow: bool = _services(False, "go on showing lines as they come, until the run ends; -f for short")
     compare: str = _services("", "runs to report on, comma-separated; several are compared")
     output: str = _services("", "where a command writes what it makes")
     json: bool = _services(False, "results as JSON on stdout")

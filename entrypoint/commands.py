@@ -24,7 +24,8 @@ class Command:
     """One command: a line for the list, its settings as they are declared, `more` for its own help.
 
     A name of two words is a command of a group (`zoo fetch`). `positional`: the setting whose value arguments without a
-    flag are, joined by `joint`; without one they are refused.
+    flag are, joined by `joint`; without one they are refused. `short`: the setting
+    whose first letter is its flag too, as in `-f`.
     """
 
     name: str
@@ -33,13 +34,12 @@ class Command:
     more: str = ""
     positional: str = ""
     joint: str = "\n"
+    short: str = ""
 
 
-def _command(
-    name: str, summary: str, *settings: str, more: str = "", positional: str = "", joint: str = "\n"
-) -> Command:
+def _command(name: str, summary: str, *settings: str, positional: str = "", **more: Any) -> Command:
     used = {*settings, *ALWAYS, *filter(None, [positional])}
-    return Command(name, summary, tuple(field for field in FIELDS if field in used), more, positional, joint)
+    return Command(name, summary, tuple(field for field in FIELDS if field in used), positional=positional, **more)
 
 
 _DATA = ("sample_images", *_group("data"))
@@ -58,9 +58,10 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
-            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD,
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD, "detach",
             more="Runs the three services as local processes until training and its last evaluation have "
-            "ended. Ctrl-C saves a checkpoint; the same command goes on from there.",
+            "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
+            "with --detach it needs none: see logs, status and stop.",
         ),
         _command("sample", "write the built-in synthetic data set", "output", "sample_images", "seed"),
         _command(
@@ -124,6 +125,16 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "status", "where the runs stand", "models_dir", "run", "best_metric",
             more="All runs under models_dir, or the one that --run names.",
+        ),
+        _command(
+            "logs", "what the services of a run have written", *PLACE, "follow",
+            more="The last lines of each service's log; -f or --follow goes on until the run ends. Ctrl-C ends the "
+            "showing, not the run.",
+            short="follow",
+        ),
+        _command(
+            "stop", "end a run that `up` has started, at an exact step", *PLACE,
+            more="Waits until the step is saved, and names it; the same `up` goes on from there.",
         ),
         _command(
             "health", "whether a service makes progress, for a container's healthcheck", *PLACE, "service",

@@ -35,6 +35,8 @@ def check(arguments: Sequence[str]) -> list[str]:
     name, alone, kept = command.name, [], command.name.split()
     while rest:
         word = rest.pop(0)
+        if command.short and word == f"-{command.short[0]}":
+            word = f"--{command.short}"
         if not _is_flag(word):
             if not command.positional:
                 raise UsageError(

@@ -67,7 +67,9 @@ def _begin(counter: Any, stop: Any) -> None:
     """Gives a worker process what all share: the count of finished images, and the word to stop."""
     global _counter, _stop
     _counter, _stop = counter, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what to do.
+    # Ctrl-C and a terminal's end reach the whole group; the parent says what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class _Stopped(Exception):

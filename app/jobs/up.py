@@ -1,4 +1,4 @@
-"""`up`: prepare, then the three services of the run to their end."""
+"""`up`: prepare, then the three services of the run to their end, here or in the background."""
 
 import dataclasses
 import logging
@@ -8,27 +8,45 @@ import time
 from app.environment import as_environment
 from app.jobs import prepare
 from app.jobs.report import report_at_end
-from app.run.directory import find_run
-from app.services import run_state, tensorboard, trio
+from app.run.directory import Run, find_run
+from app.run.preparation import new_directory
+from app.services import background, run_state, tensorboard, trio, up_process
+from app.services.hangup import Hangup, has_terminal
 from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> trio.Outcome:
-    """Prepares, then runs trainer, evaluator and TensorBoard as local processes; returns how the run ended."""
-    run, started = find_run(settings.models_dir, settings.run_name), time.time()
-    metric, host = settings.best_metric, settings.tensorboard_host
+def run(settings: Settings) -> trio.Outcome | background.Started:
+    """Prepares, then runs trainer, evaluator and TensorBoard as local processes; returns how the run ended.
+
+    With `detach` another `up` does so, and this returns when training has begun.
+    """
+    run = find_run(settings.models_dir, settings.run_name)
     if run_state.is_finished(run, settings.num_train_steps):
         more, other = flag("num_train_steps"), flag("run", "NAME")
         logger.info("run %s is finished -> a larger %s trains on, %s starts another", run.name, more, other)
-        return trio.read_outcome(run, metric=metric, report=report_at_end(run, settings))
-    prepare.run(settings)
-    port = tensorboard.find_free_port(host, settings.tensorboard_port)
-    if settings.tensorboard_port not in (0, port):
-        logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
-    pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
-    services = trio.make_services(run, as_environment(pinned, os.environ))
-    trio.run_services(run, services, metric=metric, host=host, port=port)
-    took, page = time.time() - started, report_at_end(run, settings)
+    elif settings.detach:
+        environ = as_environment(dataclasses.replace(settings, detach=False, json=False), os.environ)
+        if started := background.start(run, environ):
+            return started
+    else:
+        return _run_to_end(run, settings)
+    return trio.read_outcome(run, metric=settings.best_metric, report=report_at_end(run, settings))
+
+
+def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
+    metric, host, started, hangup = settings.best_metric, settings.tensorboard_host, time.time(), Hangup()
+    hangup.listen()
+    with new_directory(run), up_process.hold_up(run, background=not has_terminal()) as change:
+        up_process.await_services(run)
+        prepare.run(settings)
+        port = tensorboard.find_free_port(host, settings.tensorboard_port)
+        if settings.tensorboard_port not in (0, port):
+            logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
+        change(tensorboard=tensorboard.url(host, port))
+        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
+        services = trio.make_services(run, as_environment(pinned, os.environ))
+        trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
+        took, page = time.time() - started, report_at_end(run, settings)
     return trio.read_outcome(run, metric=metric, seconds=took, report=page)

@@ -89,7 +89,7 @@ class Run:
         return self.root / "promoted" / name / str(version)
 
     def status(self, service: str) -> Path:
-        """`service` is `trainer` or `evaluator`."""
+        """`service` is `trainer` or `evaluator`; `up`: the process that started both."""
         return self.status_dir / f"{service}.json"
 
     def service_lock(self, service: str) -> Path:

@@ -15,6 +15,8 @@ from app.settings import flag
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.2
+GLANCE_SECONDS = 1.0
+"""Who asks whether a lock is held has it for a moment, so that one failure to take it means nothing."""
 
 
 def hold_service(run: Run, service: str) -> contextlib.AbstractContextManager[None]:
@@ -24,7 +26,19 @@ def hold_service(run: Run, service: str) -> contextlib.AbstractContextManager[No
         where=str(run.root),
         remedy=f"end that one first, or start another run: {flag('run', 'NAME')}",
     )
-    return hold_lock(run.service_lock(service), refusal)
+    return hold_lock(run.service_lock(service), refusal, wait_secs=GLANCE_SECONDS)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file `path`; it is not made for the question."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # There is none, or the file system has no locks.
+        return False
 
 
 @contextlib.contextmanager

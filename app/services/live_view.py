@@ -79,6 +79,11 @@ def open_view(stream: TextIO = sys.stderr) -> View:
     return Panel(console) if console.is_terminal and not console.is_dumb_terminal else Lines(stream)
 
 
+def is_obsolete(view: View, stream: TextIO) -> bool:
+    """Whether `stream` was a terminal when its view was opened, and is none any more."""
+    return isinstance(view, Panel) and not stream.isatty()
+
+
 def format_line(state: RunState) -> str:
     """One line: `train | step 120/900 | loss 0.812 | lr 0.021 | 7.1 steps/s | eta 1:49 | mAP 0.31 @100`."""
     parts = ["train", f"step {state.step}/{state.of or '?'}", *_figures(state)]

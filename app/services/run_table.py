@@ -1,6 +1,7 @@
 """The table of runs: the state of each with its size on disk."""
 
 import io
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from app.errors import SettingsError
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.run.directory import Run, find_run, find_runs
-from app.services import run_state
+from app.services import run_state, up_process
 from app.settings import flag
 
 
@@ -34,6 +35,8 @@ class RunStatus:
     event_bytes: int
     serving: list[str]
     unmeasured: bool = False
+    up: up_process.UpProcess | None = None
+    """The `up` that works on it now."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,17 @@ def read_table(models_dir: Path, name: str, metric: str) -> Status:
 
     Raises SettingsError if there is no such run.
     """
-    if name and not find_run(models_dir, name).root.is_dir():
+    runs = [known_run(models_dir, name)] if name else find_runs(models_dir)
+    return Status(str(models_dir), [_read_status(run, metric) for run in runs])
+
+
+def known_run(models_dir: Path, name: str) -> Run:
+    """The run `name`. Raises SettingsError, with the runs that there are, if there is no such run."""
+    run = find_run(models_dir, name)
+    if not run.root.is_dir():
         known = ", ".join(run.name for run in find_runs(models_dir)) or "none"
         raise SettingsError(f"there is no run {name} in {models_dir}", remedy=f"one of {known}: {flag('run', 'NAME')}")
-    runs = [find_run(models_dir, name)] if name else find_runs(models_dir)
-    return Status(str(models_dir), [_read_status(run, metric) for run in runs])
+    return run
 
 
 def _read_status(run: Run, metric: str) -> RunStatus:
@@ -84,6 +93,7 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         event_bytes=state.event_bytes,
         serving=promotion.describe_serving(run),
         unmeasured=state.unmeasured,
+        up=up_process.find_up(run),
     )
 
 
@@ -91,6 +101,7 @@ def _format_one(status: RunStatus) -> str:
     rows = [
         ("run", status.run),
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
+        *_format_up(status.up),
         ("trainer", _with_age(status.trainer, status.trainer_heartbeat_age)),
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
         (short_metric(status.metric), _format_scores(status)),
@@ -101,6 +112,12 @@ def _format_one(status: RunStatus) -> str:
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)
 
 
+def _format_up(up: up_process.UpProcess | None) -> list[tuple[str, str]]:
+    if up is None:
+        return []
+    return [("up", up.describe(time.time())), *[("TensorBoard", up.tensorboard)] * bool(up.tensorboard)]
+
+
 def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich import box
     from rich.console import Console
@@ -109,12 +126,13 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
 
     metrics = {short_metric(status.metric) for status in statuses}
     metric = metrics.pop() if len(metrics) == 1 else ""
-    heads = ("run", "step", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
+    heads = ("run", "step", "up", "trainer", "evaluator", f"newest {metric}", f"best {metric}", "ckpts", "on disk")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for status in statuses:
         cells = (
             status.run,
             f"{status.step}/{status.of or '?'}",
+            ("background" if status.up.background else "terminal") if status.up else "",
             status.trainer,
             status.evaluator,
             _format_score(status.newest),

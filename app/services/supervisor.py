@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from app.errors import ServiceError, Stopped
@@ -93,8 +94,17 @@ class Service:
 class Supervisor:
     """Runs services until the essential ones have ended, one has failed, or a signal comes."""
 
-    def __init__(self, services: Sequence[Service], *, grace: float = GRACE_SECONDS):
-        self.services, self.grace = services, grace
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        grace: float = GRACE_SECONDS,
+        is_outlived: Callable[[int], bool] = lambda number: False,
+        on_stop: Callable[[], None] = lambda: None,
+    ):
+        self.services, self.grace, self.is_outlived, self.on_stop = services, grace, is_outlived, on_stop
+        """`is_outlived(number)`: whether a signal that has just come is none to end for; `on_stop` is called when the
+        services are being stopped, before they are waited for."""
         self._signals: list[int] = []
 
     def run(self, refresh: Callable[[], None], report: Callable[[str], None]) -> None:
@@ -138,6 +148,7 @@ class Supervisor:
 
     def _stop(self, refresh: Callable[[], None], report: Callable[[str], None], number: int) -> None:
         """Passes the signal on and waits; a second signal or the end of the grace period kills."""
+        self.on_stop()
         for service in self.services:
             service.send(number if service.essential else signal.SIGTERM)
         running = [service for service in self.services if service.essential and service.is_running()]
@@ -173,10 +184,14 @@ class Supervisor:
                 service.process.wait()
 
     def _catch_signals(self) -> dict[int, Any]:
+        def catch(number: int, frame: FrameType | None) -> None:
+            if not self.is_outlived(number):
+                self._signals.append(number)
+
         before: dict[int, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP on purpose
-                before[number] = signal.signal(number, lambda caught, _: self._signals.append(caught))
+                before[number] = signal.signal(number, catch)
         return before
 
 

@@ -41,6 +41,7 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
     logger.info("tensorboard | %s | %s", url(host, port), logdir)
     # At INFO the data server is verbose: two lines in the log every five seconds.
     logging.getLogger("tensorboard").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorBoard's own handler ends well, after it has called ours.
     output = io.StringIO()  # TensorBoard's greeting and tips, which are not detbox's
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:

@@ -94,9 +94,10 @@ def run_trial(config: PipelineConfig, limits: Limits, log_file: Path) -> tuple[T
         path, reported = Path(folder) / PIPELINE_CONFIG, Path(folder) / "report.json"
         path.write_text(pipeline_config.print_pipeline(config), encoding="utf-8")
         environ = import_path(os.environ) | {"CUDA_VISIBLE_DEVICES": "-1", "TMPDIR": folder}
+        # In a process group of its own: the end of the terminal, which `up` outlives, would end it.
         child = subprocess.Popen(
             [*COMMAND, str(path), str(reported)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=environ, preexec_fn=end_with_parent(),
+            env=environ, process_group=0, preexec_fn=end_with_parent(),
         )  # fmt: skip
         try:
             exceeded = _wait(child, limits)

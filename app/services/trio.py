@@ -1,17 +1,18 @@
 """The three services of one run on this machine: trainer, evaluator and TensorBoard."""
 
-import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import Stopped
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
 from app.run.directory import Run
-from app.services import live_view, run_state, tensorboard
+from app.services import live_view, run_logs, run_state, tensorboard
+from app.services.hangup import Hangup
 from app.services.supervisor import Service, Supervisor, command, import_path
+from app.services.up_process import command_for
 
 REFRESH_SECONDS = 1.0
 
@@ -64,25 +65,45 @@ def make_services(
     ]
 
 
-def run_services(run: Run, services: list[Service], *, metric: str, host: str, port: int) -> None:
+def run_services(
+    run: Run,
+    services: list[Service],
+    *,
+    metric: str,
+    host: str,
+    port: int,
+    hangup: Hangup | None = None,
+    change: Callable[..., None] = lambda **values: None,
+) -> None:
     """Runs them with a live view on stderr until training and the last evaluation have ended.
 
+    `hangup`: the end of the terminal, which they outlive; the view then becomes lines in the run's log. `change` tells
+    others so, see `up_process.hold_up`.
     Raises ServiceError if one of these fails, Stopped (with the step that is saved) after a signal.
     """
     view, started = live_view.open_view(sys.stderr), time.time()
-    shown_at, listening = 0.0, False
+    shown_at, listening, has_closed = 0.0, False, False
+    hangup = hangup or Hangup()
 
     def refresh(every: float = REFRESH_SECONDS) -> None:
-        nonlocal shown_at, listening
+        nonlocal shown_at, listening, view, has_closed
         if time.monotonic() - shown_at < every:
             return
         shown_at, listening = time.monotonic(), listening or tensorboard.is_listening(host, port)
+        if live_view.is_obsolete(view, sys.stderr):
+            view = live_view.open_view(sys.stderr)
+        if hangup.has_closed and not has_closed:
+            has_closed = True
+            change(background=True)
+            view.print(f"the terminal was closed, the run goes on -> {command_for('stop', run)} ends it")
+        bound_logs(run, services)
         state = run_state.read_run_state(run, metric, since=started)
         site = tensorboard.url(host, port) if listening else "starting"
         view.show(state, {service.name: _describe_service(service, state, site) for service in services})
 
     try:
-        Supervisor(services).run(refresh, view.print)
+        supervisor = Supervisor(services, is_outlived=hangup.is_outlived, on_stop=lambda: change(stopping=True))
+        supervisor.run(refresh, lambda line: view.print(line))
     except Stopped as stopped:
         saved = run.checkpoint_steps()
         where = f"step {saved[-1]} is saved" if saved else "no step is saved yet"
@@ -94,6 +115,14 @@ def run_services(run: Run, services: list[Service], *, metric: str, host: str, p
     finally:
         refresh(every=0)
         view.close()
+
+
+def bound_logs(run: Run, services: Sequence[Service]) -> None:
+    """Keeps what the services and `up` itself write within bounds."""
+    run_logs.bound(run.log("up"))
+    for service in services:
+        if run_logs.bound(service.log):
+            service.log_start = 0
 
 
 def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report: str | None = None) -> Outcome:
@@ -111,7 +140,7 @@ def read_outcome(run: Run, *, metric: str, seconds: float | None = None, report:
         report=report,
         exports=[card.parent.name for card in run.export_cards()],
         serving=promotion.describe_serving(run),
-        tensorboard=shlex.join(["detbox", "tensorboard", f"--models_dir={run.root.parent}", f"--run={run.name}"]),
+        tensorboard=command_for("tensorboard", run),
         seconds=seconds,
         unmeasured=end.unmeasured,
     )

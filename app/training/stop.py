@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import Stopped
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -21,7 +21,7 @@ class Interrupted(BaseException):
 
 
 class StopFlag:
-    """Remembers the first SIGTERM or SIGINT; before there is a step to lose, ends the process at once.
+    """Remembers the first SIGTERM, SIGINT or SIGHUP; before there is a step to lose, ends the process at once.
 
     Building the model and tracing its graph take longer than anyone waits after a signal, and lose nothing.
     """
@@ -31,9 +31,10 @@ class StopFlag:
         self.no_progress_yet = True
 
     def listen(self) -> None:
-        """Installs the handlers; to be called in the main thread."""
+        """Installs the handlers; to be called in the main thread. A signal that is ignored (`nohup`) stays so."""
         for number in SIGNALS:
-            signal.signal(number, self._catch)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._catch)
 
     def _catch(self, number: int, frame: Any) -> None:
         first = self.signal is None

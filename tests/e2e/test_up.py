@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
+from command import ROOT, detbox, environment
+from pseudo_terminal import PseudoTerminal
 
 from app.run.directory import Run
 from app.run.files import read_json, read_lines
@@ -123,3 +126,40 @@ def test_fine_tuning_beats_the_same_steps_from_scratch(up, tmp_path, test_data):
         best[name] = row["metrics"]["DetectionBoxes_Precision/mAP"]
     assert best["fine-tuned"] > best["scratch"]
     assert best["fine-tuned"] > 0.02
+
+
+def test_a_closed_terminal_and_a_stop_lose_no_step(tmp_path):
+    """The terminal goes and training goes on; `stop` names the very last step, from which the next start goes on."""
+    place = [f"--models_dir={tmp_path}", "--run=r"]
+    flags = [*place, *SMALL, "--num_train_steps=20000", "--checkpoint_every_n=20000", "--log_every_n=1"]
+    flags += ["--tensorboard_port=0", "--trial_secs=0"]
+    run = Run(tmp_path / "r")
+    terminal = PseudoTerminal(
+        [sys.executable, "-m", "entrypoint", "up", *flags], environment(TERM="xterm", PYTHONPATH=str(ROOT)), ROOT
+    )
+    try:
+        terminal.show_until(lambda: len(read_lines(run.metrics)) >= 5, 600)
+        assert "╭─ detbox" in terminal.screen
+        terminal.close()
+        closed_at = read_lines(run.metrics)[-1]["step"]
+        wait_for(lambda: read_lines(run.metrics)[-1]["step"] > closed_at + 10)
+        assert terminal.code() is None
+        status = detbox("status", *place)
+        assert "in the background" in status.stdout and f"(process {terminal.pid})" in status.stdout
+        stopped = json.loads(detbox("stop", *place, "--json").stdout)
+        wait_for(lambda: terminal.code() is not None, 30)
+    finally:
+        if terminal.code() is None:
+            os.kill(terminal.pid, signal.SIGKILL)
+    assert (terminal.code(), stopped["was_running"]) == (143, True)
+    assert [stopped["step"]] == run.checkpoint_steps() == [read_lines(run.metrics)[-1]["step"]]
+    assert not run.done.exists()
+    assert "the terminal was closed, the run goes on" in run.log("up").read_text()
+
+    again = detbox("up", *flags, "--detach")
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert f"resumed from {run.checkpoint(stopped['step'])}" in run.log("trainer").read_text(errors="replace")
+    logs = detbox("logs", *place)
+    assert "trainer     | train | step" in logs.stdout
+    assert "stopped: step" in detbox("stop", *place).stdout
+    assert [row["step"] for row in read_lines(run.metrics)] == list(range(1, run.checkpoint_steps()[-1] + 1))

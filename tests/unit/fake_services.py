@@ -22,6 +22,8 @@ steps, pause = int(sys.argv[2]), float(sys.argv[3])
 stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(signal.SIGTERM))
 signal.signal(signal.SIGINT, lambda *_: stop.append(signal.SIGINT))
+if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: stop.append(signal.SIGHUP))
 def save(step):
     write_text(run.root / f"ckpt-{step}.index", "")
 for step in range(1, steps + 1):
@@ -57,10 +59,35 @@ write_heartbeat(run, "evaluator", state="done", step=step, of=step)
 CRASH = (
     HEAD
     + """
-write_heartbeat(run, "trainer", state="training", step=3, of=9)
+write_heartbeat(run, "trainer", state="failed", step=3, of=9, reason="loss is not finite")
 print("a line before", flush=True)
 print("detbox: error: loss is not finite at step 3", file=sys.stderr)
 sys.exit(6)
+"""
+)
+
+SLOW_TO_STOP = (
+    HEAD
+    + """
+from app.run.lock import hold_service
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+with hold_service(run, "trainer"):
+    step = 0
+    while not stop:
+        step += 1
+        write_heartbeat(run, "trainer", state="training", step=step, of=9999)
+        time.sleep(0.02)
+    time.sleep(3)
+    write_text(run.root / f"ckpt-{step}.index", "")
+"""
+)
+
+STUBBORN_START = (
+    HEAD
+    + """
+write_heartbeat(run, "trainer", state="starting", step=0, of=9, reason="loading TensorFlow")
+time.sleep(60)
 """
 )
 

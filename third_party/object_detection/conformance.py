@@ -77,10 +77,13 @@ def pytest_configure():
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(googletest, "_googletest_temp_dir", str(tmp_path))
+    tf.keras.backend.reset_uids()
 """
 """What the tests run under: model_lib_tf2_test mirrors over /cpu:0 and /cpu:1, and hangs where the second does not
 exist; its tests of different models share tf.test.get_temp_dir(), and our loop refuses to resume from the checkpoint
-of another model, where upstream's takes nothing from it in silence."""
+of another model, where upstream's takes nothing from it in silence. Keras numbers the names of layers anew for each
+test: DeepMAC's and Inception ResNet's wire layers by the order of their names, so that they depended on what had run
+before in the same process."""
 
 
 def select(tree: Path, *, core: bool) -> list[str]:

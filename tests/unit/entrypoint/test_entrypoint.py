@@ -15,7 +15,7 @@ import pytest
 from app import errors, jobs
 from app.jobs import Job
 from app.settings import FIELDS, Settings
-from entrypoint import __main__ as entrypoint
+from entrypoint import process as entrypoint
 from entrypoint.commands import COMMANDS, functions
 from entrypoint.results import present
 
@@ -174,6 +174,8 @@ def test_options_are_frozen():
         "migrate",
         "tensorboard",
         "status",
+        "logs",
+        "stop",
         "health",
         "doctor",
     ]

@@ -49,3 +49,28 @@ def test_a_folder_is_locked_by_one(tmp_path):
         assert (first, second) == (True, False)
     with lock.try_lock(tmp_path) as third:
         assert third
+
+
+def test_whether_a_lock_is_held_can_be_asked(tmp_path):
+    """Asking makes no file, and takes nothing from who wants to hold it."""
+    path = tmp_path / "status" / "trainer.lock"
+    assert not lock.is_held(path) and not path.parent.exists()
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "held\n"
+        assert lock.is_held(path)
+        first.kill()
+        first.wait()
+        assert not lock.is_held(path)
+    asking = threading.Event()
+
+    def ask():
+        while not asking.is_set():
+            lock.is_held(path)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for _ in range(20):
+        with lock.hold_service(Run(tmp_path), "trainer"):
+            pass
+    asking.set()
+    thread.join()

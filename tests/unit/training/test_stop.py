@@ -1,0 +1,49 @@
+"""How a service is asked to stop."""
+
+import os
+import signal
+
+import pytest
+
+from app.training.stop import SIGNALS, Interrupted, StopFlag
+
+
+@pytest.fixture
+def handlers():
+    """Leaves the handlers of this process as they were."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_remembered_once_there_is_a_step_to_lose(handlers, number):
+    """Before that it ends the process at once; a closed terminal is as good a reason as any."""
+    stop = StopFlag()
+    stop.listen()
+    with pytest.raises(Interrupted) as caught:
+        os.kill(os.getpid(), number)
+    assert caught.value.stopped.exit_code == 128 + number
+    stop = StopFlag()
+    stop.listen()
+    stop.no_progress_yet = False
+    os.kill(os.getpid(), number)
+    assert (stop.signal, stop.why(lambda: None)) == (number, signal.Signals(number).name)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_is_ignored_stays_so(handlers, number):
+    """`nohup` ignores SIGHUP, a shell without job control SIGINT of what it starts with `&`."""
+    signal.signal(number, signal.SIG_IGN)
+    stop = StopFlag()
+    stop.listen()
+    os.kill(os.getpid(), number)
+    assert stop.signal is None
+
+
+def test_what_another_service_asks_for(handlers):
+    """Its reason; a signal goes first."""
+    stop = StopFlag()
+    assert stop.why(lambda: {"reason": "early-stopped"}) == "early-stopped"
+    assert stop.why(lambda: None) is None
