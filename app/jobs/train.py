@@ -1,6 +1,7 @@
 """`train`: the trainer service."""
 
 import logging
+from functools import partial
 
 from app.errors import SettingsError, Stopped
 from app.jobs import prepare
@@ -61,6 +62,7 @@ def _train(
 ) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_loop
+    from app.training import watchdog
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -86,7 +88,10 @@ def _train(
     def resume_from(model_dir: str) -> str | None:
         return checkpoint_files.newest_complete(run.checkpoint(step) for step in run.checkpoint_steps())
 
-    trainer = Trainer(run, schedule, stop, resume_from=resume_from)
+    steps = config.train_config.num_steps
+    dog = watchdog.Watchdog(settings.watchdog_factor, settings.first_step_timeout)
+    trainer = Trainer(run, schedule, stop, resume_from=resume_from, watchdog=dog)
+    dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
     train_loop.train(run.pipeline_config, run.root, trainer, strategy)
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]

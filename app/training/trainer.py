@@ -17,6 +17,7 @@ from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
+from app.training.watchdog import Watchdog
 from app.write_schedule import WriteSchedule
 
 log = logging.getLogger(__name__)
@@ -55,12 +56,14 @@ class Trainer:
         stop: StopFlag,
         *,
         resume_from: Callable[[str], str | None],
+        watchdog: Watchdog | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self.resume_from = resume_from
         """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
         self.stopped_for: str | None = None
+        self._watchdog = watchdog or Watchdog(0, 0, clock=clock)
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
         self._rate_due = EverySteps(schedule.learning_rate_summary_every_n)
@@ -97,10 +100,14 @@ class Trainer:
             return 0
         due = (self._losses_due, self._rate_due, self._log_due, self._save_due)
         ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
-        return max(0, min(loop.train_steps - loop.step, *ahead))
+        steps = max(0, min(loop.train_steps - loop.step, self.schedule.num_steps_per_iteration, *ahead))
+        if steps:
+            self._watchdog.begin_call(steps)
+        return steps
 
     def after_steps(self, loop: Loop) -> None:
         """Does what is due at `loop.step`."""
+        self._watchdog.end_call()
         self.stop.no_progress_yet = False
         self._record(loop)
         if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
