@@ -112,6 +112,9 @@ class Settings:
     image_summary_max_outputs: Positive = _training(3, "training images in each of those")
     log_every_n: Positive = _training(20, "steps between progress lines and lines of metrics.jsonl")
     num_steps_per_iteration: Positive = _training(1, "steps run as one call; a stop waits for the end of a call")
+    loss_upper_bound: Annotated[float, Ge(0)] = _training(
+        0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
+    )
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median, and 300 s, ends the trainer to start it again; 0: never"
     )

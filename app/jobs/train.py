@@ -90,7 +90,14 @@ def _train(
 
     steps = config.train_config.num_steps
     dog = watchdog.Watchdog(settings.watchdog_factor, settings.first_step_timeout)
-    trainer = Trainer(run, schedule, stop, resume_from=resume_from, watchdog=dog)
+    trainer = Trainer(
+        run,
+        schedule,
+        stop,
+        resume_from=resume_from,
+        watchdog=dog,
+        loss_upper_bound=settings.loss_upper_bound,
+    )
     dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
     train_loop.train(run.pipeline_config, run.root, trainer, strategy)
     if stop.signal is not None:

@@ -57,12 +57,14 @@ class Trainer:
         *,
         resume_from: Callable[[str], str | None],
         watchdog: Watchdog | None = None,
+        loss_upper_bound: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self.resume_from = resume_from
         """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
         self.stopped_for: str | None = None
+        self._loss_upper_bound = loss_upper_bound
         self._watchdog = watchdog or Watchdog(0, 0, clock=clock)
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
@@ -153,7 +155,7 @@ class Trainer:
         if not (losses_due or rate_due or log_due):
             return
         losses = loop.losses()
-        self._check_finite(loop)
+        self._check_loss(loop, losses)
         scalars = dict(losses) if losses_due else {}
         if rate_due:
             scalars["learning_rate"] = loop.learning_rate()
@@ -167,10 +169,13 @@ class Trainer:
         if scalars:
             loop.write_scalars(scalars)
 
-    def _check_finite(self, loop: Loop) -> None:
+    def _check_loss(self, loop: Loop, losses: dict[str, float]) -> None:
         bad = loop.first_non_finite()
         if bad is not None:
             raise self.diverged(f"the loss of step {bad} is not finite")
+        loss, bound = losses.get(TOTAL_LOSS, 0.0), self._loss_upper_bound
+        if bound and loss > bound:
+            raise self.diverged(f"the loss of step {loop.step} is {loss:.4g}, above loss_upper_bound={bound:g}")
 
     def _row(self, loop: Loop, losses: dict[str, float]) -> dict[str, Any]:
         now = self._clock()
@@ -189,6 +194,8 @@ class Trainer:
         }
 
     def _save(self, loop: Loop) -> None:
+        if self._loss_upper_bound and loop.step > self._saved_step:
+            self._check_loss(loop, loop.losses())
         path = loop.save()
         self._saved_step = loop.step
         if isinstance(self._save_due, EverySeconds):
