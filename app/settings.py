@@ -115,6 +115,9 @@ class Settings:
     loss_upper_bound: Annotated[float, Ge(0)] = _training(
         0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
     )
+    on_divergence: Literal["stop", "rollback"] = _training(
+        "stop", "a run that diverged stops, or goes back to its last checkpoint at a tenth of the learning rate"
+    )
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median, and 300 s, ends the trainer to start it again; 0: never"
     )

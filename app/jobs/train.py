@@ -1,11 +1,12 @@
 """`train`: the trainer service."""
 
+import dataclasses
 import logging
 from functools import partial
 
-from app.errors import SettingsError, Stopped
+from app.errors import DivergedError, SettingsError, Stopped
 from app.jobs import prepare
-from app.pipeline import build
+from app.pipeline import build, schedule
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance
@@ -18,6 +19,10 @@ from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
 logger = logging.getLogger(__name__)
+
+ROLLBACKS = 3
+ROLLBACK_FACTOR = 0.1
+"""Of the learning rate: three of them reach from a rate that is a thousand times too high."""
 
 
 def run(settings: Settings) -> None:
@@ -71,12 +76,12 @@ def _train(
     if settings.mixed_precision:
         runtime.use_mixed_precision(tf)
     strategy = runtime.strategy(tf)
-    schedule = write_schedule(settings, config.train_config.num_steps)
+    cadences = write_schedule(settings, config.train_config.num_steps)
     starting = bool(config.train_config.fine_tune_checkpoint) and not run.checkpoint_steps()
     prepare.check_before_training(
         run,
         config,
-        schedule,
+        cadences,
         replicas=strategy.num_replicas_in_sync,
         verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
     )
@@ -90,16 +95,24 @@ def _train(
 
     steps = config.train_config.num_steps
     dog = watchdog.Watchdog(settings.watchdog_factor, settings.first_step_timeout)
-    trainer = Trainer(
-        run,
-        schedule,
-        stop,
-        resume_from=resume_from,
-        watchdog=dog,
-        loss_upper_bound=settings.loss_upper_bound,
-    )
     dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
-    train_loop.train(run.pipeline_config, run.root, trainer, strategy)
+    for rollback in range(1, ROLLBACKS + 2):
+        trainer = Trainer(
+            run,
+            cadences,
+            stop,
+            resume_from=resume_from,
+            watchdog=dog,
+            loss_upper_bound=settings.loss_upper_bound,
+        )
+        try:
+            train_loop.train(run.pipeline_config, run.root, trainer, strategy)
+            break
+        except DivergedError as error:
+            if settings.on_divergence == "stop" or rollback > ROLLBACKS:
+                raise
+            settings = _roll_back(run, settings, rollback, error)
+            tf.keras.backend.clear_session()
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
@@ -108,6 +121,24 @@ def _train(
             signal_number=stop.signal,
             remedy="the same command goes on from there",
         )
+
+
+def _roll_back(run: Run, settings: Settings, rollback: int, error: DivergedError) -> Settings:
+    """Writes the run's pipeline with a lower learning rate; the settings that it is made with from now on."""
+    before = pipeline_config.read_pipeline(run.pipeline_config)
+    rate = schedule.peak(schedule.rate_message(before)) * ROLLBACK_FACTOR
+    settings = dataclasses.replace(settings, learning_rate=rate, given=settings.given | {"learning_rate"})
+    changed = prepare.changed_pipeline(run, settings)
+    if changed is None or schedule.peak(schedule.rate_message(changed.config)) > rate * 1.01:
+        raise error  # the rate is not the setting's: by config_override, or without the card of the records
+    prepare.write_pipeline(run, changed)
+    _write_provenance(run, settings, changed.config.train_config.fine_tune_checkpoint)
+    saved = (run.checkpoint_steps() or [0])[-1]
+    line = f"rollback {rollback} of {ROLLBACKS} to step {saved}, learning rate {rate:.3g}: {error.what}"
+    logger.warning("train | %s", line)
+    steps = changed.config.train_config.num_steps
+    write_heartbeat(run, "trainer", state="starting", step=saved, of=steps, reason=line)
+    return settings
 
 
 def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -> None:

@@ -83,6 +83,7 @@ class Trainer:
 
     def begin(self, loop: Loop) -> None:
         """Says where the run starts."""
+        self._watchdog.begin_run()
         self._saved_step = self._looked_step = loop.step
         self._looked_at = self._clock()
         if isinstance(self._save_due, EverySeconds):

@@ -38,6 +38,12 @@ class Watchdog:
         self._steps, self._elapsed, self._ticked_at = 0, 0.0, 0.0
         self._lock = threading.Lock()
 
+    def begin_run(self) -> None:
+        """A loop begins, whose first call compiles."""
+        with self._lock:
+            self._is_first, self._steps = True, 0
+            self._seconds_per_step.clear()
+
     def begin_call(self, steps: int) -> None:
         """A call of so many steps begins."""
         with self._lock:
