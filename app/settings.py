@@ -124,6 +124,9 @@ class Settings:
     first_step_timeout: Count = _training(
         3600, "seconds for the first step, which compiles, before the same happens; 0: no limit"
     )
+    trial_secs: Count = _training(
+        300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
+    )
     resume: bool = _training(True, "go on from the newest complete checkpoint; false: refuse a run that has any")
 
     # Evaluation

@@ -13,9 +13,13 @@ AS_STARTED = dict(os.environ)
 """Before a test that runs TensorFlow here hid the GPUs from this process and its children."""
 
 
+WITHOUT_TRIAL = {"DETBOX_TRIAL_SECS": "0"}
+"""What a test that is not about the trial before training saves its time by."""
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """The environment that the tests were started in, without detbox's own variables."""
-    return {key: value for key, value in AS_STARTED.items() if not key.startswith("DETBOX_")} | extra
+    """The environment that the tests were started in, without detbox's own variables and without a trial."""
+    return {key: value for key, value in AS_STARTED.items() if not key.startswith("DETBOX_")} | WITHOUT_TRIAL | extra
 
 
 def detbox(*arguments: str, **extra: str) -> subprocess.CompletedProcess:

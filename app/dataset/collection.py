@@ -201,7 +201,7 @@ def _never_named(source: Path, seen: Set[Path], choice: SplitSelection) -> Itera
         if path in seen or not (source.is_dir() or path.parent in folders):
             continue
         inside = splits.split_of_folder(path.relative_to(folder).parts[:-1])
-        if choice.train and inside not in (choice.train, choice.eval):
+        if choice.train and not (inside and inside in (choice.train, choice.eval)):
             yield Fault(faults.IMAGE_LEFT_OUT, name_in(folder, path))
         else:
             yield Fault(faults.ANNOTATION_MISSING, name_in(folder, path))

@@ -7,6 +7,7 @@ from app.dataset.annotation import AnnotatedImage
 from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter
 from app.dataset.splits import EVAL, TRAIN, SplitSelection
 from app.errors import DatasetError
+from app.humanize import format_count
 from app.settings import flag
 
 REFUSED_FROM = 10
@@ -112,9 +113,9 @@ def _is_one(same: Sequence[Sequence[str]], total: int, issues: IssueCounter) -> 
 
 def leaking(names: Sequence[str], train: str, evaluation: str, where: str) -> DatasetError:
     """The error for images that are trained and evaluated on: the metrics would flatter."""
-    more = " ..." if len(names) > SHOWN else ""
+    shown = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
     return DatasetError(
-        f"{len(names)} images are both in {train!r} and in {evaluation!r}: {', '.join(names[:SHOWN])}{more}",
+        f"{format_count(len(names), 'image')} both in {train!r} and in {evaluation!r}: {shown}",
         where=where,
         remedy=f"{flag('leak', 'drop')} takes them out of training; or splits that share none: {flag('train_split')}, "
         f"{flag('eval_split')}",

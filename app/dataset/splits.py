@@ -56,13 +56,22 @@ def split_of_folder(folders: Sequence[str]) -> str:
 def own_splits(found: Mapping[str, list[Part]]) -> dict[str, list[Part]]:
     """The parts of a set by split, out of what lies in places named like splits, and under `""` elsewhere.
 
-    A split to train on is enough for the rest to be left out: it is most likely what the splits were made from. With
-    only splits to evaluate on, the rest is trained on.
+    Beside splits to train and to evaluate on the rest is left out: it is most likely what they were made from. With
+    only splits to evaluate on, the rest is trained on; with only one to train on there are none.
     """
     named = {name: parts for name, parts in found.items() if name}
     if not named or "" not in found:
         return dict(found)
-    return named if _first(list(named), _TRAIN_NAMES) else {"train": found[""], **named}
+    if is_split(list(named)):
+        return named
+    if _first(list(named), _TRAIN_NAMES):
+        return {"": [part for parts in found.values() for part in parts]}
+    return {"train": found[""], **named}
+
+
+def is_split(own: Sequence[str]) -> bool:
+    """Whether among a set's own splits there is one to train on and one to evaluate on."""
+    return bool(_first(own, _TRAIN_NAMES) and _first(own, _EVAL_NAMES))
 
 
 def select_splits(own: Sequence[str], train_split: str, eval_split: str, where: str) -> SplitSelection:

@@ -3,15 +3,16 @@
 import glob
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from app.checkpoint import bytes_of
 from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import with_recorded
-from app.errors import SettingsError
+from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import memory
@@ -25,6 +26,7 @@ from app.run import provenance
 from app.run.directory import Run, find_run
 from app.run.files import write_text
 from app.run.preparation import finished_training, new_directory
+from app.services import trial
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import WriteSchedule, write_schedule
 
@@ -74,6 +76,7 @@ def run(settings: Settings) -> Prepared:
 
 def _prepare(run: Run, settings: Settings) -> Prepared:
     found = origin.find_origin(settings.model, settings.fine_tune_checkpoint)
+    check_model(settings, found, resuming=bool(run.checkpoint_steps()))
     reads_masks = found.config.train_input_reader.load_instance_masks
     card = preparation.prepare(
         Path(settings.dataset) if settings.dataset else builtin_sample(run, settings),
@@ -105,6 +108,11 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
     pipeline = build_pipeline(run, settings, card, found)
     check_before_training(run, pipeline.config, write_schedule(settings, pipeline.num_train_steps))
     check_metrics(run, pipeline.config, settings)
+    try:
+        try_before_training(run, pipeline.config, settings)
+    except DetboxError:
+        logger.info("prepare: the records are kept, so that the next prepare of this run is quick: %s", run.records)
+        raise
     write_pipeline(run, pipeline)
     if not finished_training(run, pipeline.num_train_steps):
         # An evaluator that starts beside the trainer must not take the end of a shorter run for this one's.
@@ -186,36 +194,29 @@ def changed_pipeline(run: Run, settings: Settings) -> build.Pipeline | None:
 
 def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origin) -> build.Pipeline:
     """The pipeline.config of the run for the data set of `card`, made of `found`. Nothing is written."""
-    pipeline = build.build(
-        build.Request(
-            model=settings.model,
-            fine_tune_checkpoint=settings.fine_tune_checkpoint,
-            fine_tune_checkpoint_type=settings.fine_tune_checkpoint_type,
-            num_classes=len(card.classes),
-            label_map_path=str(run.label_map),
-            # Globs, to TensorFlow as to us; a folder's name may have their characters.
-            train_records=f"{glob.escape(str(run.records))}/{card.train.records}",
-            eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
-            num_train_images=card.train.images,
-            max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
-            batch_size=settings.batch_size,
-            num_train_steps=settings.num_train_steps,
-            learning_rate=settings.learning_rate,
-            learning_rate_schedule=settings.learning_rate_schedule,
-            warmup_steps=settings.warmup_steps,
-            batch_norm_decay=settings.batch_norm_decay,
-            image_size=settings.image_size,
-            augmentations=settings.augmentations,
-            eval_batch_size=settings.eval_batch_size,
-            eval_image_outputs=settings.eval_image_outputs,
-            sample_1_of_n_eval_examples=settings.sample_1_of_n_eval_examples,
-            config_override=settings.config_override,
-        ),
-        found,
+    request = build_request(
+        settings,
+        num_classes=len(card.classes),
+        label_map_path=str(run.label_map),
+        # Globs, to TensorFlow as to us; a folder's name may have their characters.
+        train_records=f"{glob.escape(str(run.records))}/{card.train.records}",
+        eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
+        num_train_images=card.train.images,
+        max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
     )
+    pipeline = build.build(request, found)
     for note in pipeline.notes:
         logger.info("pipeline | %s", note)
     return pipeline
+
+
+def build_request(settings: Settings, *, num_classes: int, **of_data: Any) -> build.Request:
+    """What the settings ask of a pipeline.config. `of_data`: what the data set adds, see `build.Request`."""
+    return build.Request(
+        num_classes=num_classes,
+        **of_data,
+        **{field.name: getattr(settings, field.name) for field in fields(build.Request) if field.name in FIELDS},
+    )
 
 
 def write_pipeline(run: Run, pipeline: build.Pipeline) -> None:
@@ -258,6 +259,8 @@ def check_before_training(
         ),
         replicas=replicas,
         verify_checkpoint=verify_checkpoint,
+        masks=card.masks if card is not None else None,
+        keypoints=card.keypoints if card is not None else 0,
     )
     checks.raise_if_any(findings)
 
@@ -268,6 +271,28 @@ def check_metrics(run: Run, config: PipelineConfig, settings: Settings) -> None:
     if card is not None:
         metrics_sets.check_sets(config, classes=classes, masks=card.masks, keypoints=card.keypoints > 0)
     metrics_sets.check_best_metric(settings.best_metric, config, classes)
+
+
+def check_model(settings: Settings, found: origin.Origin, *, resuming: bool) -> None:
+    """Refuses what shows without the data set, before that is read and written as records. Raises SettingsError."""
+    copy = type(found.config)()
+    copy.CopyFrom(found.config)
+    classes = max(architecture.body(copy, where=found.name).num_classes, 1)
+    request = build_request(settings, num_classes=classes)
+    config = build.build(request, replace(found, config=copy)).config
+    findings = checks.check_config(config)
+    if not resuming:
+        findings += fine_tune_checks.check(config)
+    checks.raise_if_any(finding for finding in findings if finding.severity == "error")
+
+
+def try_before_training(run: Run, config: PipelineConfig, settings: Settings) -> None:
+    """The trial of `config` on the run's records, if there is to be one. SettingsError, DatasetError."""
+    checks.raise_if_any(finding for finding in checks.check_config(config) if finding.severity == "error")
+    card = cards.read(run.records)
+    if settings.trial_secs and card is not None:
+        limits = trial.Limits(settings.trial_secs, trial.free_memory())
+        trial.try_pipeline(run, config, card.fingerprint, limits)
 
 
 def _names_of(run: Run) -> dict[int, str]:

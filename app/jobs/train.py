@@ -51,6 +51,7 @@ def run(settings: Settings) -> None:
         run.stop_request.unlink(missing_ok=True)
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
         try:
+            prepare.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop)
         except BaseException as error:
             _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)

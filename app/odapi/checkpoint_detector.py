@@ -12,6 +12,7 @@ from object_detection.utils import config_util
 
 from app.detection.batching import by_size
 from app.detection.detections import Detections
+from app.odapi.averaged_weights import load_averages
 
 
 class CheckpointDetector:
@@ -25,12 +26,17 @@ class CheckpointDetector:
         self._status = tf.train.Checkpoint(model=self._model).read(str(checkpoint)).expect_partial()
         one_image = [tf.TensorSpec([1, None, None, 3], tf.float32)]
         self._detect = tf.function(self._run, autograph=False, input_signature=one_image)
+        self._averages_of = checkpoint if configs["eval_config"].use_moving_averages else None
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Detections on each of `images` (uint8, height x width x 3, RGB). AssertionError if weights are missing."""
         return by_size(images, self._detect_one, whole_batches=False)
 
     def _detect_one(self, stack: np.ndarray) -> list[Detections]:
+        if self._averages_of:
+            self._detect.get_concrete_function()  # Builds the model, whose variables they are.
+            load_averages(self._model, self._averages_of)
+            self._averages_of = None
         found = self._detect(tf.constant(stack, tf.float32))
         self._status.assert_existing_objects_matched()
         count = int(found["num_detections"][0])

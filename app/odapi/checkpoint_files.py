@@ -55,13 +55,18 @@ def verify_checkpoint(config: PipelineConfig, build: bool) -> tuple[str | None, 
 
 def misfits(config: PipelineConfig, prefix: str) -> list[str]:
     """Variables that the config's type of fine-tuning wants and `prefix` lacks, or has in another shape."""
-    reader = tf.train.load_checkpoint(prefix)
-    saved = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
+    reader, saved = read_object_graph(prefix)
     shapes = reader.get_variable_to_shape_map()
     with tf.Graph().as_default(), tf.device("/CPU:0"):
         model = _built(config)
         wanted = model.restore_from_objects(fine_tune_checkpoint_type=config.train_config.fine_tune_checkpoint_type)
         return sorted(_compare(tf.train.Checkpoint(**wanted), saved, shapes))
+
+
+def read_object_graph(prefix: Path | str) -> tuple[Any, Any]:
+    """A reader of the checkpoint `prefix`, and its object graph."""
+    reader = tf.train.load_checkpoint(str(prefix))
+    return reader, trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
 
 
 def _built(config: PipelineConfig) -> Any:
@@ -76,10 +81,26 @@ def _built(config: PipelineConfig) -> Any:
 
 
 def _compare(root: Any, saved: Any, shapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
-    """Walks the model and the checkpoint's object graph side by side, by the names of their edges."""
-    view = tf.train.TrackableView(root)
-    queue, seen, matched = [(root, 0, "")], set(), set()
+    matched: set[int] = set()
     missing: dict[int, str] = {}
+    for variable, key, place in match_variables(root, saved):
+        if key in shapes:
+            matched.add(id(variable))
+            if list(shapes[key]) != variable.shape.as_list():
+                yield f"{place} {list(shapes[key])} there, {variable.shape.as_list()} here"
+        else:
+            missing.setdefault(id(variable), place)
+    yield from (f"{place} is not there" for number, place in missing.items() if number not in matched)
+
+
+def match_variables(root: Any, saved: Any) -> Iterator[tuple[Any, str, str]]:
+    """The variables under `root` with their keys in a checkpoint (empty without one) and their places.
+
+    Walks objects and the checkpoint's object graph side by side, by the names of their edges; a variable with several
+    places comes with each.
+    """
+    view = tf.train.TrackableView(root)
+    queue, seen = [(root, 0, "")], set()
     while queue:
         node, number, path = queue.pop(0)
         edges = {child.local_name: child.node_id for child in saved.nodes[number].children} if number >= 0 else {}
@@ -87,16 +108,10 @@ def _compare(root: Any, saved: Any, shapes: Mapping[str, Sequence[int]]) -> Iter
             place, there = f"{path}{name}", edges.get(name, -1)
             if isinstance(child, tf.Variable):
                 key = next((a.checkpoint_key for a in saved.nodes[there].attributes), "") if there >= 0 else ""
-                if key in shapes:
-                    matched.add(id(child))
-                    if list(shapes[key]) != child.shape.as_list():
-                        yield f"{place} {list(shapes[key])} there, {child.shape.as_list()} here"
-                else:
-                    missing.setdefault(id(child), place)
+                yield child, key, place
             elif (id(child), there >= 0) not in seen:
                 seen.add((id(child), there >= 0))
                 queue.append((child, there, f"{place}/"))
-    yield from (f"{place} is not there" for number, place in missing.items() if number not in matched)
 
 
 def delete(folder: Path, steps: Iterable[int]) -> None:

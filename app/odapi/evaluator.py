@@ -12,13 +12,13 @@ from typing import Any
 
 import tensorflow as tf
 from object_detection import inputs, model_lib, model_lib_v2
-from object_detection.builders import optimizer_builder
 from object_detection.core import standard_fields
 from object_detection.utils import config_util, label_map_util
 
 from app.evaluation import coco
 from app.evaluation.matching import EvaluatedImage
 from app.evaluation.metrics_sets import BOXES, chosen_sets
+from app.odapi.averaged_weights import load_averages
 from app.odapi.metrics_sets import Image, MetricsSets, split_batch, stands_for_several
 from app.protos.architecture import predicts_keypoints
 from app.protos.pipeline_config import PipelineConfig
@@ -86,13 +86,16 @@ class Evaluator:
         self._step = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._traced: dict[int, Any] = {}
 
-    def evaluate(self, prefix: Path | str) -> Evaluated:
-        """Evaluates the checkpoint `prefix`. Raises AssertionError if a variable of the model is not in it."""
+    def evaluate(self, prefix: Path | str, batches: int = -1) -> Evaluated:
+        """Evaluates the checkpoint `prefix` on so many batches, by default all.
+
+        Raises AssertionError if a variable of the model is not in it.
+        """
         self._restore(str(prefix))
         others = MetricsSets(self._pipeline, self._others, self._categories)
         images: list[EvaluatedImage] = []
         losses: dict[str, list[Any]] = {}
-        for features, labels in self._dataset:
+        for features, labels in self._dataset.take(batches):
             batch_losses, found = self._run(features, labels)
             for name, value in batch_losses.items():
                 losses.setdefault(name, []).append(value)
@@ -109,17 +112,10 @@ class Evaluator:
         if not self._traced:
             features, _ = next(iter(self._dataset))
             self._function(int(features[IN.image].shape[0]))
-        saved = {"step": self._step, "model": self._model}
-        optimizer = None
-        if self._config.use_moving_averages:
-            # A new one each time: one that is never run keeps its slots' values waiting in the file.
-            optimizer, _ = optimizer_builder.build(self._train.optimizer, global_step=self._step)
-            optimizer.shadow_copy(self._model)
-            saved["optimizer"] = optimizer
-        status = tf.train.Checkpoint(**saved).read(prefix).expect_partial()
+        status = tf.train.Checkpoint(step=self._step, model=self._model).read(prefix).expect_partial()
         status.assert_existing_objects_matched()
-        if optimizer is not None:
-            optimizer.swap_weights()
+        if self._config.use_moving_averages:
+            load_averages(self._model, prefix)
 
     def _run(self, features: dict[str, Any], labels: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._function(int(features[IN.image].shape[0]))(features, labels)

@@ -12,6 +12,7 @@ from object_detection.builders import model_builder
 from object_detection.utils import config_util
 
 from app.errors import SettingsError
+from app.odapi.averaged_weights import load_averages
 from app.protos.architecture import fixed_size
 from app.settings import flag
 
@@ -162,3 +163,5 @@ class Exporter:
                 where=str(self._checkpoint),
                 remedy=f"give the checkpoint with its own pipeline.config: {flag('checkpoint')}",
             ) from None
+        if self._config.eval_config.use_moving_averages:
+            load_averages(self._model, self._checkpoint)

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from app.protos.fields import is_map
 from app.protos.pipeline_config import DetectionModel, PipelineConfig
 from app.settings import flag
 
@@ -99,7 +100,7 @@ def _walk(message: Message, frozen: Message | None) -> Iterator[Any]:
         yield message
         return
     for field, value in message.ListFields():
-        if field.message_type is None:
+        if field.message_type is None or is_map(field):
             continue
         for child in [value] if isinstance(value, Message) else value:
             yield from _walk(child, frozen)

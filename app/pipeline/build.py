@@ -22,10 +22,10 @@ class Request:
     """A folder in the zoo's layout, a folder of checkpoints, or a checkpoint prefix."""
     fine_tune_checkpoint_type: str = ""
     num_classes: int
-    label_map_path: str
-    train_records: str
+    label_map_path: str = ""
+    train_records: str = ""
     """A glob, as the trainer sees it."""
-    eval_records: str
+    eval_records: str = ""
     num_train_images: int = 0
     max_boxes_per_image: int = 0
     batch_size: int = 0

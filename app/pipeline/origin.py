@@ -116,4 +116,16 @@ def _read(path: Path) -> Origin:
     except UnicodeDecodeError:
         what = "is no UTF-8 text"
         raise SettingsError(what, where=str(path), remedy=f"a pipeline.config in UTF-8: {flag('model')}") from None
-    return Origin(str(path), pipeline_config.parse_pipeline(text, where=str(path)))
+    config = pipeline_config.parse_pipeline(text, where=str(path))
+    _resolve_keypoint_map(config, path.parent)
+    return Origin(str(path), config)
+
+
+def _resolve_keypoint_map(config: PipelineConfig, folder: Path) -> None:
+    """Makes the path of a label map in the working directory, or else in `folder`, absolute: services have others."""
+    model = config.model.center_net
+    for base in (Path(), folder):
+        found = base / model.keypoint_label_map_path
+        if model.keypoint_label_map_path and found.is_file():
+            model.keypoint_label_map_path = str(found.resolve())
+            return

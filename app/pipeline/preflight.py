@@ -7,7 +7,7 @@ from glob import glob
 
 from app.errors import SettingsError
 from app.humanize import list_names
-from app.pipeline import augmentations, fine_tune_checks, image_size, schedule
+from app.pipeline import augmentations, fine_tune_checks, image_size, model_checks, schedule
 from app.pipeline.finding import Finding, error, warning
 from app.pipeline.resources import Resources
 from app.pipeline.resources import check as check_resources
@@ -33,6 +33,8 @@ def check(
     verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
     resuming: bool = False,
     resources: Resources | None = None,
+    masks: bool | None = None,
+    keypoints: int = 0,
     find_files: Callable[[str], Collection[str]] = glob,
 ) -> list[Finding]:
     """Everything wrong or doubtful in `config` (a TrainEvalPipelineConfig) for this data set and machine.
@@ -40,17 +42,27 @@ def check(
     `label_map`: class ids to names. `boxes_per_class`: boxes in the training records by class id. `classes`: names
     that the records were made with, in the order of their ids. `replicas`: devices over all `workers` (processes).
     `shapes`, `verify_checkpoint`: see `fine_tune_checks.check`. `resuming`: the run has a checkpoint of its own,
-    which it goes on from. A None leaves its check out. Raises SettingsError for a config that is no model at all.
+    which it goes on from. `masks`, `keypoints` (how many): what the records' boxes have. A None leaves its check out.
+    Raises SettingsError for a config that is no model at all.
     """
     return [
-        *_check_model(config),
+        *check_config(config, replicas=replicas),
         *_check_classes(config, label_map, boxes_per_class, classes),
         *_check_records(config, workers, find_files),
         *([] if resuming else fine_tune_checks.check(config, shapes, verify_checkpoint)),
+        *([] if masks is None else model_checks.check_boxes(config, masks=masks, keypoints=keypoints)),
+        *(check_resources(config, resources, replicas) if resources else ()),
+    ]
+
+
+def check_config(config: PipelineConfig, *, replicas: int = 1) -> list[Finding]:
+    """What of it shows in the config alone."""
+    return [
+        *_check_model(config),
+        *model_checks.check(config),
         *_check_schedule(config),
         *_check_batch(config, replicas),
         *_check_augmentations(config),
-        *(check_resources(config, resources, replicas) if resources else ()),
     ]
 
 

@@ -41,6 +41,11 @@ def edit_eval(config: PipelineConfig, *, batch_size: int, image_outputs: int, sa
         notes.append("eval_batch_size is 1: the model's resizer gives images of different sizes")
     evaluation.batch_size = batch_size
     evaluation.num_visualizations = image_outputs
+    averaged = config.train_config.optimizer.use_moving_average
+    if evaluation.use_moving_averages != averaged:
+        evaluation.use_moving_averages = averaged
+        keeps = "keeps moving averages of the weights, which are" if averaged else "keeps no moving averages to be"
+        notes.append(f"use_moving_averages is {str(averaged).lower()}: training {keeps} evaluated and exported")
     if METRICS not in evaluation.metrics_set:
         evaluation.metrics_set.append(METRICS)
         notes.append(f"metrics_set {METRICS} added: it is what chooses the best checkpoint")

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from google.protobuf import text_format
 from object_detection.protos import pipeline_pb2, train_pb2
 
-from app.protos.proto_text import parse_proto
+from app.protos.proto_text import parse_proto, refuse_control_characters
 
 PipelineConfig: TypeAlias = Any
 """A `TrainEvalPipelineConfig` message; protoc wrote no types for it."""
@@ -19,12 +19,14 @@ CHECKPOINT_V2 = train_pb2.CheckpointVersion.Value("V2")
 
 def parse_pipeline(text: str, *, where: str) -> PipelineConfig:
     """The TrainEvalPipelineConfig in `text`; `where` (a path or a setting) names it in the SettingsError."""
-    return parse_proto(
+    config = parse_proto(
         text,
         pipeline_pb2.TrainEvalPipelineConfig(),
         where=where,
         remedy="fix that line: fields are those of upstream's pipeline.proto",
     )
+    refuse_control_characters(config, where=where)
+    return config
 
 
 def read_pipeline(path: Path) -> PipelineConfig:

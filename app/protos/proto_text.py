@@ -7,9 +7,14 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from app.errors import SettingsError
+from app.protos import fields
+from app.terminal_text import escape_controls
 
 PROTO_ERROR = re.compile(r"^(?P<line>\d+):\d+ : (?:'.*': )?(?P<what>.*)$", re.DOTALL)
 """How text_format words an error: line:column, for some errors the whole line quoted, the fault."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+BACKSLASH_REMEDY = r"in proto text write / between folders, or \\ for each backslash"
 
 
 def parse_proto(text: str, message: Message, *, where: str, remedy: str) -> Any:
@@ -20,4 +25,32 @@ def parse_proto(text: str, message: Message, *, where: str, remedy: str) -> Any:
         match = PROTO_ERROR.match(str(error))
         what = match["what"] if match else str(error)
         place = f"{where}:{match['line']}" if match else where
-        raise SettingsError(f"does not parse: {what}", where=place, remedy=remedy) from None
+        lines = text.split("\n")
+        line = lines[int(match["line"]) - 1] if match and int(match["line"]) <= len(lines) else ""
+        fault, way = _typed_wrong(line, what) or (what, remedy)
+        raise SettingsError(f"does not parse: {fault}", where=place, remedy=way) from None
+
+
+def refuse_control_characters(message: Message, *, where: str) -> None:
+    """Raises SettingsError for a string that holds one: a single backslash before a letter made it.
+
+    Proto text takes the backslash of a path such as `D:\\train` for the beginning of an escape.
+    """
+    for field in fields.walk(message):
+        if isinstance(field.value, str) and not field.value.isprintable() and CONTROL.search(field.value):
+            shown = escape_controls(field.value)
+            raise SettingsError(
+                f"a backslash became a control character: {shown}",
+                where=f"{where}: {field.path}",
+                remedy=BACKSLASH_REMEDY,
+            )
+
+
+def _typed_wrong(line: str, fault: str) -> tuple[str, str] | None:
+    """What is wrong with a line that does not parse, and the remedy, where its characters tell."""
+    escape = re.search(r"""["']([^"']*\\[^"']*)""", line)
+    if escape and "codec" in fault:  # as text_format says of what is no escape
+        return f"a backslash in {escape[1]}", BACKSLASH_REMEDY
+    if curly := re.search(f"[{CURLY}][^{CURLY}]*[{CURLY}]?", line):
+        return f"curly quotes in {curly[0]}", f'write straight ones: "{curly[0].strip(CURLY)}"'
+    return None

@@ -39,6 +39,8 @@ class Run:
     pipeline_diff = _Path("pipeline.diff")
     label_map = _Path(LABEL_MAP)
     provenance = _Path("run.json")
+    trial = _Path("trial.json")
+    """Which pipeline.config and records were tried last, see `services.trial`."""
     records = _Path("records")
     dataset_card = _Path("records", DATASET_CARD)
     train_events = _Path("train")

@@ -32,7 +32,7 @@ def collect(
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "settings": {name: _plain(getattr(settings, name)) for name in FIELDS},
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}},
         "patches": build_record,
         "dataset_fingerprint": fingerprint,
         "zoo_model": zoo_model,
@@ -63,7 +63,8 @@ def _plain(value: Any) -> Any:
     return USERINFO.sub("", value) if isinstance(value, str) else value
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The installed version of a package; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

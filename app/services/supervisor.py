@@ -55,7 +55,7 @@ class Service:
                 stderr=subprocess.STDOUT,
                 env=dict(self.environ),
                 process_group=0,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
 
     @property
@@ -199,7 +199,7 @@ def import_path(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """What a child runs before its program, to get SIGTERM when its parent dies, however it dies. Linux only."""
     if not sys.platform.startswith("linux"):
         return None

@@ -16,7 +16,12 @@ def up(tmp_path):
         place = [f"--models_dir={tmp_path}", f"--tensorboard_port={port}"]
         command = [sys.executable, "-m", "entrypoint", "up", *place, *flags]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=environment(DETBOX_TRIAL_SECS=""),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process

@@ -9,6 +9,12 @@ import pytest
 from PIL import Image
 
 
+@pytest.fixture(autouse=True)
+def _without_trial(monkeypatch):
+    """Commands that are run in this process try no config: that loads TensorFlow, in a process of its own."""
+    monkeypatch.setenv("DETBOX_TRIAL_SECS", "0")
+
+
 def _image(path: Path, size=(64, 48), *, mode="RGB", orientation=None, seed=0, **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (size[1] // 8 + 1, size[0] // 8 + 1, 3), np.uint8)

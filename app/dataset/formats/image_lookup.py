@@ -29,6 +29,7 @@ def locate(
         yield Fault(faults.IMAGE_MISSING, shown or "image without a name", detail)
         return None
     whole = PurePosixPath(said.strip()).suffix.lower() in image_suffixes()
-    if name_key(found.name if whole else found.stem) not in name_key(unquote(said)):
+    name = name_key(found.name if whole else found.stem)
+    if name not in name_key(said) and name not in name_key(unquote(said)):
         yield Fault(faults.FILENAME_WRONG, where, f"{shown}, taken: {found.name}", FIXED)
     return found

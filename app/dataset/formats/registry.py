@@ -1,6 +1,6 @@
 """The formats of data sets that can be read, in one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,9 @@ from app.dataset.formats import (
     voc,
     yolo,
 )
+from app.dataset.formats.split_lists import SplitByAnother
 from app.dataset.image_index import walk
+from app.dataset.splits import is_split
 from app.errors import DatasetError, did_you_mean
 from app.settings import flag
 
@@ -70,6 +72,10 @@ _DERIVED = {csv_boxes.NAME, tfrecord.NAME}
 """What is made from a set's annotation files and left lying beside them."""
 
 
+_READ_HERE = ("voc", "coco", "yolo", "cvat", "kitti", "open_images", "roboflow")
+"""How Datumaro's names of formats begin that are read here."""
+
+
 def _tier(known: str) -> int:
     """Which formats win over which where several fit: those of the lowest tier."""
     return 2 if known in _DERIVED else int(known in _FROM_TOOLS)
@@ -106,9 +112,20 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
         raise DatasetError(f"several formats fit ({found})", where=where, remedy=f"name one: {flag('format')}")
     if fitting:
         known, reason = next(iter(fitting.items()))
-        beside = "".join(f"; {other} beside it left out ({what})" for other, what in left_out.items())
-        return READERS[known], reason + beside
+        lists = _lists_of_splits(source, READERS[known], left_out)
+        beside = "".join(
+            f"; {other} beside it {'tells the splits' if other == lists else 'left out'} ({what})"
+            for other, what in left_out.items()
+        )
+        return SplitByAnother(READERS[known], READERS[lists]) if lists else READERS[known], reason + beside
     return _recognised_by_datumaro(source)
+
+
+def _lists_of_splits(source: Path, reader: Reader, left_out: Iterable[str]) -> str:
+    """Which of the formats left out has splits to train and to evaluate on, where the set itself has none."""
+    if reader.splits(source):
+        return ""
+    return next((other for other in left_out if is_split(READERS[other].splits(source))), "")
 
 
 def _foreign(source: Path, name: str) -> tuple[Reader, str]:
@@ -139,7 +156,8 @@ def _recognised_by_datumaro(source: Path) -> tuple[Reader, str]:
     if not datumaro.is_installed():
         remedy = hint or f"{ours}; for VoTT, WIDER FACE, MOT and more {datumaro.INSTALL}"
         raise DatasetError(nothing, where=where, remedy=remedy)
-    found = datumaro.recognise(source)
+    # What readers of our own do not take for theirs has a fault that they name better.
+    found = [name for name in datumaro.recognise(source) if not name.startswith(_READ_HERE)]
     if len(found) > 1:
         raise DatasetError(
             f"several formats fit, says Datumaro ({', '.join(found)})",

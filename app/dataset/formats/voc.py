@@ -213,6 +213,9 @@ def parse(data: bytes, tag: str = "annotation") -> Element:
             raise ValueError(f"no XML: {error}") from None
         if guessed and not all(map(str.isascii, _words(root))):
             raise ValueError(f"no UTF-8, and its encoding can't be told ({guessed}?)") from None
+    if root.tag.startswith("{"):
+        for node in root.iter():
+            node.tag = node.tag.rpartition("}")[2]  # A namespace, which some tools declare.
     if root.tag != tag:
         raise ValueError(f"<{root.tag[:40]}> where <{tag}> was expected")
     return root

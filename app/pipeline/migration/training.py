@@ -53,7 +53,7 @@ METRICS = {
 def edit(config: PipelineConfig) -> tuple[list[Change], list[str]]:
     """Rewrites everything but the model. Returns the changes, and what is left to the user."""
     train, left = config.train_config, []
-    changes = _edit_optimizer(train.optimizer)
+    changes = _edit_optimizer(train.optimizer, averaged=config.eval_config.use_moving_averages)
     for name, why in TRAIN.items():
         changes += drop(train, "train_config", name, why)
     for name in FREEZING:
@@ -79,7 +79,7 @@ def _named(change: Change) -> Change:
     return Change(change.what.lstrip("."), change.before, change.after, change.why)
 
 
-def _edit_optimizer(optimizer: Any) -> list[Change]:
+def _edit_optimizer(optimizer: Any, *, averaged: bool) -> list[Change]:
     path, kind = "train_config.optimizer", optimizer.WhichOneof("optimizer")
     changes = []
     if kind == "rms_prop_optimizer":
@@ -93,10 +93,11 @@ def _edit_optimizer(optimizer: Any) -> list[Change]:
         )  # fmt: skip
     if kind:
         changes += _edit_steps(getattr(optimizer, kind).learning_rate, f"{path}.{kind}.learning_rate")
+    if averaged:
+        return changes
     return changes + replace(
         optimizer, path, "use_moving_average", False,
-        "averaged weights would be neither evaluated nor exported; TF1 did not evaluate them either unless "
-        "eval_config.use_moving_averages said so",
+        "TF1 did not evaluate averaged weights unless eval_config.use_moving_averages said so; detbox would",
     )  # fmt: skip
 
 
@@ -131,9 +132,6 @@ def _edit_eval(evaluation: Any) -> list[Change]:
     changes, masks = [], evaluation.eval_instance_masks
     for name, why in EVAL.items():
         changes += drop(evaluation, "eval_config", name, why)
-    changes += replace(
-        evaluation, "eval_config", "use_moving_averages", False, "the weights themselves are evaluated and exported"
-    )
     before = list(evaluation.metrics_set)
     after = [METRICS.get(name, name) for name in before]
     if masks and "coco_mask_metrics" not in after:

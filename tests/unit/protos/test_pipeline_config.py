@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from refusals import refused
 
 from app.errors import SettingsError
 from app.protos import pipeline_config
@@ -31,6 +32,29 @@ def test_parse_error(text, line, what):
     assert message.startswith(f"my.config:{line}: does not parse: ") and what in message
     assert " -> " in message and "\n" not in message
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "remedy"),
+    [
+        (r'"C:\Users\me\ckpt-0"', r"C:\Users\me\ckpt-0", r"\\"),
+        (r'"C:\data\"', r"C:\data", r"\\"),
+        ("\u201c/data/ckpt-0\u201d", "\u201c/data/ckpt-0\u201d", '"/data/ckpt-0"'),
+    ],
+)
+def test_text_of_other_systems_is_named(value, shown, remedy):
+    """A backslash that begins no escape and curly quotes are shown, with what to write."""
+    with refused(SettingsError, where="my.config:2", flag=remedy, about=shown) as caught:
+        pipeline_config.parse_pipeline(f"train_config {{\n fine_tune_checkpoint: {value}\n}}", where="my.config")
+    assert str(caught.value).isprintable()
+
+
+def test_a_backslash_that_became_a_control_character_is_refused():
+    r"""`D:\tensorflow\new` holds a tab and a newline: the field is named, the line not broken."""
+    text = r'train_config { fine_tune_checkpoint: "D:\tensorflow\new" }'
+    with refused(SettingsError, where="fine_tune_checkpoint", flag="/", about=r"D:\tensorflow\new") as caught:
+        pipeline_config.parse_pipeline(text, where="my.config")
+    assert str(caught.value).isprintable()
 
 
 def test_override_changes_the_reader_that_is_there():

@@ -5,6 +5,7 @@ import os
 import pytest
 from refusals import refused
 
+from app.dataset.annotation import AnnotatedImage
 from app.dataset.formats import datumaro, registry
 from app.errors import DatasetError
 
@@ -124,3 +125,28 @@ def test_what_is_most_likely_amiss(tmp_path, monkeypatch, files, hint, installed
     with pytest.raises(DatasetError, match="no known format") as caught:
         registry.resolve_reader(tmp_path)
     assert hint in caught.value.remedy
+
+
+def test_splits_that_only_a_table_made_from_it_tells_are_the_sets_own(voc):
+    """XML in one folder, and train_labels.csv and test_labels.csv beside it: the XML's boxes, the tables' splits."""
+    root = voc({name: [BOX] for name in "abc"})
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    for split, names in (("train", "ab"), ("test", "c")):
+        rows = "".join(f"{name}.jpg,20,20,cat,1,1,9,9\n" for name in names)
+        (root / f"{split}_labels.csv").write_text(header + rows)
+    reader, reason = registry.resolve_reader(root)
+    assert reader.NAME == "voc" and "csv beside it tells the splits" in reason
+    assert set(reader.splits(root)) == {"train", "test"}
+    images = [item for item in reader.read(root, "test") if isinstance(item, AnnotatedImage)]
+    assert [(image.name, image.boxes[0].label) for image in images] == [("JPEGImages/c.jpg", BOX[0])]
+    assert len([item for item in reader.read(root) if isinstance(item, AnnotatedImage)]) == 3
+
+
+def test_yolo_without_names_is_not_left_to_another(tmp_path, image):
+    """A data.yaml of numbers of classes only: the line says that names are missing."""
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnc: 2\n")
+    image(tmp_path / "images" / "a.jpg")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 .5 .5 .2 .2")
+    with refused(DatasetError, flag="names of classes are missing"):
+        registry.resolve_reader(tmp_path)

@@ -274,3 +274,12 @@ def test_lists_in_another_unicode_form(voc):
     root = voc({"R\u00e4der": [DOG], "b": [DOG]}, {"train": ["Ra\u0308der"], "val": ["B.JPG"]})
     assert list(read(root, "train")[0]) == ["JPEGImages/R\u00e4der.jpg"]
     assert list(read(root, "val")[0]) == ["JPEGImages/b.jpg"]
+
+
+def test_a_namespace_is_passed_over(voc):
+    """Some tools declare one."""
+    root = voc({"a": [DOG]})
+    xml = root / "Annotations" / "a.xml"
+    xml.write_text(xml.read_text().replace("<annotation>", '<annotation xmlns="http://example.org/voc">'))
+    images, found = read(root)
+    assert len(images["JPEGImages/a.jpg"].boxes) == 1 and not found

@@ -272,3 +272,11 @@ def test_broken_texts(text, start, length, put):
         assert "\n" not in str(error) and str(error).startswith("old.config")
     else:
         assert pipeline_config.parse_pipeline(migration.text, where="new.config") == migration.config
+
+
+def test_averages_that_tf1_evaluated_are_kept():
+    """Where eval_config says so the optimizer keeps them; detbox evaluates and exports them."""
+    text = SSD.replace("eval_config: {", "eval_config: { use_moving_averages: true", 1)
+    assert text != SSD
+    migrated = made(text).text
+    assert "use_moving_averages: true" in migrated and "use_moving_average: false" not in migrated
