@@ -8,6 +8,7 @@
     ├── DivergedError            6   a loss or a variable is not finite
     ├── OutOfMemoryError         7   the accelerator or the host ran out of memory
     ├── GateError                8   a model is not good enough to be promoted
+    ├── StalledError             9   a training step did not come back
     ├── ServiceError           as the service's   a child process of `up` failed
     └── Stopped            129/130/143  SIGHUP, SIGINT or SIGTERM, after the checkpoint was saved
 
@@ -95,6 +96,12 @@ class GateError(DetboxError):
     """A model did not pass the gate to serving."""
 
     exit_code = 8
+
+
+class StalledError(DetboxError):
+    """A training step did not come back; the trainer is started again."""
+
+    exit_code = 9
 
 
 class ServiceError(DetboxError):

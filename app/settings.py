@@ -112,6 +112,18 @@ class Settings:
     image_summary_max_outputs: Positive = _training(3, "training images in each of those")
     log_every_n: Positive = _training(20, "steps between progress lines and lines of metrics.jsonl")
     num_steps_per_iteration: Positive = _training(1, "steps run as one call; a stop waits for the end of a call")
+    loss_upper_bound: Annotated[float, Ge(0)] = _training(
+        0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
+    )
+    on_divergence: Literal["stop", "rollback"] = _training(
+        "stop", "a run that diverged stops, or goes back to its last checkpoint at a tenth of the learning rate"
+    )
+    watchdog_factor: Annotated[float, Ge(0)] = _training(
+        50.0, "a step that takes so many times the median, and 300 s, ends the trainer to start it again; 0: never"
+    )
+    first_step_timeout: Count = _training(
+        3600, "seconds for the first step, which compiles, before the same happens; 0: no limit"
+    )
     trial_secs: Count = _training(
         300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
     )

@@ -1,11 +1,13 @@
 """`train`: the trainer service."""
 
+import dataclasses
 import logging
+from functools import partial
 
-from app.errors import SettingsError, Stopped
+from app.errors import DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
-from app.pipeline import build, preflight, run_config
+from app.pipeline import build, preflight, run_config, schedule
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance
@@ -21,6 +23,10 @@ from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
 logger = logging.getLogger(__name__)
+
+ROLLBACKS = 3
+ROLLBACK_FACTOR = 0.1
+"""Of the learning rate: three of them reach from a rate that is a thousand times too high."""
 
 
 def run(settings: Settings) -> None:
@@ -70,6 +76,7 @@ def _train(
 ) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_events, train_loop
+    from app.training import watchdog
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -80,12 +87,12 @@ def _train(
     strategy = runtime.strategy(tf)
     newest = resume.find_resume(run, checkpoint_files.fault)
     _clear_leftovers(run)
-    schedule = write_schedule(settings, config.train_config.num_steps)
+    cadences = write_schedule(settings, config.train_config.num_steps)
     starting = bool(config.train_config.fine_tune_checkpoint) and newest is None
     prepare.check_before_training(
         run,
         config,
-        schedule,
+        cadences,
         replicas=strategy.num_replicas_in_sync,
         verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
     )
@@ -94,14 +101,28 @@ def _train(
         run_config.write_pipeline(run, changed)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
-    trainer = Trainer(
-        run,
-        schedule,
-        stop,
-        resume_from=lambda model_dir: str(newest) if newest else None,
-        mark_restart=train_events.mark_restart,
-    )
-    train_loop.train(run.pipeline_config, run.root, trainer, strategy)
+    steps = config.train_config.num_steps
+    dog = watchdog.Watchdog(settings.watchdog_factor, settings.first_step_timeout)
+    dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
+    for rollback in range(1, ROLLBACKS + 2):
+        trainer = Trainer(
+            run,
+            cadences,
+            stop,
+            newest=newest,
+            mark_restart=train_events.mark_restart,
+            watchdog=dog,
+            loss_upper_bound=settings.loss_upper_bound,
+        )
+        try:
+            train_loop.train(run.pipeline_config, run.root, trainer, strategy)
+            break
+        except DivergedError as error:
+            if settings.on_divergence == "stop" or rollback > ROLLBACKS:
+                raise
+            settings = _roll_back(run, settings, rollback, error)
+            tf.keras.backend.clear_session()
+            newest = resume.find_resume(run, checkpoint_files.fault)
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
@@ -117,6 +138,24 @@ def _clear_leftovers(run: Run) -> None:
     if number:
         things = format_count(number, "leftover")
         logger.info("train | removed %s of saves that were cut short (%s)", things, format_bytes(size))
+
+
+def _roll_back(run: Run, settings: Settings, rollback: int, error: DivergedError) -> Settings:
+    """Writes the run's pipeline with a lower learning rate; the settings that it is made with from now on."""
+    before = pipeline_config.read_pipeline(run.pipeline_config)
+    rate = schedule.peak(schedule.rate_message(before)) * ROLLBACK_FACTOR
+    settings = dataclasses.replace(settings, learning_rate=rate, given=settings.given | {"learning_rate"})
+    changed = prepare.changed_pipeline(run, settings)
+    if changed is None or schedule.peak(schedule.rate_message(changed.config)) > rate * 1.01:
+        raise error  # the rate is not the setting's: by config_override, or without the card of the records
+    run_config.write_pipeline(run, changed)
+    _write_provenance(run, settings, changed.config.train_config.fine_tune_checkpoint)
+    saved = (run.checkpoint_steps() or [0])[-1]
+    line = f"rollback {rollback} of {ROLLBACKS} to step {saved}, learning rate {rate:.3g}: {error.what}"
+    logger.warning("train | %s", line)
+    steps = changed.config.train_config.num_steps
+    write_heartbeat(run, "trainer", state="starting", step=saved, of=steps, reason=line)
+    return settings
 
 
 def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from app.errors import ServiceError, Stopped
+from app.errors import ServiceError, StalledError, Stopped
 
 TICK_SECONDS = 0.25
 GRACE_SECONDS = 25.0
 """What the trainer has to save its step, as with a container's stop_grace_period."""
+RESTARTS = 3
+"""How often a stalled service is started again, as with compose.yaml's restart policy."""
 LAST_LINES = 8
 LINE_WIDTH = 400
 """Characters of a line that is printed; the log has all of them."""
@@ -38,6 +40,7 @@ class Service:
     essential: bool = True
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     log_start: int = 0
+    restarts: int = 0
     stopped: bool = False
     """Whether it was sent a signal, so that a code other than 0 is expected."""
 
@@ -137,7 +140,11 @@ class Supervisor:
             refresh()
             for service in self.services:
                 if service.essential and service.code:
-                    return service
+                    if service.code != StalledError.exit_code or service.restarts >= RESTARTS:
+                        return service
+                    service.restarts += 1
+                    report(f"{service.failure()}; restart {service.restarts} of {RESTARTS}")
+                    service.start()
                 if not service.essential and not service.is_running() and service.name not in lost:
                     lost.add(service.name)
                     report(f"{service.failure()}; training goes on")

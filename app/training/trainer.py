@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
@@ -19,6 +20,7 @@ from app.settings import flag
 from app.training import retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
+from app.training.watchdog import Watchdog
 from app.write_schedule import WriteSchedule
 
 log = logging.getLogger(__name__)
@@ -56,15 +58,18 @@ class Trainer:
         schedule: WriteSchedule,
         stop: StopFlag,
         *,
-        resume_from: Callable[[str], str | None],
+        newest: Path | None,
         mark_restart: Callable[[int], None] = lambda step: None,
+        watchdog: Watchdog | None = None,
+        loss_upper_bound: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
-        self.resume_from = resume_from
-        """`resume_from(model_dir)`: the checkpoint to go on from, or None."""
+        self._newest = newest
         self._mark_restart = mark_restart
         self.stopped_for: str | None = None
+        self._loss_upper_bound = loss_upper_bound
+        self._watchdog = watchdog or Watchdog(0, 0, clock=clock)
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
         self._rate_due = EverySteps(schedule.learning_rate_summary_every_n)
@@ -80,8 +85,13 @@ class Trainer:
         self._looked_step, self._looked_at = 0, clock()
         self._process = psutil.Process()
 
+    def resume_from(self, model_dir: str) -> str | None:
+        """The checkpoint to go on from, or None."""
+        return str(self._newest) if self._newest else None
+
     def begin(self, loop: Loop) -> None:
         """Says where the run starts."""
+        self._watchdog.begin_run()
         self._saved_step = self._looked_step = loop.step
         self._looked_at = self._clock()
         if isinstance(self._save_due, EverySeconds):
@@ -103,10 +113,14 @@ class Trainer:
             return 0
         due = (self._losses_due, self._rate_due, self._log_due, self._save_due)
         ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
-        return max(0, min(loop.train_steps - loop.step, *ahead))
+        steps = max(0, min(loop.train_steps - loop.step, self.schedule.num_steps_per_iteration, *ahead))
+        if steps:
+            self._watchdog.begin_call(steps)
+        return steps
 
     def after_steps(self, loop: Loop) -> None:
         """Does what is due at `loop.step`."""
+        self._watchdog.end_call()
         self.stop.no_progress_yet = False
         self._record(loop)
         if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
@@ -158,7 +172,7 @@ class Trainer:
         if not (losses_due or rate_due or log_due):
             return
         losses = loop.losses()
-        self._check_finite(loop)
+        self._check_loss(loop, losses)
         scalars = dict(losses) if losses_due else {}
         if rate_due:
             scalars["learning_rate"] = loop.learning_rate()
@@ -172,10 +186,13 @@ class Trainer:
         if scalars:
             loop.write_scalars(scalars)
 
-    def _check_finite(self, loop: Loop) -> None:
+    def _check_loss(self, loop: Loop, losses: dict[str, float]) -> None:
         bad = loop.first_non_finite()
         if bad is not None:
             raise self.diverged(f"the loss of step {bad} is not finite")
+        loss, bound = losses.get(TOTAL_LOSS, 0.0), self._loss_upper_bound
+        if bound and loss > bound:
+            raise self.diverged(f"the loss of step {loop.step} is {loss:.4g}, above loss_upper_bound={bound:g}")
 
     def _row(self, loop: Loop, losses: dict[str, float]) -> dict[str, Any]:
         now = self._clock()
@@ -194,6 +211,8 @@ class Trainer:
         }
 
     def _save(self, loop: Loop) -> None:
+        if self._loss_upper_bound and loop.step > self._saved_step:
+            self._check_loss(loop, loop.losses())
         path = loop.save()
         self._saved_step = loop.step
         if isinstance(self._save_due, EverySeconds):

@@ -21,6 +21,7 @@ def test_codes_are_the_documented_ones():
         "DivergedError": 6,
         "OutOfMemoryError": 7,
         "GateError": 8,
+        "StalledError": 9,
     }
 
 

@@ -158,7 +158,7 @@ def run_trainer(run):
     names = (field.name for field in dataclasses.fields(WriteSchedule))
     schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
     clock = iter(range(0, 10_000, 10))
-    trainer, loop = Trainer(run, schedule, StopFlag(), resume_from=str, clock=lambda: next(clock)), Loop(run)
+    trainer, loop = Trainer(run, schedule, StopFlag(), newest=None, clock=lambda: next(clock)), Loop(run)
     trainer.begin(loop)
     while steps := trainer.steps_to_run(loop):
         loop.step += steps

@@ -87,9 +87,7 @@ def trained(run, written=None, **settings):
     names = (field.name for field in dataclasses.fields(WriteSchedule))
     schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
     clock = iter(range(10_000))
-    Loop(run, service).drive(
-        trainer.Trainer(run, schedule, stop.StopFlag(), resume_from=lambda folder: None, clock=lambda: next(clock))
-    )
+    Loop(run, service).drive(trainer.Trainer(run, schedule, stop.StopFlag(), newest=None, clock=lambda: next(clock)))
     evaluate(run, service)
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from fake_services import service
 
-from app.errors import ServiceError, Stopped
+from app.errors import ServiceError, StalledError, Stopped
 from app.run.directory import Run
 from app.services import run_state, trio
 from app.services.supervisor import Supervisor
@@ -86,6 +86,14 @@ def test_a_crash_stops_the_others_and_gives_its_code(run, told):
     assert str(run.log("trainer")) in caught.value.remedy
     assert "trainer: a line before" in told
     assert evaluator.stopped
+
+
+def test_stalled_trainer_is_started_again_a_bounded_number_of_times(run, told):
+    """Each start again is said in a line; the last failure gives its code."""
+    with pytest.raises(ServiceError) as caught:
+        supervise([service(run, "trainer", "raise SystemExit(9)")], told)
+    assert caught.value.exit_code == StalledError.exit_code
+    assert [line[-14:] for line in told if "restart" in line] == [f"restart {n} of 3" for n in (1, 2, 3)]
 
 
 def test_death_by_a_signal_is_a_failure(run, told):

@@ -78,7 +78,7 @@ def run(tmp_path):
     return Run(tmp_path / "run")
 
 
-def trainer_for(run, *, clock=None, stop=None, **changed):
+def trainer_for(run, *, clock=None, stop=None, loss_upper_bound=0.0, **changed):
     values = {
         "checkpoint_every_n": 10,
         "checkpoint_every_secs": 0,
@@ -93,7 +93,14 @@ def trainer_for(run, *, clock=None, stop=None, **changed):
         "eval_image_outputs": 0,
     }
     schedule = WriteSchedule(**{**values, **changed})
-    return Trainer(run, schedule, stop or StopFlag(), resume_from=lambda folder: None, clock=clock or Clock())
+    return Trainer(
+        run,
+        schedule,
+        stop or StopFlag(),
+        newest=None,
+        loss_upper_bound=loss_upper_bound,
+        clock=clock or Clock(),
+    )
 
 
 def test_losses_and_learning_rate_have_their_own_cadence(run):
@@ -204,6 +211,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(run):
         loop.drive(trainer_for(run))
     assert loop.saved == [10, 20]
     assert loop.step == 25  # the next summary
+
+
+def test_a_loss_above_its_bound_is_not_saved(run):
+    """Looked at before each save as well, also where no summary is due."""
+    loop = FakeLoop(run, 100)
+    with refused(DivergedError, where="train", flag="--learning_rate", about="step 10"):
+        loop.drive(trainer_for(run, loss_upper_bound=0.001, summary_every_n=50, log_every_n=50))
+    assert loop.saved == []
 
 
 def test_metrics_have_a_line_per_log_interval(run):
