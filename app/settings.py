@@ -121,7 +121,7 @@ class Settings:
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median, and 300 s, ends the trainer to start it again; 0: never"
     )
-    first_step_timeout: Count = _training(
+    watchdog_first_secs: Count = _training(
         3600, "seconds for the first step, which compiles, before the same happens; 0: no limit"
     )
     trial_secs: Count = _training(

@@ -102,7 +102,7 @@ def _train(
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
     steps = config.train_config.num_steps
-    dog = watchdog.Watchdog(settings.watchdog_factor, settings.first_step_timeout)
+    dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs)
     dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
     for rollback in range(1, ROLLBACKS + 2):
         trainer = Trainer(

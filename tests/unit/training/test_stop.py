@@ -45,5 +45,5 @@ def test_a_signal_that_is_ignored_stays_so(handlers, number):
 def test_what_another_service_asks_for(handlers):
     """Its reason; a signal goes first."""
     stop = StopFlag()
-    assert stop.why(lambda: {"reason": "early-stopped"}) == "early-stopped"
+    assert stop.why(lambda: "early-stopped") == "early-stopped"
     assert stop.why(lambda: None) is None
