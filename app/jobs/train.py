@@ -7,10 +7,10 @@ from functools import partial
 from app.errors import DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
-from app.pipeline import build, preflight, run_config, schedule
+from app.pipeline import build, preflight, readers, run_config, schedule
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
-from app.run import lock, provenance
+from app.run import lock, provenance, sign_of_life
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
@@ -38,6 +38,7 @@ def run(settings: Settings) -> None:
     run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     with lock.hold_service(run, "trainer"):
+        sign_of_life.give(run, "trainer")
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
@@ -76,7 +77,7 @@ def _train(
 ) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_events, train_loop
-    from app.training import watchdog
+    from app.training import input_state, watchdog
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -102,8 +103,15 @@ def _train(
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
     steps = config.train_config.num_steps
-    dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs)
-    dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
+    dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs, settings.watchdog_least_secs)
+    shards = readers.find_records(config.train_input_reader)
+    dog.watch(
+        partial(
+            watchdog.end_process,
+            describe_input=partial(input_state.describe_input, shards),
+            before_end=lambda error: _record_exit(run, "failed", steps, error),
+        )
+    )
     for rollback in range(1, ROLLBACKS + 2):
         trainer = Trainer(
             run,

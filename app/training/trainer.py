@@ -69,7 +69,7 @@ class Trainer:
         self._mark_restart = mark_restart
         self.stopped_for: str | None = None
         self._loss_upper_bound = loss_upper_bound
-        self._watchdog = watchdog or Watchdog(0, 0, clock=clock)
+        self._watchdog = watchdog or Watchdog(0, 0, 0, clock=clock)
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
         self._rate_due = EverySteps(schedule.learning_rate_summary_every_n)
