@@ -174,9 +174,7 @@ class Supervisor:
             for service in self.services:
                 if service.silence and service.is_running() and service.silence.is_over():
                     state = service.abort()
-                    report(
-                        f"the {service.name} {state}: no sign of life for {service.silence.limit:.0f} s, so it was ended"
-                    )
+                    report(f"the {service.name} {state}: no sign of life for {service.silence.limit:.0f} s, ended")
                 if service.essential and service.code:
                     if not service.has_stalled() or not self._may_restart(service):
                         return service

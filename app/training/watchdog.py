@@ -1,4 +1,4 @@
-"""A training step, or what lies between two, that does not come back: what is known of it is written, the process ends."""
+"""A training step, or what lies between two, that does not come back: what is known is written, the process ends."""
 
 import faulthandler
 import logging

@@ -111,7 +111,7 @@ read_blocked()
 
 @pytest.mark.parametrize("last", ["print('told', flush=True)", "open(fifo)"], ids=["tells", "blocks"])
 def test_late_call_ends_the_process_with_its_stacks(tmp_path, last):
-    """The main thread reads a FIFO that nobody writes: stacks and file are on stderr, the code is the documented one."""
+    """The main thread reads a FIFO that nobody writes: stacks and file are on stderr, the code is documented."""
     fifo, program = tmp_path / "train-0.tfrecord", tmp_path / "blocked.py"
     os.mkfifo(fifo)
     program.write_text(BLOCKED.replace("LAST_WORDS)", f"{last})"))
