@@ -116,8 +116,9 @@ class Settings:
         0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
     )
     on_divergence: Literal["stop", "rollback"] = _training(
-        "stop", "a run that diverged stops, or goes back to its last checkpoint at a tenth of the learning rate"
+        "stop", "a run that diverged stops, or goes back to a checkpoint from before that, up to three times in all"
     )
+    rollback_factor: Fraction = _training(0.1, "by which each rollback multiplies the learning rates of the run")
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median ends the trainer, to be started again; 0: never"
     )

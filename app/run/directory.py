@@ -48,6 +48,7 @@ class Run:
     train_events = _Path("train")
     eval_events = _Path("eval")
     metrics = _Path("metrics.jsonl")
+    rollbacks = _Path("rollbacks.jsonl")
     evaluations = _Path("evaluations.jsonl")
     detections = _Path("detections")
     detections_index = _Path("detections", "index.json")

@@ -14,10 +14,10 @@ from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
-from app.run.metrics import append_metrics, drop_metrics_after
+from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
-from app.training import retention
+from app.training import divergence, retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
 from app.training.watchdog import Watchdog
@@ -146,7 +146,10 @@ class Trainer:
     def diverged(self, what: str) -> DivergedError:
         """The error for a run that is not finite any more; names the last good checkpoint."""
         steps = self.run.checkpoint_steps()
-        good = f"the last good checkpoint is {self.run.checkpoint(steps[-1])}" if steps else "no checkpoint was saved"
+        step = divergence.last_good(steps, read_metrics(self.run))
+        good = (
+            f"the last good checkpoint is {self.run.checkpoint(step)}" if step else "no checkpoint from before is there"
+        )
         return DivergedError(
             f"{what}; nothing of it was saved, {good}",
             where="train",
