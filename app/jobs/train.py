@@ -3,6 +3,8 @@
 import logging
 from functools import partial
 
+import psutil
+
 from app.errors import DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
@@ -73,6 +75,7 @@ def _train(
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_events, train_loop
     from app.training import input_state, watchdog
+    from app.training.time_account import TimeAccount
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -108,6 +111,7 @@ def _train(
             before_end=lambda error: _record_exit(run, "failed", steps, error),
         )
     )
+    account = TimeAccount(run, psutil.Process().create_time())
     while True:
         trainer = Trainer(
             run,
@@ -116,11 +120,15 @@ def _train(
             newest=newest,
             mark_restart=train_events.mark_restart,
             watchdog=dog,
+            account=account,
             loss_upper_bound=settings.loss_upper_bound,
         )
         try:
             train_loop.train(run.pipeline_config, run.root, trainer, strategy)
             break
+        except Interrupted:
+            account.write(in_progress=False)
+            raise
         except DivergedError as error:
             if settings.on_divergence == "stop":
                 raise

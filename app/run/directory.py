@@ -59,6 +59,7 @@ class Run:
     best = _Path("best")
     best_card = _Path("best", BEST_CARD)
     status_dir = _Path("status")
+    goodput = _Path("status", "goodput.json")
     done = _Path("DONE")
     stop_request = _Path("status", "stop.json")
     broken = _Path("broken")

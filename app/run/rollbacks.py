@@ -1,4 +1,4 @@
-"""The rollbacks of a run, a line each in `rollbacks.jsonl`: they count for the whole run, however often it is started."""
+"""The rollbacks of a run, a line each in `rollbacks.jsonl`: they count over all its starts."""
 
 import math
 import time

@@ -190,7 +190,7 @@ def test_no_steps(make, write_model):
     [
         "cosine_decay_learning_rate { learning_rate_base: 0.4 warmup_learning_rate: 0.2 total_steps: 9 }",
         "manual_step_learning_rate { initial_learning_rate: 0.2 schedule { step: 5 learning_rate: 0.4 } }",
-        "exponential_decay_learning_rate { initial_learning_rate: 0.4 burnin_learning_rate: 0.2 min_learning_rate: 0.2 }",
+        "exponential_decay_learning_rate { initial_learning_rate: 0.4 burnin_learning_rate: 0.2 }",
         "constant_learning_rate { learning_rate: 0.4 }",
     ],
 )
