@@ -8,19 +8,14 @@ from typing import Any
 from app.humanize import format_count, spell_time
 from app.run.directory import Run
 from app.run.files import read_object, write_json
-from app.run.lenient_json import Schema, count, moment, number, numbers
+from app.run.lenient_json import Schema, count, moment, numbers
 
 KINDS = ("training", "saving", "starting", "lost", "down")
 
 
-def _seconds(value: Any) -> float | None:
-    found = number(value)
-    return found if found is not None and found >= 0 else None
-
-
 GOODPUT = Schema(
     {
-        **dict.fromkeys(KINDS, _seconds),
+        **dict.fromkeys(KINDS, moment),
         "saves": count,
         "failures": count,
         "in_progress": bool,

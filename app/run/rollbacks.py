@@ -4,18 +4,28 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from app.run.directory import Run
 from app.run.files import append_line, read_lines
 from app.run.lenient_json import Schema, count, moment, number, text
 
+MOST_RATE = 3.4e38
+"""What single precision holds."""
 SAME_RATE = 1e-3
 """Learning rates that differ by less of themselves are the same: a pipeline.config has them in single precision."""
+
+
+def _rate(value: Any) -> float | None:
+    found = number(value)
+    return found if found is not None and 0 < found < MOST_RATE else None
+
+
 ROLLBACK = Schema(
     {
         "step": count,
-        "learning_rate_before": number,
-        "learning_rate": number,
+        "learning_rate_before": _rate,
+        "learning_rate": _rate,
         "reason": text,
         "evaluations": count,
         "time": moment,

@@ -32,11 +32,10 @@ class TimeAccount:
             self._open()
         self.switch("starting")
         good = self.goodput
-        known = {int(saved): seconds for saved, seconds in good.training_at.items() if saved.isdecimal()}
-        at = known.get(step, max((known[saved] for saved in known if saved <= step), default=0.0))
-        good.lost += max(good.training - at, 0.0)
-        good.training = min(good.training, at)
-        good.training_at = {str(saved): seconds for saved, seconds in known.items() if saved <= step}
+        known = {saved: seconds for saved, seconds in good.training_at.items() if _is_until(saved, step)}
+        at = min(max([0.0, *known.values()]), good.training)
+        good.lost += good.training - at
+        good.training, good.training_at = at, known
         self.write()
 
     def switch(self, kind: str) -> None:
@@ -74,3 +73,7 @@ class TimeAccount:
             good.failures += 1
             good.down += max(self._started - good.time, 0.0)
         good.starting += max(self._wall() - self._started - (self._clock() - self._since), 0.0)
+
+
+def _is_until(saved: str, step: int) -> bool:
+    return saved.isascii() and saved.isdecimal() and len(saved) <= len(str(step)) and int(saved) <= step
