@@ -231,7 +231,9 @@ def _cost(report: Report) -> Section:
     times = page.table(["Time and memory", ""], [row for row in rows if row[1]])
     kinds = [[kind, page.Figure(format_bytes(size))] for kind, size in cost.bytes.items()]
     disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(format_bytes(cost.total_bytes))])
-    return Section("Time and cost", [page.columns([times, disk, *_goodput(report.goodput)])])
+    advice = report.goodput.describe_advice()
+    notes = [page.paragraph(f"After {advice}.")] if advice else []
+    return Section("Time and cost", [page.columns([times, disk, *_goodput(report.goodput)]), *notes])
 
 
 def _goodput(goodput: Goodput) -> list[Markup]:
@@ -243,8 +245,7 @@ def _goodput(goodput: Goodput) -> list[Markup]:
         for kind, seconds in goodput.seconds().items()
         if seconds
     ]
-    table = page.table(["Time of the trainer", "", "share"], rows)
-    return [table, page.paragraph(f"After {advice}.")] if (advice := goodput.describe_advice()) else [table]
+    return [page.table(["Time of the trainer", "", "share"], rows)]
 
 
 def _versions(provenance: Mapping[str, Any]) -> Section | None:
