@@ -6,6 +6,9 @@ from collections.abc import Callable
 TICK_MOST_SECONDS = 5.0
 """What a tick counts at most: who looks was itself stopped meanwhile, or the machine suspended."""
 
+START_SECONDS = 60.0
+"""What a process has in addition to give its first: it is loaded from a slow disk."""
+
 
 class Silence:
     """Counts the seconds since `sign()` changed, by the ticks of who looks: no clock that jumps counts.
@@ -15,12 +18,12 @@ class Silence:
 
     def __init__(self, sign: Callable[[], object], limit: float, *, clock: Callable[[], float] = time.monotonic):
         self.limit, self._sign, self._clock = limit, sign, clock
-        self._last: object = None
-        self._seconds, self._ticked_at = 0.0, clock()
+        self.begin()
 
     def begin(self) -> None:
         """The service was started."""
-        self._seconds, self._ticked_at = 0.0, self._clock()
+        self._last = self._sign()
+        self._seconds, self._ticked_at = -START_SECONDS, self._clock()
 
     def is_over(self) -> bool:
         """Whether it has lasted longer than the limit; to be asked every few seconds."""

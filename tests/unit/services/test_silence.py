@@ -1,6 +1,6 @@
 """How long a service has given no sign of life."""
 
-from app.services.silence import Silence
+from app.services.silence import START_SECONDS, Silence
 
 
 class Clock:
@@ -25,19 +25,20 @@ def test_a_sign_that_changes_ends_it():
     """It counts from the last change."""
     sign, clock = [0], Clock()
     silence = Silence(lambda: sign[0], 100, clock=clock)
-    assert not ticks(silence, clock, 100)
+    assert not ticks(silence, clock, 100 + START_SECONDS)
     sign[0] = 1
     assert not ticks(silence, clock, 101)
     assert ticks(silence, clock, 1)
 
 
-def test_a_start_is_a_sign():
+def test_a_start_has_longer():
     """The mark that the last process has left is none of the new one."""
     clock = Clock()
     silence = Silence(lambda: 0, 100, clock=clock)
-    assert ticks(silence, clock, 102)
+    assert ticks(silence, clock, 101 + START_SECONDS)
     silence.begin()
-    assert not ticks(silence, clock, 100)
+    assert not ticks(silence, clock, 100 + START_SECONDS)
+    assert ticks(silence, clock, 1)
 
 
 def test_time_in_which_nobody_looked_does_not_count():
