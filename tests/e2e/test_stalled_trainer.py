@@ -12,7 +12,7 @@ from app.run.directory import Run
 from app.run.files import read_json, read_lines
 
 pytestmark = pytest.mark.e2e
-SECONDS = 10
+SECONDS = 15
 FLAGS = [
     "--run=r", "--trial_secs=0", "--sample_images=40", "--batch_size=2", "--num_train_steps=400", "--log_every_n=1",
     "--checkpoint_every_n=20", "--checkpoint_max_to_keep=30", "--detection_outputs=0", "--eval_image_outputs=0",
@@ -44,7 +44,8 @@ def test_trainer_that_hangs_is_ended_and_started_again(up, tmp_path):
     process = up(*FLAGS)
     run = Run(tmp_path / "r")
     log = run.log("trainer")
-    wait_for(lambda: newest_step(run) > 25)
+    wait_for(lambda: newest_step(run) > 25 or process.poll() is not None)
+    assert process.poll() is None, process.communicate()[1]
 
     shard = next(run.records.glob("train-*"))
     whole = shutil.copy2(shard, tmp_path / "whole")
