@@ -116,13 +116,17 @@ class Settings:
         0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
     )
     on_divergence: Literal["stop", "rollback"] = _training(
-        "stop", "a run that diverged stops, or goes back to its last checkpoint at a tenth of the learning rate"
+        "stop", "a run that diverged stops, or goes back to a checkpoint from before that, up to three times in all"
     )
+    rollback_factor: Fraction = _training(0.1, "by which each rollback multiplies the learning rates of the run")
     watchdog_factor: Annotated[float, Ge(0)] = _training(
-        50.0, "a step that takes so many times the median, and 300 s, ends the trainer to start it again; 0: never"
+        50.0, "a step that takes so many times the median ends the trainer, to be started again; 0: never"
+    )
+    watchdog_least_secs: Positive = _training(
+        300, "seconds before which no step is late; `up` ends a stopped or hung trainer or evaluator after as many"
     )
     watchdog_first_secs: Count = _training(
-        3600, "seconds for the first step, which compiles, before the same happens; 0: no limit"
+        3600, "seconds for the first step, which compiles, and for each save, before the same happens; 0: no limit"
     )
     trial_secs: Count = _training(
         300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"

@@ -22,7 +22,7 @@ from app.odapi.models import load_detector, load_models
 from app.pipeline import run_config
 from app.protos import pipeline_config
 from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
-from app.run import lock
+from app.run import lock, sign_of_life
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, measured, read_best, read_evaluations
 from app.run.heartbeat import first_line, write_heartbeat
@@ -54,6 +54,7 @@ def run(settings: Settings) -> None:
         model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
     with lock.hold_service(run, "evaluator"):
+        sign_of_life.give(run, "evaluator")
         _write_state(run, "starting", "loading TensorFlow")
         try:
             _evaluate_run(run, settings)

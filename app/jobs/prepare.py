@@ -26,6 +26,7 @@ from app.run import provenance
 from app.run.directory import Run, find_run
 from app.run.files import write_text
 from app.run.preparation import new_directory
+from app.run.rollbacks import read_rollbacks
 from app.run.run_end import finished_training
 from app.services import trial
 from app.settings import FIELDS, Settings, as_text, flag, is_given
@@ -205,7 +206,7 @@ def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origi
         num_train_images=card.train.images,
         max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
     )
-    pipeline = build.build(request, found)
+    pipeline = build.build(request, found, read_rollbacks(run))
     for note in pipeline.notes:
         logger.info("pipeline | %s", note)
     return pipeline

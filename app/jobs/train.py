@@ -1,16 +1,17 @@
 """`train`: the trainer service."""
 
-import dataclasses
 import logging
 from functools import partial
+
+import psutil
 
 from app.errors import DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
-from app.pipeline import build, preflight, run_config, schedule
+from app.pipeline import build, preflight, readers, run_config, schedule
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
-from app.run import lock, provenance
+from app.run import lock, provenance, sign_of_life
 from app.run.directory import Run
 from app.run.files import write_json
 from app.run.heartbeat import first_line, write_heartbeat
@@ -18,15 +19,11 @@ from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
 from app.run.run_end import finished_training
 from app.settings import Settings, flag
-from app.training import resume
+from app.training import divergence, resume
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
 logger = logging.getLogger(__name__)
-
-ROLLBACKS = 3
-ROLLBACK_FACTOR = 0.1
-"""Of the learning rate: three of them reach from a rate that is a thousand times too high."""
 
 
 def run(settings: Settings) -> None:
@@ -38,6 +35,7 @@ def run(settings: Settings) -> None:
     run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
     with lock.hold_service(run, "trainer"):
+        sign_of_life.give(run, "trainer")
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
@@ -76,7 +74,8 @@ def _train(
 ) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_events, train_loop
-    from app.training import watchdog
+    from app.training import input_state, watchdog
+    from app.training.time_account import TimeAccount
     from app.training.trainer import Trainer
 
     for line in gpus.describe_gpus():
@@ -99,12 +98,21 @@ def _train(
     prepare.check_metrics(run, config, settings)
     if changed:
         run_config.write_pipeline(run, changed)
+    run_config.lower_rate(run)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
 
     steps = config.train_config.num_steps
-    dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs)
-    dog.watch(partial(watchdog.end_process, before_end=lambda error: _record_exit(run, "failed", steps, error)))
-    for rollback in range(1, ROLLBACKS + 2):
+    dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs, settings.watchdog_least_secs)
+    shards = readers.find_records(config.train_input_reader)
+    dog.watch(
+        partial(
+            watchdog.end_process,
+            describe_input=partial(input_state.describe_input, shards),
+            before_end=lambda error: _record_exit(run, "failed", steps, error),
+        )
+    )
+    account = TimeAccount(run, psutil.Process().create_time())
+    while True:
         trainer = Trainer(
             run,
             cadences,
@@ -112,15 +120,19 @@ def _train(
             newest=newest,
             mark_restart=train_events.mark_restart,
             watchdog=dog,
+            account=account,
             loss_upper_bound=settings.loss_upper_bound,
         )
         try:
             train_loop.train(run.pipeline_config, run.root, trainer, strategy)
             break
+        except Interrupted:
+            account.write(in_progress=False)
+            raise
         except DivergedError as error:
-            if settings.on_divergence == "stop" or rollback > ROLLBACKS:
+            if settings.on_divergence == "stop":
                 raise
-            settings = _roll_back(run, settings, rollback, error)
+            _roll_back(run, settings.rollback_factor, error)
             tf.keras.backend.clear_session()
             newest = resume.find_resume(run, checkpoint_files.fault)
     if stop.signal is not None:
@@ -140,22 +152,14 @@ def _clear_leftovers(run: Run) -> None:
         logger.info("train | removed %s of saves that were cut short (%s)", things, format_bytes(size))
 
 
-def _roll_back(run: Run, settings: Settings, rollback: int, error: DivergedError) -> Settings:
-    """Writes the run's pipeline with a lower learning rate; the settings that it is made with from now on."""
-    before = pipeline_config.read_pipeline(run.pipeline_config)
-    rate = schedule.peak(schedule.rate_message(before)) * ROLLBACK_FACTOR
-    settings = dataclasses.replace(settings, learning_rate=rate, given=settings.given | {"learning_rate"})
-    changed = prepare.changed_pipeline(run, settings)
-    if changed is None or schedule.peak(schedule.rate_message(changed.config)) > rate * 1.01:
-        raise error  # the rate is not the setting's: by config_override, or without the card of the records
-    run_config.write_pipeline(run, changed)
-    _write_provenance(run, settings, changed.config.train_config.fine_tune_checkpoint)
-    saved = (run.checkpoint_steps() or [0])[-1]
-    line = f"rollback {rollback} of {ROLLBACKS} to step {saved}, learning rate {rate:.3g}: {error.what}"
-    logger.warning("train | %s", line)
-    steps = changed.config.train_config.num_steps
-    write_heartbeat(run, "trainer", state="starting", step=saved, of=steps, reason=line)
-    return settings
+def _roll_back(run: Run, factor: float, error: DivergedError) -> None:
+    """Has the run go on from its last good checkpoint at `factor` times its learning rate, or raises `error`."""
+    config = pipeline_config.read_pipeline(run.pipeline_config)
+    before = schedule.peak(schedule.rate_message(config))
+    step = divergence.roll_back(run, error, before=before, rate=before * factor)
+    run_config.lower_rate(run)
+    reason = f"went back to step {step}: {error.what}"
+    write_heartbeat(run, "trainer", state="starting", step=step, of=config.train_config.num_steps, reason=reason[:300])
 
 
 def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -> None:

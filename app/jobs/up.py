@@ -46,7 +46,8 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
             logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
         change(tensorboard=tensorboard.url(host, port))
         pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
-        services = trio.make_services(run, as_environment(pinned, os.environ))
+        silent = settings.watchdog_least_secs if settings.watchdog_factor else 0
+        services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent)
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
         took, page = time.time() - started, report_at_end(run, settings)
     return trio.read_outcome(run, metric=metric, seconds=took, report=page)

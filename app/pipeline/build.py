@@ -1,14 +1,17 @@
 """A run's pipeline.config, made from its origin by the settings."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import SettingsError
+from app.humanize import format_count
 from app.pipeline import augmentations, batch_norm, capacity, fine_tune, fine_tune_checks, image_size, readers, schedule
 from app.pipeline.origin import Origin, find_origin
 from app.protos import architecture, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import PIPELINE_CONFIG
+from app.run.rollbacks import Rollback, lowered_rate
 from app.settings import flag
 
 
@@ -70,8 +73,23 @@ class Pipeline:
     """Prefix of the checkpoint that training starts from, or empty."""
 
 
-def build(request: Request, origin: Origin | None = None) -> Pipeline:
+def lower_rate(config: PipelineConfig, rollbacks: Sequence[Rollback]) -> str:
+    """Has `config` learn at the rate that `rollbacks` have led to; a note, empty where nothing is changed."""
+    if not rollbacks:
+        return ""
+    rate = schedule.rate_message(config)
+    peak = schedule.peak(rate)
+    lowered = lowered_rate(peak, rollbacks)
+    if lowered == peak:
+        return ""
+    schedule.scale(rate, lowered / peak)
+    return f"learning rate {peak:.3g} lowered to {lowered:.3g} by {format_count(len(rollbacks), 'rollback')}"
+
+
+def build(request: Request, origin: Origin | None = None, rollbacks: Sequence[Rollback] = ()) -> Pipeline:
     """The pipeline.config for `request`, made of `origin` (whose config it edits), else of the one that it names.
+
+    `rollbacks`: those of the run, which have lowered its learning rate.
 
     SettingsError (one line) where no usable one can be made.
     """
@@ -81,6 +99,8 @@ def build(request: Request, origin: Origin | None = None) -> Pipeline:
     notes = _edit(config, request, origin.name)
     if request.config_override:
         pipeline_config.merge_pipeline(request.config_override, config, where="config_override")
+    if note := lower_rate(config, rollbacks):
+        notes.append(note)
     text = pipeline_config.print_pipeline(config)
     steps = config.train_config.num_steps
     return Pipeline(

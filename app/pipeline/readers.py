@@ -1,11 +1,19 @@
 """What a pipeline.config says about reading records and evaluating them."""
 
+from glob import glob
+from typing import Any
+
 from app.errors import SettingsError
 from app.protos import architecture
 from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 METRICS = "coco_detection_metrics"
+
+
+def find_records(reader: Any) -> list[str]:
+    """The record files of an InputReader message that are there now, by name."""
+    return sorted(path for pattern in reader.tf_record_input_reader.input_path for path in glob(pattern))
 
 
 def edit_paths(config: PipelineConfig, *, label_map: str, train_records: str, eval_records: str) -> None:

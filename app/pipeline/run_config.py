@@ -5,10 +5,13 @@ import logging
 
 from app import text_files
 from app.errors import DetboxError, SettingsError
+from app.pipeline import build
 from app.pipeline.build import Pipeline
+from app.protos import pipeline_config
 from app.run.directory import Run
 from app.run.files import read_object, write_json, write_text
 from app.run.heartbeat import first_line
+from app.run.rollbacks import read_rollbacks
 from app.settings import flag
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,14 @@ def write_pipeline(run: Run, pipeline: Pipeline) -> None:
     write_text(run.pipeline_diff, pipeline.diff)
     write_text(run.pipeline_config, pipeline.text)
     record_pipeline(run)
+
+
+def lower_rate(run: Run) -> None:
+    """Has the run's pipeline.config learn at the rate of the run's rollbacks, if it does not yet."""
+    config = pipeline_config.read_pipeline(run.pipeline_config)
+    if build.lower_rate(config, read_rollbacks(run)):
+        write_text(run.pipeline_config, pipeline_config.print_pipeline(config))
+        record_pipeline(run)
 
 
 def record_pipeline(run: Run) -> None:

@@ -46,6 +46,14 @@ def peak(rate: Any) -> float:
     return body.initial_learning_rate
 
 
+def scale(rate: Any, factor: float) -> None:
+    """Multiplies every rate in a LearningRate message."""
+    for message in [body := _body(rate)[1], *getattr(body, "schedule", ())]:
+        for field, value in message.ListFields():
+            if field.name.endswith(("learning_rate", "learning_rate_base")):
+                setattr(message, field.name, value * factor)
+
+
 def scaled_peak(rate: float, batch_size: int, origin_batch_size: int) -> float:
     """`rate` for another batch size, by the square root of the ratio.
 

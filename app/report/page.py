@@ -12,6 +12,7 @@ from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_count, short_m
 from app.report import classes, images
 from app.report.curves import Points, smooth_curve, usual_range
 from app.report.run_report import Report
+from app.run.goodput import Goodput
 from app.run.lenient_json import count, listed, mapping
 
 MAP, AP50, AR = "DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU", "DetectionBoxes_Recall/AR@100"
@@ -67,6 +68,7 @@ def _notices(report: Report) -> list[str]:
     found = []
     if report.state != "completed":
         found.append(f"Training: {report.state}.")
+    found += [f"Rollback {rollback}." for rollback in report.rollbacks]
     if not report.scores:
         found.append("No checkpoint was evaluated yet.")
     elif not report.details:
@@ -229,7 +231,21 @@ def _cost(report: Report) -> Section:
     times = page.table(["Time and memory", ""], [row for row in rows if row[1]])
     kinds = [[kind, page.Figure(format_bytes(size))] for kind, size in cost.bytes.items()]
     disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(format_bytes(cost.total_bytes))])
-    return Section("Time and cost", [page.columns([times, disk])])
+    advice = report.goodput.describe_advice()
+    notes = [page.paragraph(f"After {advice}.")] if advice else []
+    return Section("Time and cost", [page.columns([times, disk, *_goodput(report.goodput)]), *notes])
+
+
+def _goodput(goodput: Goodput) -> list[Markup]:
+    """What the wall time of the trainer went into."""
+    if not goodput.total:
+        return []
+    rows = [
+        [kind, page.Figure(spell_time(seconds)), page.Figure(f"{seconds / goodput.total:.1%}")]
+        for kind, seconds in goodput.seconds().items()
+        if seconds
+    ]
+    return [page.table(["Time of the trainer", "", "share"], rows)]
 
 
 def _versions(provenance: Mapping[str, Any]) -> Section | None:

@@ -15,9 +15,11 @@ from app.report.evaluation_details import Details
 from app.run.directory import Run, serving_dir
 from app.run.evaluations import read_best, read_evaluations
 from app.run.files import read_json, read_object
+from app.run.goodput import Goodput, read_goodput
 from app.run.heartbeat import Heartbeat
 from app.run.lenient_json import count, listed, mapping, number, with_current_keys
 from app.run.metrics import read_metrics
+from app.run.rollbacks import Rollback, read_rollbacks
 from app.run.run_end import read_done
 from app.settings import FIELDS
 
@@ -87,6 +89,8 @@ class Report:
     diff: str
     provenance: Mapping[str, Any]
     cost: Cost
+    goodput: Goodput
+    rollbacks: Sequence[Rollback]
     exports: Sequence[ModelCopy]
     serving: Sequence[ModelCopy] = field(default_factory=tuple)
 
@@ -150,6 +154,8 @@ def read_report(
         diff=_text(run.pipeline_diff),
         provenance=provenance,
         cost=cost.measure_cost(run, rows, evaluations),
+        goodput=read_goodput(run),
+        rollbacks=read_rollbacks(run),
         exports=_exports(run),
         serving=_serving(run),
     )

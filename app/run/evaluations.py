@@ -15,6 +15,7 @@ from app.run.lenient_json import (
     text,
     with_current_keys,
 )
+from app.run.rollbacks import is_superseded, read_rollbacks
 
 UNMEASURED = -1
 """COCO's figure where there is nothing to measure. PASCAL has NaN."""
@@ -66,10 +67,17 @@ def append_evaluation(run: Run, row: Mapping[str, Any], details: Mapping[str, An
 def read_evaluations(run: Run) -> list[dict[str, Any]]:
     """The lines of `evaluations.jsonl` in order, without the details that those of older runs have in them.
 
-    `metrics` has None where there is nothing to measure.
+    `metrics` has None where there is nothing to measure. Those of checkpoints that a rollback set aside are left out.
     """
-    rows = read_lines(run.evaluations, EVALUATION)
+    rollbacks = read_rollbacks(run)
+    numbered = enumerate(read_lines(run.evaluations, EVALUATION))
+    rows = [row for number, row in numbered if not is_superseded(number, row["step"], rollbacks)]
     return [with_current_keys({key: value for key, value in row.items() if key != "details"}) for row in rows]
+
+
+def count_evaluations(run: Run) -> int:
+    """How many lines there are, those of checkpoints that a rollback set aside among them."""
+    return len(read_lines(run.evaluations, EVALUATION))
 
 
 def read_details(run: Run, step: int) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ METRICS = Schema(
         "steps_per_sec": number,
         "examples_per_sec": number,
         "memory_mb": number,
+        "goodput": numbers,
     },
     required=("step",),
 )

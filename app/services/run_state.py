@@ -9,8 +9,10 @@ from app.evaluation import selection
 from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_evaluations
+from app.run.goodput import Goodput, read_goodput
 from app.run.heartbeat import Heartbeat
 from app.run.metrics import read_metrics
+from app.run.rollbacks import Rollback, read_rollbacks
 from app.run.run_end import read_done
 from app.settings import FIELDS
 
@@ -45,6 +47,8 @@ class RunState:
     done: dict[str, Any] | None
     time: float
     unmeasured: bool = False
+    goodput: Goodput = field(default_factory=Goodput, repr=False)
+    rollbacks: list[Rollback] = field(default_factory=list, repr=False)
 
     @property
     def eta_seconds(self) -> float | None:
@@ -75,6 +79,8 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
         event_bytes=bytes_under(run.train_events) + bytes_under(run.eval_events),
         done=done,
         time=time.time(),
+        goodput=read_goodput(run),
+        rollbacks=read_rollbacks(run),
         unmeasured=not scores and any(metric in (row.get("metrics") or {}) for row in evaluations),
     )
 

@@ -3,13 +3,15 @@
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import SettingsError
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.run.directory import Run, find_run, find_runs
+from app.run.goodput import Goodput
+from app.run.rollbacks import Rollback
 from app.services import run_state, up_process
 from app.settings import flag
 
@@ -35,6 +37,8 @@ class RunStatus:
     event_bytes: int
     serving: list[str]
     unmeasured: bool = False
+    goodput: Goodput = field(default_factory=Goodput)
+    rollbacks: list[Rollback] = field(default_factory=list)
     up: up_process.UpProcess | None = None
     """The `up` that works on it now."""
 
@@ -93,6 +97,8 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         event_bytes=state.event_bytes,
         serving=promotion.describe_serving(run),
         unmeasured=state.unmeasured,
+        goodput=state.goodput,
+        rollbacks=state.rollbacks,
         up=up_process.find_up(run),
     )
 
@@ -106,6 +112,7 @@ def _format_one(status: RunStatus) -> str:
         ("evaluator", _with_age(status.evaluator, status.evaluator_heartbeat_age)),
         (short_metric(status.metric), _format_scores(status)),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
+        *_format_history(status),
         *(("serves", version) for version in status.serving),
         ("on disk", f"{format_bytes(status.bytes)}, events {format_bytes(status.event_bytes)}"),
     ]
@@ -116,6 +123,14 @@ def _format_up(up: up_process.UpProcess | None) -> list[tuple[str, str]]:
     if up is None:
         return []
     return [("up", up.describe(time.time())), *[("TensorBoard", up.tensorboard)] * bool(up.tensorboard)]
+
+
+def _format_history(status: RunStatus) -> list[tuple[str, str]]:
+    """Where the time went, and what went wrong."""
+    found = [("goodput", status.goodput.describe())] if status.goodput.total else []
+    if advice := status.goodput.describe_advice():
+        found.append(("", advice))
+    return found + [("rollback", str(rollback)) for rollback in status.rollbacks]
 
 
 def _format_table(statuses: Sequence[RunStatus]) -> str:

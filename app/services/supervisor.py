@@ -14,13 +14,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 from app.errors import ServiceError, StalledError, Stopped
+from app.services.silence import Silence
 
 TICK_SECONDS = 0.25
 GRACE_SECONDS = 25.0
 """What the trainer has to save its step, as with a container's stop_grace_period."""
 RESTARTS = 3
-"""How often a stalled service is started again, as with compose.yaml's restart policy."""
+"""How often a stalled service is started again without progress meanwhile."""
+ABORT_SECONDS = 5.0
+"""What a service that is aborted has to write its stacks."""
 LAST_LINES = 8
 LINE_WIDTH = 400
 """Characters of a line that is printed; the log has all of them."""
@@ -30,7 +35,8 @@ LINE_WIDTH = 400
 class Service:
     """A child process in a process group of its own, whose output goes to `log`.
 
-    `essential`: the work is over when all of these have ended, and fails if one fails; the others serve it.
+    `essential`: the work is over when all of these have ended, and fails if one fails; the others serve it. `silence`:
+    how long it may give no sign of life.
     """
 
     name: str
@@ -38,15 +44,21 @@ class Service:
     environ: Mapping[str, str]
     log: Path
     essential: bool = True
+    silence: Silence | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     log_start: int = 0
     restarts: int = 0
     stopped: bool = False
     """Whether it was sent a signal, so that a code other than 0 is expected."""
+    aborted: bool = False
+    """Whether it was ended for its silence."""
 
     def start(self) -> None:
         """Starts the process; its log is appended to."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.aborted = False
+        if self.silence:
+            self.silence.begin()
         with open(self.log, "ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
@@ -68,12 +80,30 @@ class Service:
     def is_running(self) -> bool:
         return self.process is not None and self.code is None
 
+    def has_stalled(self) -> bool:
+        """Whether it ended since it, or a step of its, did not come back."""
+        return self.aborted or self.code == StalledError.exit_code
+
     def send(self, number: int) -> None:
-        """Sends a signal to the whole process group, if it is there."""
+        """Sends a signal to the whole process group, if it is there; one that is stopped goes on to act on it."""
         if self.process and self.is_running():
             self.stopped = True
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
+                os.killpg(self.process.pid, signal.SIGCONT)
+
+    def abort(self) -> str:
+        """Ends the process, which may be stopped or hang, with its stacks in the log if it can write them; says how."""
+        assert self.process
+        process, self.aborted = psutil.Process(self.process.pid), True
+        state = "is stopped, as by SIGSTOP" if process.status() == psutil.STATUS_STOPPED else "hangs"
+        process.send_signal(signal.SIGABRT)
+        for number in (signal.SIGCONT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=ABORT_SECONDS)
+        return state
 
     def last_lines(self, count: int = LAST_LINES) -> list[str]:
         """The last lines that this process wrote."""
@@ -90,7 +120,7 @@ class Service:
         return ServiceError(
             f"the {self.name} ended with code {self.code}: {message or 'no message'}",
             remedy=f"its log is {self.log}",
-            exit_code=self.code or 1,
+            exit_code=StalledError.exit_code if self.aborted else self.code or 1,
         )
 
 
@@ -104,10 +134,13 @@ class Supervisor:
         grace: float = GRACE_SECONDS,
         is_outlived: Callable[[int], bool] = lambda number: False,
         on_stop: Callable[[], None] = lambda: None,
+        progress: Callable[[], object] = lambda: None,
     ):
         self.services, self.grace, self.is_outlived, self.on_stop = services, grace, is_outlived, on_stop
         """`is_outlived(number)`: whether a signal that has just come is none to end for; `on_stop` is called when the
         services are being stopped, before they are waited for."""
+        self._progress, self._progress_seen = progress, progress()
+        """What changes with progress, after which restarts are counted anew."""
         self._signals: list[int] = []
 
     def run(self, refresh: Callable[[], None], report: Callable[[str], None]) -> None:
@@ -139,10 +172,12 @@ class Supervisor:
         while not self._signals:
             refresh()
             for service in self.services:
+                if service.silence and service.is_running() and service.silence.is_over():
+                    state = service.abort()
+                    report(f"the {service.name} {state}: no sign of life for {service.silence.limit:.0f} s, ended")
                 if service.essential and service.code:
-                    if service.code != StalledError.exit_code or service.restarts >= RESTARTS:
+                    if not service.has_stalled() or not self._may_restart(service):
                         return service
-                    service.restarts += 1
                     report(f"{service.failure()}; restart {service.restarts} of {RESTARTS}")
                     service.start()
                 if not service.essential and not service.is_running() and service.name not in lost:
@@ -152,6 +187,15 @@ class Supervisor:
                 return None
             time.sleep(TICK_SECONDS)
         return None
+
+    def _may_restart(self, service: Service) -> bool:
+        """Counts a restart of `service`, anew after progress; whether it is within the bound."""
+        if (progress := self._progress()) != self._progress_seen:
+            self._progress_seen = progress
+            for one in self.services:
+                one.restarts = 0
+        service.restarts += 1
+        return service.restarts <= RESTARTS
 
     def _stop(self, refresh: Callable[[], None], report: Callable[[str], None], number: int) -> None:
         """Passes the signal on and waits; a second signal or the end of the grace period kills."""

@@ -4,13 +4,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.errors import Stopped
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
+from app.run import sign_of_life
 from app.run.directory import Run
 from app.services import live_view, run_logs, run_state, tensorboard
 from app.services.hangup import Hangup
+from app.services.silence import Silence
 from app.services.supervisor import Service, Supervisor, command, import_path
 from app.services.up_process import command_for
 
@@ -53,14 +56,25 @@ class Outcome:
 
 
 def make_services(
-    run: Run, environ: Mapping[str, str], commands: Mapping[str, list[str]] | None = None
+    run: Run,
+    environ: Mapping[str, str],
+    commands: Mapping[str, list[str]] | None = None,
+    *,
+    silent_secs: float = 0.0,
 ) -> list[Service]:
-    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU."""
+    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU.
+
+    `silent_secs`: without a sign of life, after which trainer and evaluator are ended and started again; 0: never.
+    """
     environ = import_path(environ)
     argv = commands or {name: command(name) for name in ("train", "evaluate", "tensorboard")}
+    trainer, evaluator = (
+        Silence(partial(sign_of_life.last, run, name), silent_secs) for name in ("trainer", "evaluator")
+    )
+    without_gpu = {**environ, "CUDA_VISIBLE_DEVICES": "-1"}
     return [
-        Service("trainer", argv["train"], environ, run.log("trainer")),
-        Service("evaluator", argv["evaluate"], {**environ, "CUDA_VISIBLE_DEVICES": "-1"}, run.log("evaluator")),
+        Service("trainer", argv["train"], environ, run.log("trainer"), silence=trainer),
+        Service("evaluator", argv["evaluate"], without_gpu, run.log("evaluator"), silence=evaluator),
         Service("tensorboard", argv["tensorboard"], environ, run.log("tensorboard"), essential=False),
     ]
 
@@ -102,7 +116,12 @@ def run_services(
         view.show(state, {service.name: _describe_service(service, state, site) for service in services})
 
     try:
-        supervisor = Supervisor(services, is_outlived=hangup.is_outlived, on_stop=lambda: change(stopping=True))
+        supervisor = Supervisor(
+            services,
+            is_outlived=hangup.is_outlived,
+            on_stop=lambda: change(stopping=True),
+            progress=lambda: run.checkpoint_steps()[-1:],
+        )
         supervisor.run(refresh, lambda line: view.print(line))
     except Stopped as stopped:
         saved = run.checkpoint_steps()

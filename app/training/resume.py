@@ -11,6 +11,7 @@ from app.errors import SettingsError
 from app.humanize import list_names
 from app.run.directory import CHECKPOINT_STATE, Run
 from app.run.evaluations import evaluated_steps
+from app.run.rollbacks import read_rollbacks
 from app.run.run_end import read_done
 from app.settings import flag
 
@@ -22,7 +23,8 @@ NAMED = 5
 
 def refuse_lost_progress(run: Run) -> None:
     """Raises SettingsError for a run without a checkpoint whose own files say that it had one."""
-    if run.checkpoint_steps():
+    rollbacks = read_rollbacks(run)
+    if run.checkpoint_steps() or (rollbacks and not rollbacks[-1].step):
         return
     done, evaluated = read_done(run), evaluated_steps(run)
     if done and done["step"]:

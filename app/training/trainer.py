@@ -13,13 +13,14 @@ from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.heartbeat import Heartbeat, write_heartbeat
-from app.run.metrics import append_metrics, drop_metrics_after
+from app.run.heartbeat import ENDED, Heartbeat, write_heartbeat
+from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
-from app.training import retention
+from app.training import divergence, retention
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.stop import StopFlag
+from app.training.time_account import TimeAccount
 from app.training.watchdog import Watchdog
 from app.write_schedule import WriteSchedule
 
@@ -61,6 +62,7 @@ class Trainer:
         newest: Path | None,
         mark_restart: Callable[[int], None] = lambda step: None,
         watchdog: Watchdog | None = None,
+        account: TimeAccount | None = None,
         loss_upper_bound: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -69,7 +71,8 @@ class Trainer:
         self._mark_restart = mark_restart
         self.stopped_for: str | None = None
         self._loss_upper_bound = loss_upper_bound
-        self._watchdog = watchdog or Watchdog(0, 0, clock=clock)
+        self._watchdog = watchdog or Watchdog(0, 0, 0, clock=clock)
+        self._account = account or TimeAccount(run, time.time(), clock=clock)
         self._clock = clock
         self._losses_due = EverySteps(schedule.summary_every_n)
         self._rate_due = EverySteps(schedule.learning_rate_summary_every_n)
@@ -81,7 +84,7 @@ class Trainer:
         )
         self._beat_due = EverySeconds(HEARTBEAT_SECONDS, clock)
         self._request_due = EverySeconds(REQUEST_SECONDS, clock)
-        self._saved_step = 0
+        self._saved_step, self._is_first_call = 0, True
         self._looked_step, self._looked_at = 0, clock()
         self._process = psutil.Process()
 
@@ -105,6 +108,7 @@ class Trainer:
             log.info("%sfresh start from random weights", start)
         if loop.is_chief:
             self._drop_superseded(loop.step)
+            self._account.begin(loop.step)
         self._beat(loop, "training", "building the training step")
 
     def steps_to_run(self, loop: Loop) -> int:
@@ -121,6 +125,9 @@ class Trainer:
     def after_steps(self, loop: Loop) -> None:
         """Does what is due at `loop.step`."""
         self._watchdog.end_call()
+        if self._is_first_call:
+            self._is_first_call = False
+            self._account.switch("training")
         self.stop.no_progress_yet = False
         self._record(loop)
         if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
@@ -146,7 +153,10 @@ class Trainer:
     def diverged(self, what: str) -> DivergedError:
         """The error for a run that is not finite any more; names the last good checkpoint."""
         steps = self.run.checkpoint_steps()
-        good = f"the last good checkpoint is {self.run.checkpoint(steps[-1])}" if steps else "no checkpoint was saved"
+        step = divergence.last_good(steps, read_metrics(self.run))
+        good = (
+            f"the last good checkpoint is {self.run.checkpoint(step)}" if step else "there is no checkpoint of before"
+        )
         return DivergedError(
             f"{what}; nothing of it was saved, {good}",
             where="train",
@@ -208,13 +218,16 @@ class Trainer:
             "steps_per_sec": round(steps / seconds, 4),
             "examples_per_sec": round(steps * loop.batch_size / seconds, 3),
             "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
+            "goodput": self._account.seconds(),
         }
 
     def _save(self, loop: Loop) -> None:
         if self._loss_upper_bound and loop.step > self._saved_step:
             self._check_loss(loop, loop.losses())
+        self._account.switch("saving")
         path = loop.save()
         self._saved_step = loop.step
+        self._account.saved(loop.step, list(loop.checkpoints))
         if isinstance(self._save_due, EverySeconds):
             self._save_due.mark()
         if not loop.is_chief:
@@ -246,6 +259,7 @@ class Trainer:
     def _beat(self, loop: Loop, state: str, reason: str = "") -> None:
         self._beat_due.mark()
         if loop.is_chief:
+            self._account.write(in_progress=state not in ENDED)
             write_heartbeat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
 
 

@@ -9,6 +9,7 @@ from command import copy_of, detbox, place, start
 from events import images, steps
 
 from app.run.files import read_json, read_lines
+from app.run.rollbacks import append_rollback, read_rollbacks
 
 pytestmark = pytest.mark.odapi
 CADENCE = [
@@ -120,9 +121,41 @@ def test_a_run_that_diverges_stops_and_saves_nothing_of_it(fresh):
                     "--batch_size=2", "--num_train_steps=200", "--warmup_steps=0")  # fmt: skip
     assert result.returncode == 6, result.stderr
     line = result.stderr.splitlines()[-1]
-    assert "not finite" in line and "--learning_rate" in line and "no checkpoint was saved" in line
+    assert "not finite" in line and "--learning_rate" in line and "there is no checkpoint of before" in line
     assert fresh.checkpoint_steps() == []
     assert read_json(fresh.status("trainer"))["state"] == "failed"
+
+
+DIVERGES = [
+    "--log_every_n=5", "--summary_every_n=5", "--checkpoint_every_n=10", "--num_train_steps=30", "--warmup_steps=0",
+    "--config_override=train_config { gradient_clipping_by_norm: 0 }", "--on_divergence=rollback",
+]  # fmt: skip
+
+
+def test_a_run_that_diverges_goes_back_and_trains_to_its_end(fresh):
+    """At 1e12 nothing can be learnt; the rollback lowers the rate to 0.01, in the schedule that the run has."""
+    result = detbox("train", *place(fresh), *DIVERGES, "--learning_rate=1e12", "--rollback_factor=1e-14")
+    assert result.returncode == 0, result.stderr
+    assert "rollback 1 of 3 to step 0, learning rate 0.01" in result.stderr
+    assert read_json(fresh.done)["step"] == 30
+    rows = read_lines(fresh.metrics)
+    assert [row["step"] for row in rows] == list(range(5, 31, 5))
+    assert max(row["learning_rate"] for row in rows) < 0.0101
+    (rollback,) = read_rollbacks(fresh)
+    assert (rollback.step, rollback.learning_rate_before, rollback.learning_rate) == (
+        0, pytest.approx(1e12), pytest.approx(0.01),
+    )  # fmt: skip
+
+
+def test_rollbacks_of_earlier_starts_count(fresh):
+    """Two were made before: this start has the third, and then ends with exit code 6."""
+    for before in (1e32, 1e31):
+        append_rollback(fresh, step=0, before=before, rate=before / 10, reason="it diverged", evaluations=0)
+    result = detbox("train", *place(fresh), *DIVERGES, "--learning_rate=1e28")
+    assert result.returncode == 6, result.stderr
+    assert "rollback 3 of 3" in result.stderr
+    assert "all 3 rollbacks are used up" in result.stderr.splitlines()[-1]
+    assert len(read_rollbacks(fresh)) == 3
 
 
 def test_a_run_whose_model_was_changed_is_refused(trained):

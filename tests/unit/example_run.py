@@ -14,6 +14,7 @@ from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import append_evaluation
 from app.run.files import write_json, write_text
+from app.run.goodput import Goodput, write_goodput
 from app.settings import Settings
 
 MAP = "DetectionBoxes_Precision/mAP"
@@ -47,6 +48,7 @@ def write(
             best |= {"checkpoint": f"ckpt-{step}", "metrics": evaluation["metrics"], "details": details[step]}
     write_json(run.best_card, best)
     write_json(run.done, {"step": steps, "of": steps, "reason": "completed", "time": STARTED + steps})
+    write_goodput(run, Goodput(training=480, saving=30, starting=30, lost=60, saves=4, failures=1))
     draw(run, lot, images, size)
     write_json(run.dataset_card, card(lot, classes, fingerprint))
     given = Settings(run=root.name, models_dir=root.parent, **settings)

@@ -1,9 +1,12 @@
 """Stand-ins for the services: programs of a few lines that keep the run directory's contract."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
+from app.run import sign_of_life
 from app.run.directory import Run
+from app.services.silence import Silence
 from app.services.supervisor import Service
 
 HEAD = """
@@ -55,6 +58,24 @@ run.detections.mkdir(exist_ok=True)
 write_heartbeat(run, "evaluator", state="done", step=step, of=step)
 """
 )
+
+LIVING = (
+    HEAD
+    + """
+from app.run import sign_of_life
+from app.run.lock import hold_service
+sign_of_life.EVERY_SECONDS = 0.05
+with hold_service(run, "trainer"):
+    sign_of_life.give(run, "trainer")
+    def work():
+        with open(run.root / "pids", "a") as file:
+            print(os.getpid(), file=file, flush=True)
+        if len((run.root / "pids").read_text().split()) < int(sys.argv[2]):
+            time.sleep(60)
+    work()
+"""
+)
+"""Ends by itself at its start of that number; until then it lives for a minute."""
 
 CRASH = (
     HEAD
@@ -110,8 +131,11 @@ time.sleep(60)
 )
 
 
-def service(run: Run, name: str, program: str, *arguments: object, essential: bool = True) -> Service:
-    """A service that runs `program` with the run's directory and `arguments`."""
+def service(
+    run: Run, name: str, program: str, *arguments: object, essential: bool = True, silent_secs: float = 0
+) -> Service:
+    """A service that runs `program` with the run's directory and `arguments`; `silent_secs` as the trio's."""
     argv = [sys.executable, "-c", program, str(run.root), *map(str, arguments)]
     environ = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
-    return Service(name, argv, environ, run.log(name), essential)
+    silence = Silence(partial(sign_of_life.last, run, name), silent_secs)
+    return Service(name, argv, environ, run.log(name), essential, silence)

@@ -15,7 +15,7 @@ def main() -> int:
     program, steps, pause = getattr(fake, sys.argv[1]), *sys.argv[2:4]
     sys.argv[1:] = sys.argv[4:]
 
-    def services(run, environ):
+    def services(run, environ, **options):
         return [
             fake.service(run, "trainer", program, steps, pause),
             fake.service(run, "evaluator", fake.EVALUATOR),

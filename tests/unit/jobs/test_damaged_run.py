@@ -26,8 +26,10 @@ from app.report.held_out_images import class_thresholds, select_images
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_details, read_evaluations
 from app.run.files import write_json
+from app.run.goodput import Goodput, write_goodput
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.run.preparation import prepared_run
+from app.run.rollbacks import append_rollback
 from app.run.run_end import finished_training
 from app.services import live_view, run_state, trio
 from app.settings import Settings
@@ -45,6 +47,8 @@ FILES = (
     "status/stop.json",
     "evaluations.jsonl",
     "metrics.jsonl",
+    "rollbacks.jsonl",
+    "status/goodput.json",
     "evaluations/80.json",
     "best/best.json",
     "run.json",
@@ -244,6 +248,8 @@ def whole_run(tmp_path_factory):
     root = old_run.write(tmp_path_factory.mktemp("whole"))
     run = Run(root)
     write_json(run.stop_request, {"reason": "early-stopped: x", "step": 80, "time": 1.0})
+    append_rollback(run, step=80, before=0.1, rate=0.01, reason="it diverged", evaluations=0)
+    write_goodput(run, Goodput(training=9.0, lost=1.0, saving=1.0, saves=2, failures=1, training_at={"80": 5.0}))
     write_json(run.evaluation_details(80), old_run.details(80))
     write_json(run.provenance, json.loads(run.provenance.read_text()) | {"given": {"batch_size": "8"}})
     (run.best / "ckpt-80.index").touch()

@@ -18,7 +18,7 @@ def board(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     calls = []
 
-    def services(run, environ):
+    def services(run, environ, **options):
         calls.append(("services", environ))
         return [
             fake.service(run, "trainer", calls.trainer, 5, 0.05),

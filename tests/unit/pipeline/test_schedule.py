@@ -1,11 +1,14 @@
 """The learning rate that a run gets. Expected numbers are worked out by hand."""
 
 import math
+import re
 
 import pytest
 from refusals import refused
 
 from app.errors import SettingsError
+from app.pipeline import schedule
+from app.protos import pipeline_config
 
 MANUAL = """train_config { num_steps: 1000 optimizer { momentum_optimizer {
   learning_rate { manual_step_learning_rate {
@@ -180,3 +183,27 @@ def test_no_steps(make, write_model):
     model = write_model("tiny", "train_config { num_steps: 0 }")
     with refused(SettingsError, where="/model.config", flag="--num_train_steps"):
         make(model=model)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "cosine_decay_learning_rate { learning_rate_base: 0.4 warmup_learning_rate: 0.2 total_steps: 9 }",
+        "manual_step_learning_rate { initial_learning_rate: 0.2 schedule { step: 5 learning_rate: 0.4 } }",
+        "exponential_decay_learning_rate { initial_learning_rate: 0.4 burnin_learning_rate: 0.2 }",
+        "constant_learning_rate { learning_rate: 0.4 }",
+    ],
+)
+def test_all_rates_of_a_schedule_are_scaled(shape):
+    """Warm-up, every step and the least; nothing that is counted in steps."""
+    text = f"train_config {{ optimizer {{ momentum_optimizer {{ learning_rate {{ {shape} }} }} }} }}"
+    config, expected = (
+        pipeline_config.parse_pipeline(one, where="test")
+        for one in (text, text.replace("0.4", "0.04").replace("0.2", "0.02"))
+    )
+    schedule.scale(schedule.rate_message(config), 0.1)
+    # float32 rounds the product and the literal each on its own.
+    printed, wanted = (
+        re.sub(r"0\.\d+", lambda found: f"{float(found[0]):.5g}", str(one)) for one in (config, expected)
+    )
+    assert printed == wanted

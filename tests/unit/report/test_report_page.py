@@ -12,6 +12,7 @@ from app.report.page import render_run
 from app.run.directory import Run
 from app.run.files import read_json, read_lines, write_json, write_text
 from app.run.heartbeat import write_heartbeat
+from app.run.rollbacks import append_rollback
 
 HOSTILE = "</td></table><script>alert(1)</script>\"'&<img src=x onerror=y>"
 
@@ -118,6 +119,16 @@ def test_a_hundred_classes_are_readable(tmp_path):
     assert table[:2] == [weakest["name"], f"{weakest['ap']:.3f}"]
     assert "The 24 of 100 classes with the most errors." in page.spoken
     assert "The 24 classes with the lowest AP." in page.spoken
+
+
+def test_the_account_of_the_trainers_time_is_shown(run):
+    """By kind with its share; the rollbacks are notices."""
+    append_rollback(run, step=3, before=0.1, rate=0.01, reason="the loss of step 4 is not finite", evaluations=0)
+    page = show(run)
+    assert ["lost", "1 min 0 s", "10.0%"] in page.rows
+    assert ["training", "8 min 0 s", "80.0%"] in page.rows
+    assert "After 1 failure: a checkpoint every" in page.spoken
+    assert "Rollback to step 3, learning rate 0.01: the loss of step 4 is not finite." in page.spoken
 
 
 def test_an_unfinished_run_says_so(run):

@@ -9,7 +9,9 @@ import pytest
 from app.errors import SettingsError
 from app.run.directory import Run, serving_dir
 from app.run.files import append_line, write_json, write_text
+from app.run.goodput import Goodput, write_goodput
 from app.run.heartbeat import write_heartbeat
+from app.run.rollbacks import append_rollback
 from app.services import run_table
 
 METRIC = "DetectionBoxes_Precision/mAP"
@@ -29,6 +31,20 @@ def test_status_of_one_run(tmp_path):
     make_run(tmp_path, "a")
     text = str(run_table.read_table(tmp_path, "a", METRIC))
     for line in ("step         5 of 9", "newest 0.500 @5, best 0.500 @5", "checkpoints  5", "not started"):
+        assert line in text
+
+
+def test_status_says_where_the_time_went_and_what_went_wrong(tmp_path):
+    """A line for the account, one for Young's interval after a failure, one for each rollback."""
+    run = make_run(tmp_path, "a")
+    write_goodput(run, Goodput(training=14_000, saving=200, starting=200, down=600, saves=50, failures=2))
+    append_rollback(run, step=3, before=0.1, rate=0.01, reason="the loss of step 4 is not finite", evaluations=0)
+    text = str(run_table.read_table(tmp_path, "a", METRIC))
+    for line in (
+        "goodput      93% training (3 h 53 min), saving 3 min 20 s, starting 3 min 20 s, down 10 min 0 s",
+        "2 failures: a checkpoint every 4 min 0 s loses the least time",
+        "rollback     to step 3, learning rate 0.01: the loss of step 4 is not finite",
+    ):
         assert line in text
 
 

@@ -96,6 +96,70 @@ def test_stalled_trainer_is_started_again_a_bounded_number_of_times(run, told):
     assert [line[-14:] for line in told if "restart" in line] == [f"restart {n} of 3" for n in (1, 2, 3)]
 
 
+def test_restarts_are_counted_anew_after_progress(run, told):
+    """A stall a month is no reason to give up; three without a checkpoint between them are."""
+    run.root.mkdir()
+    count = run.root / "count"
+    program = (
+        "import sys; from pathlib import Path; p = Path(sys.argv[1]) / 'count';"
+        "n = len(p.read_text()) if p.exists() else 0; p.write_text('x' * (n + 1)); sys.exit(9)"
+    )
+    with pytest.raises(ServiceError):
+        supervise(
+            [service(run, "trainer", program)], told, progress=lambda: count.exists() and len(count.read_text()) >= 3
+        )
+    assert [line[-14:] for line in told if "restart" in line] == [f"restart {n} of 3" for n in (1, 2, 1, 2, 3)]
+
+
+def test_stopped_service_is_ended_and_started_again(run, told):
+    """SIGSTOP for good: its stacks are in its log, and the next one does the work."""
+    trainer = service(run, "trainer", fake.LIVING, 2, silent_secs=2)
+    pids = run.root / "pids"
+
+    def stop():
+        wait_for(lambda: pids.exists() and pids.read_text())
+        os.kill(int(pids.read_text()), signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop)
+    run.root.mkdir()
+    thread.start()
+    supervise([trainer], told)
+    thread.join()
+    first, second = map(int, pids.read_text().split())
+    assert first != second
+    assert not alive(first)
+    assert trainer.code == 0
+    assert "stopped, as by SIGSTOP: no sign of life for 2 s" in told[0]
+    assert told[1].endswith("restart 1 of 3")
+    assert "in work" in run.log("trainer").read_text()
+
+
+def test_living_service_is_left_alone(run, told):
+    """However long it makes no progress: that is the watchdog's."""
+    trainer = service(run, "trainer", fake.LIVING, 1, silent_secs=1)
+    trainer.argv = [*trainer.argv[:2], trainer.argv[2].replace("    work()", "    time.sleep(4)"), *trainer.argv[3:]]
+    run.root.mkdir()
+    supervise([trainer], told)
+    assert told == []
+
+
+def test_stopped_service_saves_when_all_is_ended(run, told):
+    """Ctrl-C at a trainer that is stopped has it go on to save its step."""
+    trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
+
+    def is_under_way():
+        if run_state.read_run_state(run, METRIC).step < 3:
+            return False
+        os.kill(trainer.process.pid, signal.SIGSTOP)
+        return True
+
+    thread = later(is_under_way, signal.SIGTERM)
+    with pytest.raises(Stopped):
+        supervise([trainer], told)
+    thread.join()
+    assert len(run.checkpoint_steps()) == 1
+
+
 def test_death_by_a_signal_is_a_failure(run, told):
     """A trainer that the kernel kills for memory gives 137."""
     program = "import os; os.kill(os.getpid(), 9)"
