@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app import progress as bars
 from app.dataset import card as cards
-from app.dataset import collection, fingerprint, leaks, records, shard_pool, splits
+from app.dataset import collection, fingerprint, integrity, leaks, records, shard_pool, splits
 from app.dataset.annotation import AnnotatedImage
 from app.dataset.card import Card, SplitCard
 from app.dataset.collection import Collection
@@ -96,10 +96,13 @@ def _prepare(
     }
     print_, state = fingerprint.take(source, arguments, without=target)
     present = cards.read(target)
-    if present is not None and present.state == state and _complete(present, target):
-        counts = present.train.images, present.eval.images
-        log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
-        return present
+    if present is not None and present.state == state:
+        misfit = integrity.find_misfit(target, present.splits.values())
+        if misfit is None:
+            counts = present.train.images, present.eval.images
+            log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
+            return present
+        log.warning("prepare: %s: %s: all are made again", misfit.where, misfit.what)
     # The folder of records is replaced as a whole.
     refuse_foreign(
         target,
@@ -155,10 +158,6 @@ def _write(
     plan = list(_plan(found, folder, num_shards, seed, max_side, keep_unreadable))
     with bars.shown("records", progress) as report:
         return plan, shard_pool.write(plan, workers, report)
-
-
-def _complete(card: Card, target: Path) -> bool:
-    return all(len(list(target.glob(split.records))) == split.shards for split in card.splits.values())
 
 
 def _plan(
@@ -218,6 +217,7 @@ def _split_card(
         most_boxes=max(result.most_boxes for result in mine),
         shards=count, records=records.pattern(part, count),
         crowds=sum(result.crowds for result in mine), difficult=sum(result.difficult for result in mine),
+        files=tuple(result.file for result in mine if result.file),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian)
 data, the data's masked CRC-32C.
 """
 
+import hashlib
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,12 +31,38 @@ def _masked_crc(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def append(file: BinaryIO, data: bytes) -> None:
+def append(file: "BinaryIO | HashedFile", data: bytes) -> None:
     """Writes one record at the end of `file`."""
     length = struct.pack("<Q", len(data))
     file.write(length + _FOOTER.pack(_masked_crc(length)))
     file.write(data)
     file.write(_FOOTER.pack(_masked_crc(data)))
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """A record file as it was written: its name, the number of records, its size, the SHA-256 of its bytes in hex."""
+
+    name: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+class HashedFile:
+    """A file that is written, with the size and the SHA-256 of what was."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._hash, self._bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
+
+    def written(self, name: str, records: int) -> RecordFile:
+        """The file `name` as it is now, with so many records."""
+        return RecordFile(name, records, self._bytes, self._hash.hexdigest())
 
 
 def read_raw(path: Path) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from app.dataset import boxes, example, faults, image_file, masks, records
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault, IssueCounter, unlabelled
 from app.dataset.formats import labelme
+from app.dataset.records import HashedFile, RecordFile
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Written:
     """What went into a record file. `digests` has the SHA-256 of each image's stored bytes and its name."""
 
     split: str
+    file: RecordFile | None = None
     images: int = 0
     images_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
@@ -48,7 +50,8 @@ class Written:
 def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
     """Writes the shard's file and says what is in it; calls `done` after each image."""
     result = Written(shard.split)
-    with open(shard.path, "wb") as file:
+    with open(shard.path, "wb") as target:
+        file = HashedFile(target)
         for image in shard.images:
             try:
                 stored = image_file.store_image(source(image), image.name, shard.max_side)
@@ -81,6 +84,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.difficult += sum(box.difficult and not crowd for box, crowd in zip(kept, crowds, strict=True))
             result.digests.append((digest.digest(), image.name))
             done()
+    result.file = file.written(shard.path.name, result.images)
     return result
 
 

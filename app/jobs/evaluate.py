@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
-from app.errors import DatasetError, SettingsError
+from app.dataset import integrity
+from app.errors import DatasetError, DetboxError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, metrics_sets, selection
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.export.session import export_formats
@@ -49,7 +50,10 @@ def run(settings: Settings) -> None:
     run = prepared_run(settings.models_dir, settings.run_name)
     settings = settings_of_run(run, settings)
     odapi_build.verify()
-    check_metrics(run, pipeline_config.read_pipeline(run.pipeline_config), settings)
+    config = pipeline_config.read_pipeline(run.pipeline_config)
+    check_metrics(run, config, settings)
+    for reader in config.eval_input_reader:
+        integrity.check_sizes(reader.tf_record_input_reader.input_path)
     if settings.promote_threshold is not None:
         model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
@@ -147,7 +151,7 @@ class EvaluatorService:
         try:
             found = self._evaluator.evaluate(prefix)
         except Exception as error:
-            if refusal := run_config.refusal(self.run, error):
+            if refusal := self._damage_behind(error) or run_config.refusal(self.run, error):
                 raise refusal from error
             raise
         self._check_images(found)
@@ -184,6 +188,14 @@ class EvaluatorService:
         if reason and not self.run.done.exists():
             logger.info("evaluate | %s", reason)
             request_stop(self.run, step, reason)
+
+    def _damage_behind(self, error: Exception) -> DatasetError | None:
+        from app.odapi.record_decoder import RecordDecoder
+
+        if isinstance(error, DetboxError | MemoryError):
+            return None
+        reader = pipeline_config.read_pipeline(self.run.pipeline_config).eval_input_reader[0]
+        return integrity.find_damage(reader.tf_record_input_reader.input_path, RecordDecoder(reader))
 
     def _check_images(self, found: "Evaluated") -> None:
         if self._expected is not None and len(found.images) != self._expected:

@@ -5,6 +5,7 @@ from functools import partial
 
 import psutil
 
+from app.dataset import integrity
 from app.errors import DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
@@ -57,6 +58,7 @@ def run(settings: Settings) -> None:
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
         try:
             preflight.raise_errors(preflight.check_config(config))
+            integrity.check_sizes(config.train_input_reader.tf_record_input_reader.input_path)
             prepare.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop)
         except BaseException as error:
@@ -112,6 +114,7 @@ def _train(
         )
     )
     account = TimeAccount(run, psutil.Process().create_time())
+    integrity.check_contents_beside(config.train_input_reader.tf_record_input_reader.input_path, stop.fail)
     while True:
         trainer = Trainer(
             run,
@@ -135,6 +138,8 @@ def _train(
             _roll_back(run, settings.rollback_factor, error)
             tf.keras.backend.clear_session()
             newest = resume.find_resume(run, checkpoint_files.fault)
+    if stop.error:
+        raise stop.error
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
