@@ -119,6 +119,9 @@ class Settings:
         "stop", "a run that diverged stops, or goes back to a checkpoint from before that, up to three times in all"
     )
     rollback_factor: Fraction = _training(0.1, "by which each rollback multiplies the learning rates of the run")
+    skip_corrupt_records: Count = _training(
+        0, "training records that may be passed over because they can't be read; 0: the first ends training"
+    )
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median ends the trainer, to be started again; 0: never"
     )

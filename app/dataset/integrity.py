@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import itertools
 import logging
 import threading
 import time
@@ -107,8 +108,9 @@ def _damages(files: Sequence[Path], decode: Decode) -> Iterator[DatasetError]:
             yield wrong
     with ThreadPoolExecutor(THREADS) as pool:
         for path in files:
-            for number, offset, what in undecodable(path, decode, pool):
-                yield damage(path, f"record {number} at byte {offset} can't be decoded: {what}")
+            for number, (offset, _, what) in enumerate(decoded(records.scan(path), decode, pool)):
+                if what:
+                    yield damage(path, f"record {number} at byte {offset} can't be decoded: {what}")
 
 
 def find_broken_frame(path: Path) -> DatasetError | None:
@@ -122,20 +124,24 @@ def find_broken_frame(path: Path) -> DatasetError | None:
     return None
 
 
-def undecodable(path: Path, decode: Decode, pool: ThreadPoolExecutor) -> Iterator[tuple[int, int, str]]:
-    """Number, offset and what is wrong of each record of a whole file whose contents can't be decoded."""
-    batch: list[tuple[int, int, bytes]] = []
-
-    def looked_at() -> Iterator[tuple[int, int, str]]:
-        faults = pool.map(decode, [data for _, _, data in batch])
-        yield from ((number, at, what) for (number, at, _), what in zip(batch, faults, strict=True) if what)
-        batch.clear()
-
-    for number, (offset, data) in enumerate(records.scan(path)):
-        batch.append((number, offset, data))
-        if len(batch) >= AT_A_TIME:
-            yield from looked_at()
-    yield from looked_at()
+def decoded(
+    found: Iterable[tuple[int, bytes]], decode: Decode | None, pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, bytes, str]]:
+    """Each of the records with its offset and what is wrong with its contents; nothing without `decode`."""
+    found, damaged = iter(found), None
+    while not damaged:
+        batch: list[tuple[int, bytes]] = []
+        try:
+            for item in itertools.islice(found, AT_A_TIME):
+                batch.append(item)
+        except DatasetError as error:
+            damaged = error
+        if not batch:
+            break
+        faults = pool.map(decode, [data for _, data in batch]) if decode else [""] * len(batch)
+        yield from ((offset, data, what) for (offset, data), what in zip(batch, faults, strict=True))
+    if damaged:
+        raise damaged
 
 
 def damage(path: Path, what: str) -> DatasetError:

@@ -6,7 +6,7 @@ data, the data's masked CRC-32C.
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -75,10 +75,13 @@ def read_at(path: Path, offset: int) -> bytes:
     return next(scan(path, offset))[1]
 
 
-def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def scan(
+    path: Path, start: int = 0, on_damage: Callable[[int, str], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
     """The records of one file from byte `start` on, each with its offset and checked against its checksums.
 
-    Offsets in a compressed file are those of its contents.
+    Offsets in a compressed file are those of its contents. With `on_damage` a record whose length is right and whose
+    data is not is passed over, and it is called with the offset and what is wrong.
     Raises DatasetError that names the file and the byte offset where it is cut short or damaged.
     """
     try:
@@ -90,6 +93,11 @@ def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
                     data = _next(path, offset, file)
                 except ValueError as error:
                     raise _damaged(path, offset, f"damaged ({error})") from None
+                except _ChecksumError as error:
+                    if on_damage is None:
+                        raise _damaged(path, offset, str(error)) from None
+                    on_damage(offset, f"record file is {error}")
+                    continue
                 if data is None:
                     return
                 yield offset, data
@@ -119,7 +127,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | None:
-    """The record that begins here, None at the end. Raises DatasetError, ValueError."""
+    """The record that begins here, None at the end. Raises DatasetError, ValueError, _ChecksumError."""
     header = file.read(_HEADER.size)
     if not header:
         return None
@@ -133,8 +141,12 @@ def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | N
     if len(data) < length or len(footer) < _FOOTER.size:
         raise _damaged(path, offset, "cut short")
     if _FOOTER.unpack(footer)[0] != _masked_crc(data):
-        raise _damaged(path, offset, "damaged: the checksum differs")
+        raise _ChecksumError("damaged: the checksum differs")
     return data
+
+
+class _ChecksumError(Exception):
+    """A record's data is not what was written; the next record can be found."""
 
 
 def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:

@@ -1,5 +1,6 @@
 """The patched `train_loop`, run under a hook that decides."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +31,8 @@ class Hook(Protocol):
     def save_rest(self) -> None: ...
 
 
-def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> None:
-    """Trains the model of `pipeline_config` in `model_dir` until the hook ends it.
+def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str]) -> None:
+    """Trains the model of `pipeline_config` in `model_dir` until the hook ends it, on the record files `records`.
 
     Raises DivergedError, DatasetError for records that can't be read, SettingsError where a checkpoint does not fit the
     model, and what the hook raises.
@@ -44,6 +45,7 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> 
                     str(pipeline_config),
                     str(model_dir),
                     hook=hook,
+                    train_input_path=list(records),
                     summary_every_n=schedule.summary_every_n,
                     image_summary_every_n=schedule.image_summary_every_n,
                     image_summary_max_outputs=schedule.image_summary_max_outputs,
@@ -52,7 +54,7 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> 
             except tf.errors.OpError as error:
                 hook.call_failed()
                 reader = configs.read_pipeline(pipeline_config).train_input_reader
-                damage = integrity.find_damage(reader.tf_record_input_reader.input_path, RecordDecoder(reader))
+                damage = integrity.find_damage(records, RecordDecoder(reader))
                 if damage is None:
                     raise
                 hook.save_rest()

@@ -64,12 +64,14 @@ class Trainer:
         watchdog: Watchdog | None = None,
         account: TimeAccount | None = None,
         loss_upper_bound: float = 0.0,
+        skipped_records: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self._newest = newest
         self._mark_restart = mark_restart
         self.stopped_for: str | None = None
+        self._skipped_records = skipped_records
         self._loss_upper_bound = loss_upper_bound
         self._watchdog = watchdog or Watchdog(0, 0, 0, clock=clock)
         self._account = account or TimeAccount(run, time.time(), clock=clock)
@@ -234,6 +236,7 @@ class Trainer:
             "examples_per_sec": round(steps * loop.batch_size / seconds, 3),
             "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
             "goodput": self._account.seconds(),
+            **({"skipped_records": self._skipped_records} if self._skipped_records else {}),
         }
 
     def _save(self, loop: Loop) -> None:
