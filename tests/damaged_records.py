@@ -1,8 +1,10 @@
-"""Damage done to record files."""
+"""Damage done to record files, and how it is looked for."""
 
 from pathlib import Path
 
+from app.dataset import card as cards
 from app.dataset import example, records
+from app.dataset.image_file import read_pixels
 
 
 def offsets(path: Path) -> list[int]:
@@ -27,3 +29,17 @@ def spoil_image(path: Path, number: int) -> None:
     with open(path, "wb") as file:
         for row in rows:
             records.append(file, row)
+
+
+def decode(data: bytes) -> str:
+    """What is wrong with the image in a record."""
+    try:
+        read_pixels(example.decode(data)["image/encoded"][0], "")
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def patterns(folder: Path, split: str = "train") -> list[str]:
+    """The `input_path` of a split."""
+    return [f"{folder}/{cards.read(folder).splits[split].records}"]

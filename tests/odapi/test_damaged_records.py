@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from command import copy_of, detbox, place, start
+from command import detbox, place, start
 from damaged_records import flip, offsets, spoil_image
 
 from app.run.directory import Run
