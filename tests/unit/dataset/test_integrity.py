@@ -14,6 +14,7 @@ from app.errors import DatasetError
 from app.run.directory import DATASET_CARD
 from app.run.files import read_json, write_json
 
+
 def test_the_card_has_each_file_as_it_is(prepared):
     """Name, number of records, size and SHA-256; the card survives JSON, and one without them is read."""
     card = cards.read(prepared)
