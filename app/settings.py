@@ -64,6 +64,10 @@ class Settings:
     max_side: Count | None = _data(
         None, "pixels of a stored image's longer side at most; empty: twice what the model sees; 0: as they are"
     )
+    max_image_pixels: Positive = _data(
+        120_000_000, "pixels of an image as it is in its file at most; a larger one is not decoded"
+    )
+    follow_links: bool = _data(False, "follow symbolic links that lead out of the data set's folder")
     masks: bool | None = _data(None, "store instance masks where the set has them; empty: where the model reads them")
     seed: Count = _data(0, "seed of splits, the sample, initial weights and shuffling")
     sample_images: Positive = _data(400, "images in the built-in sample")

@@ -1,13 +1,16 @@
 """Whether record files are what `prepare` wrote, and which record of one that is not can't be read."""
 
+import fnmatch
 import glob
 import hashlib
 import itertools
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -68,25 +71,25 @@ def check_sizes(patterns: Sequence[str]) -> None:
 
     `patterns`: a pipeline.config's `input_path`. Where there is no card beside the files, nothing is known of them.
     """
-    if any(REMOTE in pattern for pattern in patterns):
-        return
-    files = files_of(patterns)
-    if not files:
-        raise DatasetError("no record file is there", where=", ".join(patterns), remedy=records.REMEDY)
-    for folder, splits in splits_of(files).items():
+    for folder, splits in splits_of(patterns).items():
         if wrong := find_misfit(folder, splits):
             raise wrong
+    if not files_of(patterns) and not any(REMOTE in pattern for pattern in patterns):
+        raise DatasetError("no record file is there", where=", ".join(patterns), remedy=records.REMEDY)
 
 
-def splits_of(files: Iterable[Path]) -> dict[Path, list[SplitCard]]:
-    """The splits that have some of these files, by the folder that their card is in."""
-    by_folder: dict[Path, list[Path]] = {}
-    for path in files:
-        by_folder.setdefault(path.parent, []).append(path)
-    found = {}
-    for folder, some in by_folder.items():
-        if card := cards.read(folder):
-            found[folder] = [split for split in card.splits.values() if any(p.match(split.records) for p in some)]
+def splits_of(patterns: Iterable[str]) -> dict[Path, list[SplitCard]]:
+    """The splits that have files of these patterns, and only those files, by the folder that their card is in."""
+    found: dict[Path, list[SplitCard]] = {}
+    for pattern in patterns:
+        above, name = os.path.split(pattern)
+        for folder in map(Path, glob.glob(above or ".")):
+            card = cards.read(folder)
+            for split in card.splits.values() if card else ():
+                files = [file for file in split.files or () if fnmatch.fnmatchcase(file.name, name)]
+                if files or (split.files is None and split.records == name):
+                    known = replace(split, files=tuple(files) or None)
+                    found.setdefault(folder, []).append(known)
     return found
 
 
@@ -180,7 +183,7 @@ def check_contents_beside(patterns: Sequence[str], on_damage: Callable[[DatasetE
     """Checks the contents of the files in a thread of its own; calls `on_damage` for the first that differs."""
 
     def check() -> None:
-        for folder, splits in splits_of(files_of(patterns)).items():
+        for folder, splits in splits_of(patterns).items():
             for split in splits:
                 if wrong := find_changed(folder, split.files or (), share=SHARE):
                     log.error("%s", wrong)

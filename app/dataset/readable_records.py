@@ -64,7 +64,7 @@ class ReadableRecords:
             return False
         before = self.skipped
         files = integrity.files_of(self._patterns)
-        for folder, splits in integrity.splits_of(files).items():
+        for folder, splits in integrity.splits_of(self._patterns).items():
             self._known |= {folder / file.name: file for split in splits for file in split.files or ()}
         files = sorted({*files, *self._known})
         if not files:

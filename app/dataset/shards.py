@@ -11,6 +11,7 @@ from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault, IssueCounter, unlabelled
 from app.dataset.formats import labelme
 from app.dataset.records import HashedFile, RecordFile
+from app.raster_image import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Shard:
     """A record file to be written.
 
     `ids` gives the id (from 1) of each class. `masked`: boxes have masks. `keypoints`: how many a box has, 0: none.
-    `keep_unreadable`: see `collection.read`.
+    `keep_unreadable`: see `collection.read`. `max_pixels`: of an image as it is in its file.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Shard:
     masked: bool = False
     keypoints: int = 0
     keep_unreadable: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass
@@ -54,7 +56,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
         file = HashedFile(target)
         for image in shard.images:
             try:
-                stored = image_file.store_image(source(image), image.name, shard.max_side)
+                stored = image_file.store_image(source(image), image.name, shard.max_side, shard.max_pixels)
             except image_file.UnusableImage as unusable:
                 result.faults.add(unusable.fault)
                 done()

@@ -92,6 +92,8 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
         num_shards=settings.num_shards,
         seed=settings.seed,
         max_side=_max_side(settings, found.config),
+        max_pixels=settings.max_image_pixels,
+        follow_links=settings.follow_links,
         masked=reads_masks if settings.masks is None else settings.masks,
     )
     if not card.masks and reads_masks:
