@@ -43,7 +43,7 @@ class DataLinks:
         return bool(self._left)
 
     def __str__(self) -> str:
-        path, target = next(iter(self._left.items()))
+        path, target = min(self._left.items())
         count = format_count(len(self._left), "link")
         return f"{count} out of the data set not followed, e.g. {os.path.relpath(path, self._root)} to {target}"
 

@@ -53,8 +53,9 @@ def test_links_within_the_set_are_followed(linked, tmp_path, caplog):
     root = linked("JPEGImages/*")
     shutil.move(tmp_path / "elsewhere", root / "store")
     for path in (root / "JPEGImages").iterdir():
+        (root / "store" / path.name).rename(root / "store" / f"original-{path.name}")
         path.unlink()
-        path.symlink_to(f"../store/{path.name}")
+        path.symlink_to(f"../store/original-{path.name}")
     (tmp_path / "alias").symlink_to(root)
     card = prepare(tmp_path / "alias", tmp_path / "records")
     assert (card.train.images, card.eval.images) == (6, 2)
