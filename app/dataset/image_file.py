@@ -178,9 +178,15 @@ def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 def _rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB: 16 bits are scaled, floats stretched over their range; no transparency, as in TensorFlow."""
     if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
+        whole = np.array(image, np.uint32)
+        whole.clip(0, 65535, out=whole)
+        whole //= 257
+        return Image.fromarray(whole.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, np.float32))
-        values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255
+        span = max(float(np.ptp(values)), 1e-9)
+        values -= values.min()  # in place: images are as large as memory allows
+        values /= span
+        values *= 255
         return Image.fromarray(values.astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
