@@ -93,10 +93,10 @@ def splits_of(patterns: Iterable[str]) -> dict[Path, list[SplitCard]]:
     return found
 
 
-def find_damage(patterns: Sequence[str], decode: Decode) -> DatasetError | None:
+def find_damage(patterns: Sequence[str], decode: Decode | None) -> DatasetError | None:
     """What is wrong with the record files of `patterns`, or None where every record is whole and can be decoded.
 
-    Sizes first, then the checksums of all records, then their contents.
+    Sizes first, then the checksums of all records, then, with `decode`, their contents.
     """
     try:
         check_sizes(patterns)
@@ -105,12 +105,12 @@ def find_damage(patterns: Sequence[str], decode: Decode) -> DatasetError | None:
     return next(_damages(files_of(patterns), decode), None)
 
 
-def _damages(files: Sequence[Path], decode: Decode) -> Iterator[DatasetError]:
+def _damages(files: Sequence[Path], decode: Decode | None) -> Iterator[DatasetError]:
     for path in files:
         if wrong := find_broken_frame(path):
             yield wrong
     with ThreadPoolExecutor(THREADS) as pool:
-        for path in files:
+        for path in files if decode else ():
             for number, (offset, _, what) in enumerate(decoded(records.scan(path), decode, pool)):
                 if what:
                     yield damage(path, f"record {number} at byte {offset} can't be decoded: {what}")

@@ -12,7 +12,7 @@ from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import with_recorded
-from app.errors import DetboxError, SettingsError
+from app.errors import DatasetError, DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import memory
@@ -289,7 +289,12 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
     card = cards.read(run.records)
     if settings.trial_secs and card is not None:
         limits = trial.Limits(settings.trial_secs, trial.free_memory())
-        trial.try_pipeline(run, config, card.fingerprint, limits)
+        try:
+            trial.try_pipeline(run, config, card.fingerprint, limits)
+        except DatasetError as error:
+            if not settings.skip_corrupt_records:
+                raise
+            logger.warning("trial | %s", error)
 
 
 def _names_of(run: Run) -> dict[int, str]:
