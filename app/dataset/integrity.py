@@ -67,15 +67,19 @@ def files_of(patterns: Iterable[str]) -> list[Path]:
 
 
 def check_sizes(patterns: Sequence[str]) -> None:
-    """Raises DatasetError if no file is there, or one is missing or has another size than it was written with.
+    """Raises DatasetError if there is no record, or a file is missing or has another size than it was written with.
 
     `patterns`: a pipeline.config's `input_path`. Where there is no card beside the files, nothing is known of them.
     """
     for folder, splits in splits_of(patterns).items():
         if wrong := find_misfit(folder, splits):
             raise wrong
-    if not files_of(patterns) and not any(REMOTE in pattern for pattern in patterns):
-        raise DatasetError("no record file is there", where=", ".join(patterns), remedy=records.REMEDY)
+    if any(REMOTE in pattern for pattern in patterns) or not patterns:
+        return
+    files = files_of(patterns)
+    if not any(path.stat().st_size for path in files):
+        what = "record files are empty" if files else "no record file is there"
+        raise DatasetError(what, where=", ".join(patterns), remedy=records.REMEDY)
 
 
 def splits_of(patterns: Iterable[str]) -> dict[Path, list[SplitCard]]:
