@@ -6,6 +6,7 @@ data, the data's masked CRC-32C.
 
 import hashlib
 import struct
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +182,8 @@ class Example:
 
     def pixels(self) -> np.ndarray:
         """uint8 [height, width, 3]."""
-        return np.asarray(open_image(self.encoded).convert("RGB"))
+        # Of any size: what `prepare` has stored is bounded.
+        return np.asarray(open_image(self.encoded, max_pixels=sys.maxsize).convert("RGB"))
 
 
 def read_examples(folder: Path, pattern: str, names: Collection[str] | None = None) -> Iterator[Example]:

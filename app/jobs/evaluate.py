@@ -50,10 +50,7 @@ def run(settings: Settings) -> None:
     run = prepared_run(settings.models_dir, settings.run_name)
     settings = settings_of_run(run, settings)
     odapi_build.verify()
-    config = pipeline_config.read_pipeline(run.pipeline_config)
-    check_metrics(run, config, settings)
-    for reader in config.eval_input_reader:
-        integrity.check_sizes(reader.tf_record_input_reader.input_path)
+    check_metrics(run, pipeline_config.read_pipeline(run.pipeline_config), settings)
     if settings.promote_threshold is not None:
         model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
@@ -76,6 +73,8 @@ def _write_state(run: Run, state: str, reason: str) -> None:
 def _evaluate_run(run: Run, settings: Settings) -> None:
     from app.odapi import checkpoint_files, runtime
 
+    for reader in pipeline_config.read_pipeline(run.pipeline_config).eval_input_reader:
+        integrity.check_sizes(reader.tf_record_input_reader.input_path)
     runtime.start(use_gpu=False, seed=settings.seed)
     service = EvaluatorService(run, settings)
     selection.restore_best(run, service.rule)

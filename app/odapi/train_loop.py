@@ -37,28 +37,8 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, rec
     Raises DivergedError, DatasetError for records that can't be read, SettingsError where a checkpoint does not fit the
     model, and what the hook raises.
     """
-    schedule = hook.schedule
     try:
-        with strategy.scope():
-            try:
-                model_lib_v2.train_loop(
-                    str(pipeline_config),
-                    str(model_dir),
-                    hook=hook,
-                    train_input_path=list(records),
-                    summary_every_n=schedule.summary_every_n,
-                    image_summary_every_n=schedule.image_summary_every_n,
-                    image_summary_max_outputs=schedule.image_summary_max_outputs,
-                    num_steps_per_iteration=schedule.num_steps_per_iteration,
-                )
-            except tf.errors.OpError as error:
-                hook.call_failed()
-                reader = configs.read_pipeline(pipeline_config).train_input_reader
-                damage = integrity.find_damage(records, RecordDecoder(reader))
-                if damage is None:
-                    raise
-                hook.save_rest()
-                raise damage from error
+        _train(pipeline_config, model_dir, hook, strategy, records)
     except train_seam.NonFiniteError as error:
         raise hook.diverged(str(error)) from error
     except (AssertionError, ValueError) as error:
@@ -69,3 +49,29 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, rec
             where=str(model_dir),
             remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error
+
+
+def _train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str]) -> None:
+    """As `train`, with upstream's errors. Where a record is to blame, the step before it is saved."""
+    schedule = hook.schedule
+    try:
+        with strategy.scope():
+            model_lib_v2.train_loop(
+                str(pipeline_config),
+                str(model_dir),
+                hook=hook,
+                train_input_path=list(records),
+                summary_every_n=schedule.summary_every_n,
+                image_summary_every_n=schedule.image_summary_every_n,
+                image_summary_max_outputs=schedule.image_summary_max_outputs,
+                num_steps_per_iteration=schedule.num_steps_per_iteration,
+            )
+    except tf.errors.OpError as error:
+        hook.call_failed()
+        reader = configs.read_pipeline(pipeline_config).train_input_reader
+        damage = integrity.find_damage(records, RecordDecoder(reader))
+        if damage is None:
+            raise
+        with strategy.scope():
+            hook.save_rest()
+        raise damage from error

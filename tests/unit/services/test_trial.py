@@ -82,6 +82,8 @@ def test_a_failure_is_the_configs_with_its_field(run, config, child):
 
 def test_records_that_cant_be_read_are_the_datas_fault(run, config, child):
     """Exit code 4, with the records' folder."""
+    for reader in (config.train_input_reader, *config.eval_input_reader):
+        del reader.tf_record_input_reader.input_path[:]
     child(write(FAILED % ("reading training images", "corrupted record", "", "true")))
     with refused(DatasetError, where=str(run.records), about="corrupted record"):
         trial.try_pipeline(run, config, "records", LIMITS)
