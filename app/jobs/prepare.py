@@ -12,7 +12,7 @@ from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import with_recorded
-from app.errors import DatasetError, DetboxError, SettingsError
+from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import memory
@@ -288,13 +288,8 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
     """The trial of `config` on the run's records, if there is to be one. SettingsError, DatasetError."""
     card = cards.read(run.records)
     if settings.trial_secs and card is not None:
-        limits = trial.Limits(settings.trial_secs, trial.free_memory())
-        try:
-            trial.try_pipeline(run, config, card.fingerprint, limits)
-        except DatasetError as error:
-            if not settings.skip_corrupt_records:
-                raise
-            logger.warning("trial | %s", error)
+        limits, skips = trial.Limits(settings.trial_secs, trial.free_memory()), settings.skip_corrupt_records > 0
+        trial.try_pipeline(run, config, card.fingerprint, limits, skips_records=skips)
 
 
 def _names_of(run: Run) -> dict[int, str]:

@@ -65,11 +65,13 @@ def free_memory() -> int:
     return int(SHARE * min(memory.host_memory(), psutil.virtual_memory().available))
 
 
-def try_pipeline(run: Run, config: PipelineConfig, fingerprint: str, limits: Limits) -> None:
+def try_pipeline(
+    run: Run, config: PipelineConfig, fingerprint: str, limits: Limits, *, skips_records: bool = False
+) -> None:
     """Tries `config` on the run's records, unless that was done: the same config, records and versions.
 
     SettingsError, or DatasetError where the records are to blame, for a config that can't be trained or evaluated. A
-    trial that takes more than `limits` is given up with a warning.
+    trial that takes more than `limits` is given up with a warning; so are records where training `skips_records`.
     """
     key = _key(config, fingerprint)
     known = read_object(run.trial, TRIAL)
@@ -81,7 +83,11 @@ def try_pipeline(run: Run, config: PipelineConfig, fingerprint: str, limits: Lim
     started = time.monotonic()
     report, given_up = run_trial(config, limits, run.log("trial"))
     if report and report.failure:
-        raise _refusal(run, config, report.stage, report.failure)
+        refusal = _refusal(run, config, report.stage, report.failure)
+        if not (skips_records and isinstance(refusal, DatasetError)):
+            raise refusal
+        log.warning("trial | %s", refusal)
+        return
     seconds = time.monotonic() - started
     if given_up:
         log.warning("%s", given_up)

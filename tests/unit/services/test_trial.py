@@ -133,3 +133,4 @@ def test_a_record_that_is_damaged_is_named(run, config, child, tmp_path):
         child(write(FAILED % (stage, "DataLossError: corrupted record at 21", "", owed)))
         with refused(DatasetError, where="val.record", about="byte 21"):
             trial.try_pipeline(run, config, "records", LIMITS)
+        trial.try_pipeline(run, config, "records", LIMITS, skips_records=True)
