@@ -2,9 +2,13 @@
 
 import functools
 import io
+import warnings
 from pathlib import Path
 
 from PIL import Image
+
+from app.errors import DatasetError
+from app.settings import Settings, flag
 
 FORMATS = (
     "AVIF", "BMP", "DDS", "DIB", "FITS", "GIF", "ICNS", "ICO", "IM", "JPEG", "JPEG2000", "MSP", "PCX", "PNG", "PPM",
@@ -13,6 +17,8 @@ FORMATS = (
 """Pillow's formats of pixels, by its names, that it decodes by itself. Others start programs (Ghostscript for EPS,
 whatever the file is called), or are only known by name."""
 
+MAX_PIXELS: int = Settings.max_image_pixels
+"""Of an image, where no setting reaches."""
 VIDEOS = frozenset({
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm",
     ".wmv",
@@ -36,9 +42,32 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, kind in known.items() if kind in (*FORMATS, "MPO")) - VIDEOS
 
 
-def open_image(source: Path | bytes) -> Image.Image:
-    """The image in a file or its bytes, of one of FORMATS, not decoded yet. Raises what Pillow raises."""
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+class ImageTooLarge(DatasetError):
+    """An image has more pixels than are decoded."""
+
+
+def open_image(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The image in a file or its bytes, of one of FORMATS, not decoded yet.
+
+    Raises ImageTooLarge for one of more than `max_pixels`, and what Pillow raises.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow's own bound, at twice that, holds for an image within an icon too.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        width, height = image.size
+        if width * height <= max_pixels:
+            return image
+        image.close()
+        size = f"{width}x{height}, "
+    except Image.DecompressionBombError:
+        size = ""
+    raise ImageTooLarge(
+        f"{size}more than {max_pixels / 1e6:.6g} million pixels",
+        where="" if isinstance(source, bytes) else str(source),
+        remedy=f"leave it out, or {flag('max_image_pixels')}",
+    )
 
 
 def is_image(path: Path) -> bool:

@@ -64,6 +64,10 @@ class Settings:
     max_side: Count | None = _data(
         None, "pixels of a stored image's longer side at most; empty: twice what the model sees; 0: as they are"
     )
+    max_image_pixels: Positive = _data(
+        120_000_000, "pixels of an image as it is in its file at most; a larger one is not decoded"
+    )
+    follow_links: bool = _data(False, "follow symbolic links that lead out of the data set's folder")
     masks: bool | None = _data(None, "store instance masks where the set has them; empty: where the model reads them")
     seed: Count = _data(0, "seed of splits, the sample, initial weights and shuffling")
     sample_images: Positive = _data(400, "images in the built-in sample")
@@ -119,6 +123,9 @@ class Settings:
         "stop", "a run that diverged stops, or goes back to a checkpoint from before that, up to three times in all"
     )
     rollback_factor: Fraction = _training(0.1, "by which each rollback multiplies the learning rates of the run")
+    skip_corrupt_records: Count = _training(
+        0, "training records that may be passed over because they can't be read; 0: the first ends training"
+    )
     watchdog_factor: Annotated[float, Ge(0)] = _training(
         50.0, "a step that takes so many times the median ends the trainer, to be started again; 0: never"
     )

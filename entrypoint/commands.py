@@ -100,7 +100,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "detect",
             "images and videos to drawn ones, COCO-style JSON and CSV, by any form of a model",
-            *PLACE, *_group("detection"), "serving_name", "output", positional="input",
+            *PLACE, *_group("detection"), "serving_name", "output", "max_image_pixels", positional="input",
             more="IMAGES are files (images, videos), folders or globs: detbox detect holiday/*.jpg --run=wheels.",
         ),
         _command(

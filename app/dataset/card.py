@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from app.dataset.faults import FIXED, FaultCount
+from app.dataset.records import RecordFile
 from app.run.directory import DATASET_CARD
 from app.run.files import read_object
-from app.run.lenient_json import Schema, count, file_name, listed, mapping, with_current_keys
+from app.run.lenient_json import Schema, count, file_name, listed, mapping, text, with_current_keys
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class SplitCard:
 
     `source` is its name in the set, `records` a glob relative to the folder of records,
     `most_boxes` the number of boxes on the fullest image, `crowds` the number of boxes around several objects,
-    which no evaluation counts, `difficult` that of the others that PASCAL's does not; None in cards of older versions.
+    which no evaluation counts, `difficult` that of the others that PASCAL's does not, `files` what each record file
+    held when it was written; None in cards of older versions.
     """
 
     source: str
@@ -30,6 +32,7 @@ class SplitCard:
     records: str
     crowds: int | None = None
     difficult: int | None = None
+    files: tuple[RecordFile, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,12 @@ def _fault_count(row: dict[str, Any]) -> FaultCount:
     return FaultCount(row["kind"], action, row["count"], row["examples"])
 
 
+def _files(value: Any) -> tuple[RecordFile, ...] | None:
+    rows = [RECORD_FILE.fit(row) for row in listed(value)]
+    known = [RecordFile(**{key: row[key] for key in RECORD_FILE.required}) for row in rows if row]
+    return tuple(known) if known and len(known) == len(rows) else None
+
+
 def _texts(value: Any) -> tuple[str, ...] | None:
     return tuple(value) if isinstance(value, list | tuple) and all(isinstance(held, str) for held in value) else None
 
@@ -129,6 +138,10 @@ FAULT = Schema(
     {"kind": _string, "action": _string, "count": count, "examples": _texts},
     required=("kind", "action", "count", "examples"),
 )
+RECORD_FILE = Schema(
+    {"name": file_name, "records": count, "bytes": count, "sha256": text},
+    required=("name", "records", "bytes", "sha256"),
+)
 SPLIT = Schema(
     {
         "source": _string,
@@ -139,6 +152,9 @@ SPLIT = Schema(
         "most_boxes": count,
         "shards": count,
         "records": file_name,
+        "crowds": count,
+        "difficult": count,
+        "files": _files,
     }
 )
 CARD = Schema(

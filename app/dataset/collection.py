@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.dataset import boxes, faults, leaks, splits
+from app.dataset import boxes, data_links, faults, leaks, splits
 from app.dataset.annotation import AnnotatedImage, Box, Category
 from app.dataset.faults import FIXED, KEPT, Fault, IssueCounter, unlabelled
 from app.dataset.formats.registry import Reader
@@ -158,7 +158,7 @@ def read(
                 met.add(item)
         elif isinstance(item, Category):
             declared.setdefault(item.name, item.group)
-        else:
+        elif data_links.is_allowed(str(item.path)):
             seen.files.add(item.path)
             sound = tuple(_sound(item, issues))
             issues.extend(item.lost)

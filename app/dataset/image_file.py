@@ -13,7 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.dataset import faults
 from app.dataset.faults import Fault
-from app.raster_image import open_image
+from app.raster_image import MAX_PIXELS, ImageTooLarge, open_image
+from app.settings import flag
 
 _Result = TypeVar("_Result")
 
@@ -63,45 +64,46 @@ class UnusableImage(Exception):
         self.fault = fault
 
 
-def store_image(source: Path | bytes, name: str, max_side: int = 0) -> StoredImage:
+def store_image(source: Path | bytes, name: str, max_side: int = 0, max_pixels: int = MAX_PIXELS) -> StoredImage:
     """The image in `source`, a file or its bytes, its longer side at most `max_side` pixels (0: as it is).
 
     Baseline RGB JPEG and 8-bit RGB PNG that need no turning or shrinking keep their bytes; all else becomes
     JPEG. Every image is decoded once, kept JPEG at an eighth of its size, so a file that is cut short is
     found here and not by the trainer. Raises UnusableImage.
     """
-    return _open(source, name, lambda image, data: _stored(image, data, max_side))
+    return _open(source, name, lambda image, data: _stored(image, data, max_side), max_pixels)
 
 
-def read_pixels(source: Path | bytes, name: str) -> np.ndarray:
+def read_pixels(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """An image, a file or its bytes, as uint8, height x width x 3, the way up that viewers show it.
 
     Raises UnusableImage.
     """
-    return _open(source, name, lambda image, _: _pixels(image))
+    return _open(source, name, lambda image, _: _pixels(image), max_pixels)
 
 
-def probe_image(source: Path | bytes, name: str) -> ImageProbe:
+def probe_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> ImageProbe:
     """A quick look at an image, a file or its bytes: all of it is decoded, JPEG at a fraction of its size.
 
     Raises UnusableImage.
     """
-    return _open(source, name, _probe)
+    return _open(source, name, _probe, max_pixels)
 
 
-def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], _Result]) -> _Result:
+def _open(source: Path | bytes, name: str, work: Callable[[Image.Image, bytes], _Result], max_pixels: int) -> _Result:
     """What `work` makes of the image in `source` and its bytes. Raises UnusableImage."""
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
-        with warnings.catch_warnings():  # Between its limit and twice that Pillow only warns.
+        with warnings.catch_warnings():  # Of an image within an icon.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with open_image(data) as image:
+            with open_image(data, max_pixels) as image:
                 return work(image, data)
     except FileNotFoundError:
         raise UnusableImage(Fault(faults.IMAGE_MISSING, name)) from None
-    except Image.DecompressionBombError:
-        limit = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
-        raise UnusableImage(Fault(faults.IMAGE_TOO_LARGE, name, limit)) from None
+    except ImageTooLarge as error:
+        raise UnusableImage(
+            Fault(faults.IMAGE_TOO_LARGE, name, f"{error.what}, see {flag('max_image_pixels')}")
+        ) from None
     except UnidentifiedImageError:
         reason = "only a pointer of Git LFS: git lfs pull" if data.startswith(_LFS) else "no image format"
         raise UnusableImage(Fault(faults.IMAGE_UNREADABLE, name, reason)) from None
@@ -176,9 +178,15 @@ def _shrunk(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 def _rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB: 16 bits are scaled, floats stretched over their range; no transparency, as in TensorFlow."""
     if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image, np.uint32).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
+        whole = np.array(image, np.uint32)
+        whole.clip(0, 65535, out=whole)
+        whole //= 257
+        return Image.fromarray(whole.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, np.float32))
-        values = (values - values.min()) / max(float(np.ptp(values)), 1e-9) * 255
+        span = max(float(np.ptp(values)), 1e-9)
+        values -= values.min()  # in place: images are as large as memory allows
+        values /= span
+        values *= 255
         return Image.fromarray(values.astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

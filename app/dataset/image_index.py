@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app import text_files
+from app.dataset import data_links
 from app.errors import DatasetError
 from app.raster_image import image_suffixes, is_image
 
@@ -23,8 +24,8 @@ _LEFT_OUT = (".", "__MACOSX", "Segmentation", "trimaps", "lost+found", "$RECYCLE
 def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
     """Files under `root`, sorted; without hidden ones, archives' leftovers, segmentation masks and links to nowhere.
 
-    Links to folders are followed, each folder once: large sets are often linked together. Raises DatasetError for a
-    folder that can't be opened: what is in it would be missing without a word.
+    Links to folders are followed, each folder once, as far as `data_links` has it. Raises DatasetError for a folder
+    that can't be opened: what is in it would be missing without a word.
     """
     found, seen, waiting = [], set(), [os.fspath(root)]
     while waiting:
@@ -34,7 +35,7 @@ def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             with os.scandir(folder) as entries:
-                shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda entry: entry.name)
+                shown = sorted((e for e in entries if _is_shown(e)), key=lambda entry: entry.name)
         except OSError as error:
             raise _refusal(error) from error
         seen.add((status.st_dev, status.st_ino))
@@ -46,6 +47,10 @@ def walk(root: Path, suffixes: set[str] | None = None) -> list[Path]:
         ]
         waiting += [e.path for e in reversed(shown) if not e.name.startswith(_LEFT_OUT) and _is(e.is_dir)]
     return found
+
+
+def _is_shown(entry: "os.DirEntry[str]") -> bool:
+    return not entry.name.startswith(".") and (not entry.is_symlink() or data_links.is_allowed(entry.path))
 
 
 def _is(kind: Callable[[], bool]) -> bool:
@@ -125,7 +130,7 @@ class PathIndex:
         """`folder/part/...`, exactly so, else the one of the same `name_key`s; None where there is none."""
         path = folder.joinpath(*parts)
         if path.exists():
-            return path
+            return path if data_links.is_allowed(str(path)) else None
         for part in parts:
             if folder not in self._folders:
                 inside = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
@@ -134,7 +139,7 @@ class PathIndex:
             if found is None:
                 return None
             folder = found
-        return folder
+        return folder if data_links.is_allowed(str(folder)) else None
 
 
 class AmbiguousImage(Exception):

@@ -12,17 +12,19 @@ from pathlib import Path
 
 from app import progress as bars
 from app.dataset import card as cards
-from app.dataset import collection, fingerprint, leaks, records, shard_pool, splits
+from app.dataset import collection, data_links, fingerprint, integrity, leaks, records, shard_pool, splits
 from app.dataset.annotation import AnnotatedImage
 from app.dataset.card import Card, SplitCard
 from app.dataset.collection import Collection
 from app.dataset.faults import IssueCounter
 from app.dataset.formats import registry
+from app.dataset.image_index import root_of
 from app.dataset.shards import Shard, Written
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
 from app.humanize import NOTHING_TO_MEASURE, format_count, list_names
 from app.progress import Progress
+from app.raster_image import MAX_PIXELS
 from app.run.directory import DATASET_CARD
 from app.run.files import refuse_foreign, replacing, write_json
 from app.settings import flag
@@ -47,6 +49,8 @@ def prepare(
     num_shards: int = 0,
     seed: int = 0,
     max_side: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    follow_links: bool = False,
     masked: bool = False,
     leak: str = "",
     keep_unreadable: bool = False,
@@ -57,17 +61,20 @@ def prepare(
 
     `format` is `auto`, a name in `registry.READERS` or one of Datumaro's. Splits: see `splits.select_splits`;
     without own ones `eval_fraction` is held out by `seed`. `num_shards` 0: by the number of images. `max_side`: pixels
-    that a stored image's longer side has at most, 0: no limit. `masked`: instance masks are stored too, where the set
-    has them. `leak`: see `leaks.drops_leaks`. `keep_unreadable`:
+    that a stored image's longer side has at most, 0: no limit. `max_pixels`: of an image in its file at most.
+    `follow_links`: see `data_links`. `masked`: instance masks are stored too, where the set has them. `leak`: see
+    `leaks.drops_leaks`. `keep_unreadable`:
     images of which no annotation is usable stay, as without objects. `workers` None: a process for each CPU.
     `progress(done, of)` counts images. Does nothing where `target` already holds what would be written.
     Raises DatasetError.
     """
     try:
-        return _prepare(
-            source.resolve(), target.resolve(), format, train_split, eval_split, eval_fraction,
-            num_shards, seed, max_side, masked, leak, keep_unreadable, workers, progress,
-        )  # fmt: skip
+        source = source.resolve()
+        with data_links.reading(root_of(source), follow=follow_links):
+            return _prepare(
+                source, target.resolve(), format, train_split, eval_split, eval_fraction,
+                num_shards, seed, max_side, max_pixels, masked, leak, keep_unreadable, workers, progress,
+            )  # fmt: skip
     except OSError as error:
         raise DatasetError(
             f"{error.strerror or error}", where=str(error.filename or target), remedy="check space and permissions"
@@ -76,7 +83,7 @@ def prepare(
 
 def _prepare(
     source: Path, target: Path, format: str, train_split: str, eval_split: str, eval_fraction: float,
-    num_shards: int, seed: int, max_side: int, masked: bool, leak: str, keep_unreadable: bool,
+    num_shards: int, seed: int, max_side: int, max_pixels: int, masked: bool, leak: str, keep_unreadable: bool,
     workers: int | None, progress: Progress | None,
 ) -> Card:  # fmt: skip
     started = time.monotonic()
@@ -94,12 +101,17 @@ def _prepare(
         "leak": leak,
         "keep_unreadable": keep_unreadable,
     }
+    if max_pixels != MAX_PIXELS:
+        arguments["max_pixels"] = max_pixels
     print_, state = fingerprint.take(source, arguments, without=target)
     present = cards.read(target)
-    if present is not None and present.state == state and _complete(present, target):
-        counts = present.train.images, present.eval.images
-        log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
-        return present
+    if present is not None and present.state == state:
+        misfit = integrity.find_misfit(target, present.splits.values())
+        if misfit is None:
+            counts = present.train.images, present.eval.images
+            log.info("prepare: %s is up to date: %d images for training, %d for evaluation", target, *counts)
+            return present
+        log.warning("prepare: %s: %s: all are made again", misfit.where, misfit.what)
     # The folder of records is replaced as a whole.
     refuse_foreign(
         target,
@@ -116,7 +128,8 @@ def _prepare(
     )  # fmt: skip
     with replacing(target) as folder:
         folder.mkdir()
-        plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
+        how = folder, num_shards, seed, max_side, max_pixels, keep_unreadable, workers, progress
+        plan, written = _write(found, *how)
         same = _same(written)
         apart = (
             leaks.without_copies(found.images, same, choice, leak, str(source), issues)
@@ -127,7 +140,7 @@ def _prepare(
             found = dataclasses.replace(found, images=apart)
             for shard in plan:
                 shard.path.unlink()
-            plan, written = _write(found, folder, num_shards, seed, max_side, keep_unreadable, workers, progress)
+            plan, written = _write(found, *how)
         for result in written:
             issues.merge(result.faults)
         made = Card(
@@ -149,20 +162,16 @@ def _prepare(
 
 
 def _write(
-    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, keep_unreadable: bool,
+    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, max_pixels: int, keep_unreadable: bool,
     workers: int | None, progress: Progress | None,
 ) -> tuple[list[Shard], list[Written]]:  # fmt: skip
-    plan = list(_plan(found, folder, num_shards, seed, max_side, keep_unreadable))
+    plan = list(_plan(found, folder, num_shards, seed, max_side, max_pixels, keep_unreadable))
     with bars.shown("records", progress) as report:
         return plan, shard_pool.write(plan, workers, report)
 
 
-def _complete(card: Card, target: Path) -> bool:
-    return all(len(list(target.glob(split.records))) == split.shards for split in card.splits.values())
-
-
 def _plan(
-    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, keep_unreadable: bool
+    found: Collection, folder: Path, num_shards: int, seed: int, max_side: int, max_pixels: int, keep_unreadable: bool
 ) -> Iterator[Shard]:
     """Training images come in random order: a reader's shuffle buffer sees only a part at a time."""
     ids = {name: number for number, name in enumerate(found.classes, start=1)}
@@ -175,7 +184,7 @@ def _plan(
         for index, some in enumerate(_dealt(images, count)):
             yield Shard(
                 folder / records.shard_name(part, index, count), part, tuple(some), ids, max_side,
-                masked=found.masked, keypoints=found.keypoints, keep_unreadable=keep_unreadable,
+                masked=found.masked, keypoints=found.keypoints, keep_unreadable=keep_unreadable, max_pixels=max_pixels,
             )  # fmt: skip
 
 
@@ -218,6 +227,7 @@ def _split_card(
         most_boxes=max(result.most_boxes for result in mine),
         shards=count, records=records.pattern(part, count),
         crowds=sum(result.crowds for result in mine), difficult=sum(result.difficult for result in mine),
+        files=tuple(result.file for result in mine if result.file),
     )  # fmt: skip
 
 

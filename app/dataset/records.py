@@ -4,8 +4,10 @@ Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian)
 data, the data's masked CRC-32C.
 """
 
+import hashlib
 import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,12 +32,38 @@ def _masked_crc(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def append(file: BinaryIO, data: bytes) -> None:
+def append(file: "BinaryIO | HashedFile", data: bytes) -> None:
     """Writes one record at the end of `file`."""
     length = struct.pack("<Q", len(data))
     file.write(length + _FOOTER.pack(_masked_crc(length)))
     file.write(data)
     file.write(_FOOTER.pack(_masked_crc(data)))
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """A record file as it was written: its name, the number of records, its size, the SHA-256 of its bytes in hex."""
+
+    name: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+class HashedFile:
+    """A file that is written, with the size and the SHA-256 of what was."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self._hash, self._bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
+
+    def written(self, name: str, records: int) -> RecordFile:
+        """The file `name` as it is now, with so many records."""
+        return RecordFile(name, records, self._bytes, self._hash.hexdigest())
 
 
 def read_raw(path: Path) -> Iterator[bytes]:
@@ -48,10 +76,13 @@ def read_at(path: Path, offset: int) -> bytes:
     return next(scan(path, offset))[1]
 
 
-def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def scan(
+    path: Path, start: int = 0, on_damage: Callable[[int, str], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
     """The records of one file from byte `start` on, each with its offset and checked against its checksums.
 
-    Offsets in a compressed file are those of its contents.
+    Offsets in a compressed file are those of its contents. With `on_damage` a record whose length is right and whose
+    data is not is passed over, and it is called with the offset and what is wrong.
     Raises DatasetError that names the file and the byte offset where it is cut short or damaged.
     """
     try:
@@ -63,6 +94,11 @@ def scan(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
                     data = _next(path, offset, file)
                 except ValueError as error:
                     raise _damaged(path, offset, f"damaged ({error})") from None
+                except _ChecksumError as error:
+                    if on_damage is None:
+                        raise _damaged(path, offset, str(error)) from None
+                    on_damage(offset, f"record file is {error}")
+                    continue
                 if data is None:
                     return
                 yield offset, data
@@ -92,7 +128,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | None:
-    """The record that begins here, None at the end. Raises DatasetError, ValueError."""
+    """The record that begins here, None at the end. Raises DatasetError, ValueError, _ChecksumError."""
     header = file.read(_HEADER.size)
     if not header:
         return None
@@ -106,8 +142,12 @@ def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | N
     if len(data) < length or len(footer) < _FOOTER.size:
         raise _damaged(path, offset, "cut short")
     if _FOOTER.unpack(footer)[0] != _masked_crc(data):
-        raise _damaged(path, offset, "damaged: the checksum differs")
+        raise _ChecksumError("damaged: the checksum differs")
     return data
+
+
+class _ChecksumError(Exception):
+    """A record's data is not what was written; the next record can be found."""
 
 
 def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:
@@ -142,7 +182,8 @@ class Example:
 
     def pixels(self) -> np.ndarray:
         """uint8 [height, width, 3]."""
-        return np.asarray(open_image(self.encoded).convert("RGB"))
+        # Of any size: what `prepare` has stored is bounded.
+        return np.asarray(open_image(self.encoded, max_pixels=sys.maxsize).convert("RGB"))
 
 
 def read_examples(folder: Path, pattern: str, names: Collection[str] | None = None) -> Iterator[Example]:

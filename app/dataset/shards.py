@@ -10,6 +10,8 @@ from app.dataset import boxes, example, faults, image_file, masks, records
 from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.faults import FIXED, Fault, IssueCounter, unlabelled
 from app.dataset.formats import labelme
+from app.dataset.records import HashedFile, RecordFile
+from app.raster_image import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Shard:
     """A record file to be written.
 
     `ids` gives the id (from 1) of each class. `masked`: boxes have masks. `keypoints`: how many a box has, 0: none.
-    `keep_unreadable`: see `collection.read`.
+    `keep_unreadable`: see `collection.read`. `max_pixels`: of an image as it is in its file.
     """
 
     path: Path
@@ -28,6 +30,7 @@ class Shard:
     masked: bool = False
     keypoints: int = 0
     keep_unreadable: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Written:
     """What went into a record file. `digests` has the SHA-256 of each image's stored bytes and its name."""
 
     split: str
+    file: RecordFile | None = None
     images: int = 0
     images_without_boxes: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
@@ -48,10 +52,11 @@ class Written:
 def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
     """Writes the shard's file and says what is in it; calls `done` after each image."""
     result = Written(shard.split)
-    with open(shard.path, "wb") as file:
+    with open(shard.path, "wb") as target:
+        file = HashedFile(target)
         for image in shard.images:
             try:
-                stored = image_file.store_image(source(image), image.name, shard.max_side)
+                stored = image_file.store_image(source(image), image.name, shard.max_side, shard.max_pixels)
             except image_file.UnusableImage as unusable:
                 result.faults.add(unusable.fault)
                 done()
@@ -81,6 +86,7 @@ def write(shard: Shard, done: Callable[[], None] = lambda: None) -> Written:
             result.difficult += sum(box.difficult and not crowd for box, crowd in zip(kept, crowds, strict=True))
             result.digests.append((digest.digest(), image.name))
             done()
+    result.file = file.written(shard.path.name, result.images)
     return result
 
 

@@ -20,6 +20,7 @@ from app.dataset.formats import registry
 from app.dataset.records import Example, read_examples
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
+from app.raster_image import MAX_PIXELS
 from app.run.directory import DATASET_CARD
 from app.settings import flag
 
@@ -95,11 +96,18 @@ class _Once(IssueCounter):
 
 
 def view_of_dataset(
-    source: Path, *, format: str, train_split: str, eval_split: str, eval_fraction: float, seed: int
+    source: Path,
+    *,
+    format: str,
+    train_split: str,
+    eval_split: str,
+    eval_fraction: float,
+    seed: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> DatasetView:
     """The whole of a data set: its own splits and what is in none, else the two parts that `prepare` would make.
 
-    Raises DatasetError where there is no data set, or no image in it.
+    `max_pixels`: of an image in its file. Raises DatasetError where there is no data set, or no image in it.
     """
     reader, reason = registry.resolve_reader(source, format)
     own, issues, notes = reader.splits(source), _Once(), []
@@ -146,8 +154,10 @@ def view_of_dataset(
     return DatasetView(
         source=str(source), format=reader.NAME, reason=reason, classes=classes,
         roles=roles, total=len(images), issues=issues, notes=notes,
-        summaries=lambda done: _summaries_of_set(images, members, issues, done),
-        pixels=lambda names: ((name, image_file.read_pixels(shards.source(images[name]), name)) for name in names),
+        summaries=lambda done: _summaries_of_set(images, members, issues, max_pixels, done),
+        pixels=lambda names: (
+            (name, image_file.read_pixels(shards.source(images[name]), name, max_pixels)) for name in names
+        ),
     )  # fmt: skip
 
 
@@ -216,13 +226,13 @@ def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _probe_of(image: AnnotatedImage) -> image_file.ImageProbe | Fault:
-    return _probe(shards.source(image), image.name)
+def _probe_of(image: AnnotatedImage, max_pixels: int) -> image_file.ImageProbe | Fault:
+    return _probe(shards.source(image), image.name, max_pixels)
 
 
-def _probe(source: Path | bytes, name: str) -> image_file.ImageProbe | Fault:
+def _probe(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> image_file.ImageProbe | Fault:
     try:
-        return image_file.probe_image(source, name)
+        return image_file.probe_image(source, name, max_pixels)
     except image_file.UnusableImage as unusable:
         return unusable.fault
 
@@ -231,11 +241,13 @@ def _summaries_of_set(
     images: Mapping[str, AnnotatedImage],
     members: Mapping[str, list[str]],
     issues: IssueCounter,
+    max_pixels: int,
     done: Callable[[], None],
 ) -> Iterator[ImageSummary]:
     with _threads() as pool:
         for batch in _batched(images.values()):
-            for image, probe in zip(batch, pool.map(_probe_of, batch), strict=True):
+            probes = pool.map(_probe_of, batch, itertools.repeat(max_pixels))
+            for image, probe in zip(batch, probes, strict=True):
                 done()
                 if isinstance(probe, Fault):
                     issues.add(probe)

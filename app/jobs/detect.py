@@ -95,7 +95,7 @@ def run(settings: Settings) -> Detected:
     resolved = _resolve(settings, run)
     with _whole(target) as folder:
         annotator = Annotator(resolved, settings.score_threshold)
-        work = Work(resolved, annotator, folder, skipped)
+        work = Work(resolved, annotator, folder, skipped, settings.max_image_pixels)
         drawn = image_paths.drawn_names(file.name for file in files)
         pairs = list(zip(drawn, files, strict=True))
         started = time.monotonic()
@@ -149,8 +149,11 @@ def _load(path: Path, checkpoint: Checkpoint | None) -> Loaded:
 class Work:
     """Detection on file after file: read, detect, draw."""
 
-    def __init__(self, resolved: ResolvedDetector, annotator: Annotator, folder: Path, skipped: list[Skipped]):
-        """`skipped` gets what can't be read."""
+    def __init__(
+        self, resolved: ResolvedDetector, annotator: Annotator, folder: Path, skipped: list[Skipped], max_pixels: int
+    ):
+        """`skipped` gets what can't be read, or has more than `max_pixels`."""
+        self._max_pixels = max_pixels
         self._resolved, self._annotator, self._folder, self._skipped = resolved, annotator, folder, skipped
 
     def images(self, images: Mapping[str, ImageFile], batch_size: int) -> list[results.ImageDetections]:
@@ -193,7 +196,7 @@ class Work:
 
         for drawn, image in images.items():
             try:
-                yield drawn, image_file.read_pixels(image.path, image.name)
+                yield drawn, image_file.read_pixels(image.path, image.name, self._max_pixels)
             except image_file.UnusableImage as error:
                 reason = f"{error.fault.kind}: {error.fault.detail}" if error.fault.detail else error.fault.kind
                 self._skipped.append(Skipped(str(image.path), reason))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.checkpoint import resolve_checkpoint
 from app.dataset import card as cards
-from app.errors import DatasetError, SettingsError
+from app.dataset import integrity
+from app.errors import DatasetError, DetboxError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, metrics_sets, selection
 from app.evaluation.matching import Errors, EvaluatedImage
 from app.export.session import export_formats
@@ -72,6 +73,8 @@ def _write_state(run: Run, state: str, reason: str) -> None:
 def _evaluate_run(run: Run, settings: Settings) -> None:
     from app.odapi import checkpoint_files, runtime
 
+    for reader in pipeline_config.read_pipeline(run.pipeline_config).eval_input_reader:
+        integrity.check_sizes(reader.tf_record_input_reader.input_path)
     runtime.start(use_gpu=False, seed=settings.seed)
     service = EvaluatorService(run, settings)
     selection.restore_best(run, service.rule)
@@ -147,7 +150,7 @@ class EvaluatorService:
         try:
             found = self._evaluator.evaluate(prefix)
         except Exception as error:
-            if refusal := run_config.refusal(self.run, error):
+            if refusal := self._damage_behind(error) or run_config.refusal(self.run, error):
                 raise refusal from error
             raise
         self._check_images(found)
@@ -184,6 +187,14 @@ class EvaluatorService:
         if reason and not self.run.done.exists():
             logger.info("evaluate | %s", reason)
             request_stop(self.run, step, reason)
+
+    def _damage_behind(self, error: Exception) -> DatasetError | None:
+        from app.odapi.record_decoder import RecordDecoder
+
+        if isinstance(error, DetboxError | MemoryError):
+            return None
+        reader = pipeline_config.read_pipeline(self.run.pipeline_config).eval_input_reader[0]
+        return integrity.find_damage(reader.tf_record_input_reader.input_path, RecordDecoder(reader))
 
     def _check_images(self, found: "Evaluated") -> None:
         if self._expected is not None and len(found.images) != self._expected:

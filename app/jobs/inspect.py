@@ -8,6 +8,8 @@ from typing import Any
 
 from app import progress
 from app.dataset import card as cards
+from app.dataset import data_links
+from app.dataset.image_index import root_of
 from app.errors import SettingsError
 from app.inspection import contact_sheet, dataset_view, duplicates, page, statistics, summary
 from app.jobs import prepare
@@ -71,14 +73,17 @@ def _view(run: Run, settings: Settings) -> dataset_view.DatasetView:
         card = cards.read(place) if settings.format == "auto" else None
         if card is not None:
             return dataset_view.view_of_records(place, card)
-    return dataset_view.view_of_dataset(
-        folder if settings.dataset else prepare.builtin_sample(run, settings),
-        format=settings.format,
-        train_split=settings.train_split,
-        eval_split=settings.eval_split,
-        eval_fraction=settings.eval_fraction,
-        seed=settings.seed,
-    )
+    source = folder if settings.dataset else prepare.builtin_sample(run, settings)
+    with data_links.reading(root_of(source), follow=settings.follow_links):
+        return dataset_view.view_of_dataset(
+            source,
+            format=settings.format,
+            train_split=settings.train_split,
+            eval_split=settings.eval_split,
+            eval_fraction=settings.eval_fraction,
+            seed=settings.seed,
+            max_pixels=settings.max_image_pixels,
+        )
 
 
 def _model(run: Run, settings: Settings) -> tuple[str, PipelineConfig]:

@@ -92,6 +92,8 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
         num_shards=settings.num_shards,
         seed=settings.seed,
         max_side=_max_side(settings, found.config),
+        max_pixels=settings.max_image_pixels,
+        follow_links=settings.follow_links,
         masked=reads_masks if settings.masks is None else settings.masks,
     )
     if not card.masks and reads_masks:
@@ -286,8 +288,8 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
     """The trial of `config` on the run's records, if there is to be one. SettingsError, DatasetError."""
     card = cards.read(run.records)
     if settings.trial_secs and card is not None:
-        limits = trial.Limits(settings.trial_secs, trial.free_memory())
-        trial.try_pipeline(run, config, card.fingerprint, limits)
+        limits, skips = trial.Limits(settings.trial_secs, trial.free_memory()), settings.skip_corrupt_records > 0
+        trial.try_pipeline(run, config, card.fingerprint, limits, skips_records=skips)
 
 
 def _names_of(run: Run) -> dict[int, str]:

@@ -5,7 +5,9 @@ from functools import partial
 
 import psutil
 
-from app.errors import DivergedError, SettingsError, Stopped
+from app.dataset import integrity
+from app.dataset.readable_records import ReadableRecords
+from app.errors import DatasetError, DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
 from app.pipeline import build, preflight, readers, run_config, schedule
@@ -57,6 +59,8 @@ def run(settings: Settings) -> None:
         write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
         try:
             preflight.raise_errors(preflight.check_config(config))
+            if not settings.skip_corrupt_records:
+                integrity.check_sizes(_input_path(config))
             prepare.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop)
         except BaseException as error:
@@ -74,6 +78,7 @@ def _train(
 ) -> None:
     from app.machine import gpus
     from app.odapi import checkpoint_files, runtime, train_events, train_loop
+    from app.odapi.record_decoder import RecordDecoder
     from app.training import input_state, watchdog
     from app.training.time_account import TimeAccount
     from app.training.trainer import Trainer
@@ -112,6 +117,7 @@ def _train(
         )
     )
     account = TimeAccount(run, psutil.Process().create_time())
+    source = _open_records(run, config, settings, stop)
     while True:
         trainer = Trainer(
             run,
@@ -122,9 +128,10 @@ def _train(
             watchdog=dog,
             account=account,
             loss_upper_bound=settings.loss_upper_bound,
+            skipped_records=source.skipped,
         )
         try:
-            train_loop.train(run.pipeline_config, run.root, trainer, strategy)
+            train_loop.train(run.pipeline_config, run.root, trainer, strategy, source.paths)
             break
         except Interrupted:
             account.write(in_progress=False)
@@ -133,8 +140,14 @@ def _train(
             if settings.on_divergence == "stop":
                 raise
             _roll_back(run, settings.rollback_factor, error)
-            tf.keras.backend.clear_session()
-            newest = resume.find_resume(run, checkpoint_files.fault)
+        except DatasetError:
+            if not (source.most and source.skip(RecordDecoder(config.train_input_reader))):
+                raise
+            logger.warning("train | %s", source)
+        tf.keras.backend.clear_session()
+        newest = resume.find_resume(run, checkpoint_files.fault)
+    if stop.error:
+        raise stop.error
     if stop.signal is not None:
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
@@ -143,6 +156,26 @@ def _train(
             signal_number=stop.signal,
             remedy="the same command goes on from there",
         )
+
+
+def _input_path(config: PipelineConfig) -> list[str]:
+    return list(config.train_input_reader.tf_record_input_reader.input_path)
+
+
+def _open_records(run: Run, config: PipelineConfig, settings: Settings, stop: StopFlag) -> ReadableRecords:
+    """The records to train on: looked through now if some may be passed over, else checked while training runs."""
+    source = ReadableRecords(_input_path(config), run.readable_records, settings.skip_corrupt_records)
+    if not source.most:
+        integrity.check_contents_beside(source.paths, stop.fail)
+    elif config.train_input_reader.sample_from_datasets_weights:
+        raise SettingsError(
+            "sample_from_datasets_weights has a weight for each input_path, which passing over records replaces",
+            where=str(run.pipeline_config),
+            remedy=flag("skip_corrupt_records", "0"),
+        )
+    elif source.skip():
+        logger.warning("train | %s", source)
+    return source
 
 
 def _clear_leftovers(run: Run) -> None:

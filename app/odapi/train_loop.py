@@ -1,12 +1,17 @@
 """The patched `train_loop`, run under a hook that decides."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import tensorflow as tf
 from object_detection import model_lib_v2, train_seam
 
+from app.dataset import integrity
 from app.errors import DivergedError, SettingsError
+from app.odapi.record_decoder import RecordDecoder
 from app.pipeline.run_config import is_misfit
+from app.protos import pipeline_config as configs
 from app.settings import flag
 from app.write_schedule import WriteSchedule
 
@@ -22,25 +27,18 @@ class Hook(Protocol):
     def steps_to_run(self, loop: Any) -> int: ...
     def after_steps(self, loop: Any) -> None: ...
     def end(self, loop: Any) -> None: ...
+    def call_failed(self) -> None: ...
+    def save_rest(self) -> None: ...
 
 
-def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> None:
-    """Trains the model of `pipeline_config` in `model_dir` until the hook ends it.
+def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str]) -> None:
+    """Trains the model of `pipeline_config` in `model_dir` until the hook ends it, on the record files `records`.
 
-    Raises DivergedError, SettingsError where a checkpoint does not fit the model, and what the hook raises.
+    Raises DivergedError, DatasetError for records that can't be read, SettingsError where a checkpoint does not fit the
+    model, and what the hook raises.
     """
-    schedule = hook.schedule
     try:
-        with strategy.scope():
-            model_lib_v2.train_loop(
-                str(pipeline_config),
-                str(model_dir),
-                hook=hook,
-                summary_every_n=schedule.summary_every_n,
-                image_summary_every_n=schedule.image_summary_every_n,
-                image_summary_max_outputs=schedule.image_summary_max_outputs,
-                num_steps_per_iteration=schedule.num_steps_per_iteration,
-            )
+        _train(pipeline_config, model_dir, hook, strategy, records)
     except train_seam.NonFiniteError as error:
         raise hook.diverged(str(error)) from error
     except (AssertionError, ValueError) as error:
@@ -51,3 +49,29 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> 
             where=str(model_dir),
             remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error
+
+
+def _train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str]) -> None:
+    """As `train`, with upstream's errors. Where a record is to blame, the step before it is saved."""
+    schedule = hook.schedule
+    try:
+        with strategy.scope():
+            model_lib_v2.train_loop(
+                str(pipeline_config),
+                str(model_dir),
+                hook=hook,
+                train_input_path=list(records),
+                summary_every_n=schedule.summary_every_n,
+                image_summary_every_n=schedule.image_summary_every_n,
+                image_summary_max_outputs=schedule.image_summary_max_outputs,
+                num_steps_per_iteration=schedule.num_steps_per_iteration,
+            )
+    except tf.errors.OpError as error:
+        hook.call_failed()
+        reader = configs.read_pipeline(pipeline_config).train_input_reader
+        damage = integrity.find_damage(records, RecordDecoder(reader))
+        if damage is None:
+            raise
+        with strategy.scope():
+            hook.save_rest()
+        raise damage from error

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image
 
 from app.html import page
 from app.html.page import Section
 from app.humanize import format_count
-from app.raster_image import open_image
+from app.raster_image import ImageTooLarge, open_image
 from app.report.run_report import DrawnImage
 
 SIDE, QUALITY = 640, 72
@@ -65,7 +64,7 @@ def shrink_image(path: Path) -> bytes | None:
             image.draft("RGB", (SIDE, SIDE))
             small = image.convert("RGB")
             small.thumbnail((SIDE, SIDE))
-    except (OSError, Image.DecompressionBombError):
+    except (OSError, ImageTooLarge):
         return None
     held = io.BytesIO()
     small.save(held, "JPEG", quality=QUALITY, optimize=True)

@@ -44,6 +44,8 @@ class Run:
     trial = _Path("trial.json")
     """Which pipeline.config and records were tried last, see `services.trial`."""
     records = _Path("records")
+    readable_records = _Path("records.readable")
+    """Copies of damaged record files without what can't be read, see `dataset.readable_records`."""
     dataset_card = _Path("records", DATASET_CARD)
     train_events = _Path("train")
     eval_events = _Path("eval")

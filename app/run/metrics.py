@@ -19,6 +19,7 @@ METRICS = Schema(
         "examples_per_sec": number,
         "memory_mb": number,
         "goodput": numbers,
+        "skipped_records": count,
     },
     required=("step",),
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from app.dataset import integrity
 from app.errors import DatasetError, SettingsError
 from app.machine import memory, odapi_build
 from app.pipeline.trial_report import Failure, Stage, TrialReport, read_report
@@ -37,6 +38,8 @@ LOOK_SECONDS = 0.1
 TRIAL = Schema(
     {"key": text, "given_up": text, "seconds": number, "bytes": number}, required=("key", "seconds", "bytes")
 )
+DAMAGED = "DataLossError"
+"""TensorFlow's error for a record that does not match its checksum."""
 OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
 PLACES = {
     Stage.MODEL: "model",
@@ -62,11 +65,13 @@ def free_memory() -> int:
     return int(SHARE * min(memory.host_memory(), psutil.virtual_memory().available))
 
 
-def try_pipeline(run: Run, config: PipelineConfig, fingerprint: str, limits: Limits) -> None:
+def try_pipeline(
+    run: Run, config: PipelineConfig, fingerprint: str, limits: Limits, *, skips_records: bool = False
+) -> None:
     """Tries `config` on the run's records, unless that was done: the same config, records and versions.
 
     SettingsError, or DatasetError where the records are to blame, for a config that can't be trained or evaluated. A
-    trial that takes more than `limits` is given up with a warning.
+    trial that takes more than `limits` is given up with a warning; so are records where training `skips_records`.
     """
     key = _key(config, fingerprint)
     known = read_object(run.trial, TRIAL)
@@ -78,7 +83,11 @@ def try_pipeline(run: Run, config: PipelineConfig, fingerprint: str, limits: Lim
     started = time.monotonic()
     report, given_up = run_trial(config, limits, run.log("trial"))
     if report and report.failure:
-        raise _refusal(run, config, report.stage, report.failure)
+        refusal = _refusal(run, config, report.stage, report.failure)
+        if not (skips_records and isinstance(refusal, DatasetError)):
+            raise refusal
+        log.warning("trial | %s", refusal)
+        return
     seconds = time.monotonic() - started
     if given_up:
         log.warning("%s", given_up)
@@ -147,7 +156,10 @@ def _remedy(how: str, log_file: Path) -> str:
 def _refusal(run: Run, config: PipelineConfig, stage: Stage, failure: Failure) -> SettingsError | DatasetError:
     """What the user is told of a failure."""
     traceback = f"traceback in {run.log('trial')}"
-    if failure.of_records:
+    if failure.of_records or DAMAGED in failure.message:
+        readers = (config.train_input_reader, *config.eval_input_reader)
+        if damage := integrity.find_damage([p for r in readers for p in r.tf_record_input_reader.input_path], None):
+            return damage
         remedy = f"make them again: remove them, then detbox prepare; {traceback}"
         return DatasetError(f"the records can't be read: {failure.message}", where=str(run.records), remedy=remedy)
     where = failure.where or fields.find_named(config, failure.message) or PLACES[stage]

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import Stopped
+from app.errors import DetboxError, Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -28,6 +28,8 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.error: DetboxError | None = None
+        """What another thread has found: training is to save, and to end with it."""
         self.no_progress_yet = True
 
     def listen(self) -> None:
@@ -42,6 +44,17 @@ class StopFlag:
         if first and self.no_progress_yet:
             raise Interrupted(Stopped("nothing was lost", signal_number=number, remedy="start it again"))
 
+    @property
+    def cuts_short(self) -> bool:
+        """Whether the run stops before its end, to go on later."""
+        return self.signal is not None or self.error is not None
+
+    def fail(self, error: DetboxError) -> None:
+        """Has training save and end with `error`; to be called from any thread."""
+        self.error = error
+
     def why(self, read_request: Callable[[], str | None]) -> str | None:
         """The reason to stop now, or None. `read_request` gives the reason for which another service asks for it."""
-        return signal.Signals(self.signal).name if self.signal is not None else read_request()
+        if self.signal is not None:
+            return signal.Signals(self.signal).name
+        return str(self.error) if self.error else read_request()

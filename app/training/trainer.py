@@ -64,12 +64,14 @@ class Trainer:
         watchdog: Watchdog | None = None,
         account: TimeAccount | None = None,
         loss_upper_bound: float = 0.0,
+        skipped_records: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
         self._newest = newest
         self._mark_restart = mark_restart
         self.stopped_for: str | None = None
+        self._skipped_records = skipped_records
         self._loss_upper_bound = loss_upper_bound
         self._watchdog = watchdog or Watchdog(0, 0, 0, clock=clock)
         self._account = account or TimeAccount(run, time.time(), clock=clock)
@@ -84,6 +86,7 @@ class Trainer:
         )
         self._beat_due = EverySeconds(HEARTBEAT_SECONDS, clock)
         self._request_due = EverySeconds(REQUEST_SECONDS, clock)
+        self._loop: Loop | None = None
         self._saved_step, self._is_first_call = 0, True
         self._looked_step, self._looked_at = 0, clock()
         self._process = psutil.Process()
@@ -94,6 +97,7 @@ class Trainer:
 
     def begin(self, loop: Loop) -> None:
         """Says where the run starts."""
+        self._loop = loop
         self._watchdog.begin_run()
         self._saved_step = self._looked_step = loop.step
         self._looked_at = self._clock()
@@ -141,7 +145,7 @@ class Trainer:
             self._save(loop)
         if not loop.is_chief:
             return
-        if self.stop.signal is not None:
+        if self.stop.cuts_short:
             self._beat(loop, "stopped", self.stopped_for or "")
             return
         self._settle(loop)
@@ -149,6 +153,19 @@ class Trainer:
         write_done(self.run, step=loop.step, of=loop.train_steps, reason=reason)
         self._beat(loop, "done", reason)
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
+
+    def call_failed(self) -> None:
+        """The call of the step has raised: no time is counted while the cause is looked for."""
+        self._watchdog.end_call()
+
+    def save_rest(self) -> None:
+        """Saves the step before a call that raised because of its input, which has changed nothing.
+
+        Of a call of several steps it is not known how many were done.
+        """
+        loop = self._loop
+        if loop and loop.step != self._saved_step and self.schedule.num_steps_per_iteration == 1:
+            self._save(loop)
 
     def diverged(self, what: str) -> DivergedError:
         """The error for a run that is not finite any more; names the last good checkpoint."""
@@ -170,7 +187,7 @@ class Trainer:
         self._mark_restart(step)
 
     def _is_asked_to_stop(self) -> bool:
-        if self.stop.signal is None and not self._request_due.is_due(0):
+        if not self.stop.cuts_short and not self._request_due.is_due(0):
             return False
         self._request_due.mark()
         self.stopped_for = self.stop.why(lambda: read_stop_request(self.run))
@@ -219,6 +236,7 @@ class Trainer:
             "examples_per_sec": round(steps * loop.batch_size / seconds, 3),
             "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
             "goodput": self._account.seconds(),
+            **({"skipped_records": self._skipped_records} if self._skipped_records else {}),
         }
 
     def _save(self, loop: Loop) -> None:

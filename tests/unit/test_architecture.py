@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = (
     {"terminal_text"},
-    {"errors", "log", "humanize", "drawing", "text_files", "raster_image", "run_name"},
+    {"errors", "log", "humanize", "drawing", "text_files", "run_name"},
     {"settings", "progress"},
-    {"environment", "write_schedule"},
+    {"environment", "write_schedule", "raster_image"},
     {"run", "protos", "html"},
     {"machine", "checkpoint"},
     {"dataset", "pipeline", "training", "evaluation", "detection"},

@@ -5,8 +5,11 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 
+from app import raster_image
 from app.dataset import faults, image_file
+from app.errors import DatasetError
 
 
 def opened(stored):
@@ -108,13 +111,35 @@ def test_other_bytes_are_found(tmp_path, data):
     assert caught.value.fault.kind == faults.IMAGE_MISSING
 
 
-def test_decompression_bombs_are_refused(tmp_path, monkeypatch, image):
-    """An image of absurdly many pixels is refused from its header."""
-    path = image(tmp_path / "a.png", size=(100, 100))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff", "webp", "gif"])
+@pytest.mark.parametrize("pixels", [9999, 4000])
+@pytest.mark.parametrize("look", [image_file.store_image, image_file.read_pixels, image_file.probe_image])
+def test_images_of_too_many_pixels_are_refused(tmp_path, image, suffix, pixels, look):
+    """From their header, with the flag; those that have as many are read."""
+    path = image(tmp_path / f"a.{suffix}", size=(100, 100))
     with pytest.raises(image_file.UnusableImage) as caught:
-        image_file.store_image(path, "a.png")
-    assert caught.value.fault.kind == faults.IMAGE_TOO_LARGE
+        look(path, path.name, max_pixels=pixels)
+    assert caught.value.fault.kind == faults.IMAGE_TOO_LARGE and "--max_image_pixels" in caught.value.fault.detail
+    assert look(path, path.name, max_pixels=10_000) is not None
+
+
+def test_an_icon_can_not_hide_a_larger_image(tmp_path, image):
+    """The bound holds for what an icon's file has within, whatever size its header states."""
+    icon = image(tmp_path / "a.ico", size=(16, 16), sizes=[(16, 16)])
+    inner = image(tmp_path / "b.png", size=(400, 400)).read_bytes()
+    header = icon.read_bytes()[:14] + len(inner).to_bytes(4, "little") + (22).to_bytes(4, "little")
+    icon.write_bytes(header + inner)
+    with pytest.raises(image_file.UnusableImage):
+        image_file.read_pixels(icon, "a.ico", max_pixels=1000)
+
+
+def test_the_bound_lets_photographs_through(tmp_path):
+    """An image of 102 million pixels, as cameras make them, is read; one of 169 million is not, and names itself."""
+    assert 11648 * 8736 < raster_image.MAX_PIXELS < 13000 * 13000
+    path = tmp_path / "a.png"
+    Image.new("1", (13000, 13000)).save(path)
+    with refused(DatasetError, where="a.png", flag="--max_image_pixels", about="13000x13000"):
+        raster_image.open_image(path)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

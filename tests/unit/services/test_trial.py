@@ -4,8 +4,10 @@ import logging
 import sys
 
 import pytest
+from damaged_records import flip, offsets
 from refusals import refused
 
+from app.dataset import records
 from app.errors import DatasetError, SettingsError
 from app.pipeline.build import Request, build
 from app.run.directory import Run
@@ -80,6 +82,8 @@ def test_a_failure_is_the_configs_with_its_field(run, config, child):
 
 def test_records_that_cant_be_read_are_the_datas_fault(run, config, child):
     """Exit code 4, with the records' folder."""
+    for reader in (config.train_input_reader, *config.eval_input_reader):
+        del reader.tf_record_input_reader.input_path[:]
     child(write(FAILED % ("reading training images", "corrupted record", "", "true")))
     with refused(DatasetError, where=str(run.records), about="corrupted record"):
         trial.try_pipeline(run, config, "records", LIMITS)
@@ -114,3 +118,19 @@ def test_no_memory_is_a_warning(run, config, child, caplog, program):
     child(program)
     trial.try_pipeline(run, config, "records", trial.Limits(60, 100 << 20))
     assert "memory" in caplog.text and "--image_size" in caplog.text
+
+
+def test_a_record_that_is_damaged_is_named(run, config, child, tmp_path):
+    """Whichever stage met it: the file and the offset, as an error of the data set."""
+    path = tmp_path / "val.record"
+    with open(path, "wb") as file:
+        for data in (b"first", b"second"):
+            records.append(file, data)
+    flip(path, offsets(path)[1] + 14)
+    config.train_input_reader.tf_record_input_reader.input_path[:] = [str(path)]
+    config.eval_input_reader[0].tf_record_input_reader.input_path[:] = [str(path)]
+    for stage, owed in (("reading training images", "true"), ("an evaluation step", "false")):
+        child(write(FAILED % (stage, "DataLossError: corrupted record at 21", "", owed)))
+        with refused(DatasetError, where="val.record", about="byte 21"):
+            trial.try_pipeline(run, config, "records", LIMITS)
+        trial.try_pipeline(run, config, "records", LIMITS, skips_records=True)

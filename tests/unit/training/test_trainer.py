@@ -7,7 +7,7 @@ import signal
 import pytest
 from refusals import refused
 
-from app.errors import DivergedError
+from app.errors import DatasetError, DivergedError
 from app.run.directory import Run
 from app.run.files import append_line, read_json, read_lines, write_json
 from app.run.heartbeat import write_heartbeat
@@ -243,3 +243,42 @@ def test_a_worker_that_is_not_chief_writes_nothing(run):
     loop.drive(trainer_for(run))
     assert loop.saved == [10, 20]
     assert not run.root.exists()
+
+
+def test_what_another_thread_has_found_ends_training_with_the_step_saved(run):
+    """Saved as for a signal; the run is not done, and its heartbeat says why."""
+    stop, loop = StopFlag(), FakeLoop(run, 1000)
+    trainer = trainer_for(run, stop=stop)
+
+    def find(step):
+        if step == 13:
+            stop.fail(DatasetError("record 5 is damaged"))
+
+    trainer._request_due.mark()
+    loop.most = 1
+    loop.drive(trainer, find)
+    assert loop.saved[-1] == loop.step == 14 and not run.done.exists()
+    assert "record 5" in read_json(run.status("trainer"))["reason"]
+
+
+def test_the_step_before_a_call_that_failed_is_saved(run):
+    """Where a call is one step; of several nobody knows how many were done."""
+    for steps, saved in ((1, [10, 14]), (4, [10])):
+        loop = FakeLoop(run, 1000, most=steps)
+        trainer = trainer_for(run, num_steps_per_iteration=steps, summary_every_n=1000, log_every_n=1000)
+        trainer.begin(loop)
+        while loop.step < 14:
+            loop.step += trainer.steps_to_run(loop)
+            trainer.after_steps(loop)
+        trainer.call_failed()
+        trainer.save_rest()
+        assert loop.saved == saved
+
+
+def test_records_that_are_passed_over_are_in_the_metrics(run):
+    """Their number, where there are any."""
+    loop = FakeLoop(run, 20)
+    trainer = trainer_for(run)
+    trainer._skipped_records = 3
+    loop.drive(trainer)
+    assert [row["skipped_records"] for row in read_lines(run.metrics)] == [3, 3]
