@@ -1,0 +1,47 @@
+"""Every kind of fault: its name, what is done, and how a lane does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import trainer_faults
+from lane import Lane
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`what`: for the table; `wanted`: how often it is to be injected in all; `inject`: does it for all of a lane."""
+
+    what: str
+    wanted: int
+    inject: Callable[[Lane], None]
+
+
+def _signals(strike: Callable, where: str, *, as_user: bool | None = None) -> dict[str, Kind]:
+    return {
+        f"{name}-{where.split()[-1]}": Kind(
+            f"{name} to the trainer, {where}",
+            10,
+            lambda lane, name=name: lane.strike_trainers(partial(strike, name), as_user=as_user),
+        )
+        for name in trainer_faults.SIGNALS
+    }
+
+
+KINDS: dict[str, Kind] = {
+    "kill-trainer": Kind(
+        "SIGKILL of the trainer at a random moment", 450, lambda lane: lane.strike_trainers(trainer_faults.kill)
+    ),
+    "kill-trainer-in-save": Kind(
+        "SIGKILL of the trainer while it writes a checkpoint", 50,
+        lambda lane: lane.strike_trainers(trainer_faults.kill_in_save),
+    ),
+    **_signals(trainer_faults.signal_in_import, "during import", as_user=True),
+    **_signals(trainer_faults.signal_in_trace, "during trace"),
+    **_signals(trainer_faults.signal_in_step, "in a step"),
+    **_signals(trainer_faults.signal_in_save, "in a save"),
+    **_signals(trainer_faults.signal_twice, "twice"),
+    "two-trainers": Kind(
+        "a second trainer on the same run", 10, lambda lane: lane.strike_trainers(trainer_faults.second_trainer)
+    ),
+}  # fmt: skip
