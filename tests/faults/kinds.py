@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import evaluator_faults
 import trainer_faults
+import trio_faults
 from lane import Lane
 
 
@@ -36,11 +38,32 @@ KINDS: dict[str, Kind] = {
         "SIGKILL of the trainer while it writes a checkpoint", 50,
         lambda lane: lane.strike_trainers(trainer_faults.kill_in_save),
     ),
+    "kill-evaluator": Kind(
+        "SIGKILL of the evaluator at a random moment", 100,
+        lambda lane: evaluator_faults.strike_evaluators(lane, "SIGKILL"),
+    ),
+    "kill-all": Kind(
+        "SIGKILL of `up`, trainer, evaluator and TensorBoard at one moment", 100,
+        lambda lane: trio_faults.strike_trios(lane, "kill-all"),
+    ),
+    "kill-supervisor": Kind(
+        "SIGKILL of `up` alone, which is started again at once", 20,
+        lambda lane: trio_faults.strike_trios(lane, "kill-supervisor"),
+    ),
+    "stop-up": Kind(
+        "SIGTERM, SIGINT or SIGHUP to `up`", 20, lambda lane: trio_faults.strike_trios(lane, "stop-up")
+    ),
     **_signals(trainer_faults.signal_in_import, "during import", as_user=True),
     **_signals(trainer_faults.signal_in_trace, "during trace"),
     **_signals(trainer_faults.signal_in_step, "in a step"),
     **_signals(trainer_faults.signal_in_save, "in a save"),
     **_signals(trainer_faults.signal_twice, "twice"),
+    **{
+        f"{name}-evaluate": Kind(
+            f"{name} to the evaluator", 10, partial(evaluator_faults.strike_evaluators, name=name)
+        )
+        for name in trainer_faults.SIGNALS
+    },
     "two-trainers": Kind(
         "a second trainer on the same run", 10, lambda lane: lane.strike_trainers(trainer_faults.second_trainer)
     ),

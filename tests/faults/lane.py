@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import results
+from processes import Process
 from results import Injection
 from small_run import Place
 from trainer_chain import Strike, TrainerChain
@@ -32,6 +34,10 @@ class Lane:
         """The same for the same number, in whichever portion it is done."""
         return Random(f"{self.fault}/{self.seed}/{number}")
 
+    def is_forked(self, number: int) -> bool:
+        """Whether the process that it meets is to be a fork."""
+        return number % AS_USER_EVERY != AS_USER_EVERY - 1
+
     def write(self, injection: Injection, problems: Sequence[str] = ()) -> None:
         """Writes down what came of it; keeps a copy of the run for a problem."""
         if problems:
@@ -53,7 +59,7 @@ class Lane:
         chain: TrainerChain | None = None
         for number in self.numbers:
             random = self.random(number)
-            forked = number % AS_USER_EVERY != AS_USER_EVERY - 1 if as_user is None else not as_user
+            forked = self.is_forked(number) if as_user is None else not as_user
             while True:
                 chain = chain or TrainerChain(self.place, steps)
                 life = chain.start(forked)
@@ -63,11 +69,12 @@ class Lane:
                     break
                 chain = self._finish(chain, life)
             injection.phase, moment = phase, time.time()
-            chain = self._bury(chain, life, injection, moment)
+            chain = self.bury(chain, life, injection, moment)
         if chain:
-            self._flush(chain, chain.settle())
+            self.flush(chain, chain.settle())
 
-    def _bury(self, chain: TrainerChain, life, injection: Injection, moment: float) -> TrainerChain | None:
+    def bury(self, chain: TrainerChain, life: Any, injection: Injection, moment: float) -> TrainerChain | None:
+        """Looks at what a life did that was struck at `moment`; the chain, or None if something is wrong."""
         settled = chain.bury(life)
         if chain.problems:
             for other in settled:
@@ -79,7 +86,7 @@ class Lane:
         chain.waiting.append((injection, chain.position(), moment))
         return chain
 
-    def _finish(self, chain: TrainerChain, life) -> None:
+    def _finish(self, chain: TrainerChain, life: Process) -> None:
         """A trainer that ended before it was struck: its run is done, or something is wrong."""
         code = life.wait(120)
         if code != 0:
@@ -87,12 +94,15 @@ class Lane:
         settled = chain.bury(life)
         if code == 0:
             chain.check_end()
-        self._flush(chain, settled)
+        self.flush(chain, settled)
 
-    def _flush(self, chain: TrainerChain, settled: Sequence[Injection]) -> None:
+    def flush(self, chain: TrainerChain, settled: Sequence[Injection]) -> None:
         settled = [*settled, *(injection for injection, _, _ in chain.waiting)]
         chain.waiting = []
-        if chain.problems and not settled:
-            settled = [self.injection(-1)]
+        self.write_all(settled, chain.problems)
+
+    def write_all(self, settled: Sequence[Injection], problems: Sequence[str]) -> None:
+        """Writes down several; what is wrong is told of the last, or of one that was not injected."""
+        settled = settled or [self.injection(-1)] * bool(problems)
         for index, injection in enumerate(settled):
-            self.write(injection, chain.problems if index == len(settled) - 1 else ())
+            self.write(injection, problems if index == len(settled) - 1 else ())

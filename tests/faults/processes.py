@@ -5,6 +5,7 @@ but runs nothing of it; a fork of it then runs the same `entrypoint.__main__.mai
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import multiprocessing.connection
@@ -41,6 +42,12 @@ def import_all() -> None:
     gc.freeze()  # Else the collector goes through all modules again and again in each fork.
 
 
+def die_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends, however it ends."""
+    pr_set_pdeathsig = 1  # linux/prctl.h
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def environment(**extra: str) -> dict[str, str]:
     """That of a user who has given detbox nothing by it."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("DETBOX_")}
@@ -56,13 +63,13 @@ class Process:
         self._program: subprocess.Popen[bytes] | None = None
         self._code: int | None = None
         if forked:
-            self.pid = _fork(lambda: _run(arguments, extra, log, cwd))
+            self.pid = fork(lambda: _run(arguments, extra, log, cwd))
         else:
             with open(log, "wb") as output:
                 self._program = subprocess.Popen(
                     [sys.executable, "-P", "-m", "entrypoint", *arguments],
                     cwd=cwd, env=environment(**extra), stdin=subprocess.DEVNULL, stdout=output,
-                    stderr=subprocess.STDOUT, start_new_session=True,
+                    stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with_parent,
                 )  # fmt: skip
             self.pid = self._program.pid
 
@@ -138,7 +145,7 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
             writer.send((False, traceback.format_exc()))
         return 0
 
-    pid = _fork(run)
+    pid = fork(run)
     writer.close()
     try:
         ended_well, value = reader.recv()
@@ -151,11 +158,13 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return value
 
 
-def _fork(run: Callable[[], int]) -> int:
+def fork(run: Callable[[], int]) -> int:
+    """The process that runs `run` and ends with the code that it gives."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            die_with_parent()
             code = run()
         except BaseException:
             traceback.print_exc()

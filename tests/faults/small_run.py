@@ -18,10 +18,13 @@ SMALL_MODEL = """model { ssd {
 } }"""
 """In place of parts of the preset `tiny`: tracing its step takes half the time."""
 FLAGS = (
-    "--sample_images=12", "--batch_size=1", "--image_size=64", "--augmentations=none", f"--config_override={SMALL_MODEL}",
-    f"--checkpoint_every_n={CHECKPOINT_EVERY_N}", "--log_every_n=1", "--summary_every_n=5", "--image_summary_every_n=0",
-    "--trial_secs=0", "--eval_image_outputs=1", "--detection_outputs=1", "--eval_wait_secs=1",
+    "--sample_images=12", "--batch_size=1", "--image_size=64", "--augmentations=none",
+    f"--config_override={SMALL_MODEL}", f"--checkpoint_every_n={CHECKPOINT_EVERY_N}", "--log_every_n=1",
+    "--summary_every_n=5", "--image_summary_every_n=0", "--trial_secs=0", "--eval_image_outputs=1",
+    "--detection_outputs=1", "--eval_wait_secs=1",
 )  # fmt: skip
+BACKLOG = "--checkpoint_backlog_max=1000"
+"""For runs that are evaluated: each checkpoint is to be."""
 
 
 class Place:

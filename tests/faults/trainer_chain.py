@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import oracle
 from processes import Process
@@ -19,7 +20,7 @@ trainer that had ended before. Adds what it finds wrong to `problems`."""
 class TrainerChain:
     """`waiting`: faults of which is not known yet what they cost; the next trainer that comes so far shows it."""
 
-    def __init__(self, place: Place, steps: int):
+    def __init__(self, place: Place, steps: int, *flags: str):
         self.place, self.run, self.steps = place, place.run, steps
         self.reported: set[int] = set()
         self.waiting: list[tuple[Injection, int, float]] = []
@@ -27,7 +28,7 @@ class TrainerChain:
         self.gaps = False
         self.first_step_seconds = 6.0
         self._orphans: set[str] = set()
-        place.prepare(steps)
+        place.prepare(steps, *flags)
 
     def start(self, forked: bool, **extra: str) -> Process:
         """The next trainer."""
@@ -44,7 +45,7 @@ class TrainerChain:
         rows = oracle.read_lines(self.run.metrics)
         return rows[-1]["step"] if rows else 0
 
-    def bury(self, life: Process) -> list[Injection]:
+    def bury(self, life: Any) -> list[Injection]:
         """Looks at all that a trainer which has ended did; the faults of which the cost is known now."""
         text, begun = life.text(), oracle.begun_step(life.text())
         newest = max(self.reported, default=0)
@@ -58,7 +59,7 @@ class TrainerChain:
         self.problems += oracle.check(self.place, self.reported, gaps=self.gaps)
         return self._settled(begun)
 
-    def _left(self, life: Process) -> list[str]:
+    def _left(self, life: Any) -> list[str]:
         same = self._orphans & set(oracle.orphans(self.run))
         return [*oracle.leftovers(self.run, of_pid=life.pid), *same]
 
