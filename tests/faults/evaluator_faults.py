@@ -61,6 +61,13 @@ class EvaluatorChain:
                 self.waiting.remove((injection, moment))
         return settled
 
+    def finish(self, lane: Lane, life: Process) -> None:
+        """An evaluator that nothing is done to ends well, and with it the run."""
+        code = life.wait(300)
+        if code != 0:
+            self.problems.append(f"an evaluator that nothing was done to ended with {code}: {life.text()[-300:]}")
+        lane.write_all(self.bury(life, ended=code == 0), self.problems)
+
 
 def strike_evaluators(lane: Lane, name: str) -> None:
     """Kills evaluators, or sends them the signal `name`."""
@@ -72,7 +79,7 @@ def strike_evaluators(lane: Lane, name: str) -> None:
             life = chain.start(forked)
             phase, moment = _strike(chain, life, random, name), time.time()
             if phase is None:
-                chain = _finish(lane, chain, life)
+                chain = chain.finish(lane, life)
         injection = lane.injection(number, forked=forked)
         injection.phase = phase
         for settled in chain.bury(life):
@@ -83,7 +90,7 @@ def strike_evaluators(lane: Lane, name: str) -> None:
         else:
             chain.waiting.append((injection, moment))
     if chain and chain.waiting:
-        _finish(lane, chain, chain.start(forked=True))
+        chain.finish(lane, chain.start(forked=True))
 
 
 def _strike(chain: EvaluatorChain, life: Process, random: Random, name: str) -> str | None:
@@ -107,11 +114,3 @@ def _strike(chain: EvaluatorChain, life: Process, random: Random, name: str) -> 
         if not is_early and (code != 128 + SIGNALS[name] or not last.startswith("detbox: stopped: ")):
             chain.problems.append(f"{name}: code {code}, last line {last!r}")
     return "start" if "evaluate | step" not in text else "evaluate"
-
-
-def _finish(lane: Lane, chain: EvaluatorChain, life: Process) -> None:
-    """An evaluator that nothing is done to ends well, and with it the run."""
-    code = life.wait(300)
-    if code != 0:
-        chain.problems.append(f"an evaluator that nothing was done to ended with {code}: {life.text()[-300:]}")
-    lane.write_all(chain.bury(life, ended=code == 0), chain.problems)

@@ -67,7 +67,7 @@ class Lane:
                 phase = strike(chain, life, random)
                 if phase is not None:
                     break
-                chain = self._finish(chain, life)
+                chain = self.finish(chain, life)
             injection.phase, moment = phase, time.time()
             chain = self.bury(chain, life, injection, moment)
         if chain:
@@ -86,7 +86,7 @@ class Lane:
         chain.waiting.append((injection, chain.position(), moment))
         return chain
 
-    def _finish(self, chain: TrainerChain, life: Process) -> None:
+    def finish(self, chain: TrainerChain, life: Process) -> None:
         """A trainer that ended before it was struck: its run is done, or something is wrong."""
         code = life.wait(120)
         if code != 0:

@@ -35,6 +35,11 @@ class Place:
         self.run = Run((root / "models" / "r").resolve())
         self._processes = 0
 
+    def use_models(self, folder: Path) -> None:
+        """Has runs in another folder."""
+        self.models = folder / "models"
+        self.run = Run(self.models.resolve() / "r")
+
     def empty(self) -> None:
         """Removes what an earlier run has left."""
         for folder in (self.models, self.cwd, self.tmp, self.root / "output"):

@@ -10,6 +10,8 @@ from processes import Process
 from results import Injection
 from small_run import Place
 
+from app.run.metrics import read_metrics
+
 START_SECONDS = 90.0
 """That a trainer has for its first step on a busy machine."""
 Strike = Callable[["TrainerChain", Process, Random], str | None]
@@ -27,11 +29,16 @@ class TrainerChain:
         self.problems: list[str] = []
         self.gaps = False
         self.first_step_seconds = 6.0
+        self.clock = place.root / "clock"
+        """Seconds by which forked trainers see the time wrong."""
+        self.clock.write_text("0")
         self._orphans: set[str] = set()
         place.prepare(steps, *flags)
 
     def start(self, forked: bool, **extra: str) -> Process:
         """The next trainer."""
+        if forked:
+            extra["FAULTS_CLOCK"] = str(self.clock)
         return self.place.start("train", forked=forked, **extra)
 
     def await_step(self, life: Process) -> bool:
@@ -42,8 +49,7 @@ class TrainerChain:
 
     def position(self) -> int:
         """The last step of which there is a line."""
-        rows = oracle.read_lines(self.run.metrics)
-        return rows[-1]["step"] if rows else 0
+        return max((row["step"] for row in read_metrics(self.run)), default=0)
 
     def bury(self, life: Any) -> list[Injection]:
         """Looks at all that a trainer which has ended did; the faults of which the cost is known now."""
@@ -66,10 +72,7 @@ class TrainerChain:
     def _settled(self, begun: int | None) -> list[Injection]:
         if begun is None:
             return []
-        try:
-            rows = oracle.read_lines(self.run.metrics)
-        except ValueError:
-            rows = []
+        rows = read_metrics(self.run)
         for injection, position, moment in self.waiting:
             again = next((row["time"] for row in rows if row["step"] > position and row["time"] > moment), None)
             injection.lost_steps = max(0, position - begun)

@@ -147,3 +147,15 @@ def second_trainer(chain: TrainerChain, life: Process, random: Random) -> str | 
             return None
         chain.problems.append(f"a second trainer ended with {code}: {second.text()[-300:]}")
     return signal_in_step("SIGTERM", chain, life, random)
+
+
+def jump_clock(chain: TrainerChain, life: Process, random: Random) -> str | None:
+    """The clock that Python reads is set ahead or back, by a minute to ten years, in the middle of a life."""
+    if not chain.await_step(life):
+        return None
+    offset = random.choice([-1, 1]) * 10 ** random.uniform(1.8, 8.5)
+    chain.clock.write_text(str(offset))
+    at = chain.position()
+    if not life.watch(lambda: chain.position() > at + 10, START_SECONDS):
+        return None if life.code == 0 else _signal_now("SIGTERM", chain, life)
+    return _signal_now("SIGTERM", chain, life)
