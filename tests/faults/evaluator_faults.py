@@ -61,6 +61,15 @@ class EvaluatorChain:
                 self.waiting.remove((injection, moment))
         return settled
 
+    def settle(self, lane: Lane) -> None:
+        """What the last fault cost, by an evaluator that is stopped when it has evaluated a checkpoint."""
+        life = self.start(forked=True)
+        if not self.await_first(life):
+            return self.finish(lane, life)
+        life.send(signal.SIGTERM)
+        ended = life.wait(EXIT_SECONDS) == 0
+        lane.write_all(self.bury(life, ended=ended), self.problems)
+
     def finish(self, lane: Lane, life: Process) -> None:
         """An evaluator that nothing is done to ends well, and with it the run."""
         code = life.wait(300)
@@ -90,7 +99,7 @@ def strike_evaluators(lane: Lane, name: str) -> None:
         else:
             chain.waiting.append((injection, moment))
     if chain and chain.waiting:
-        chain.finish(lane, chain.start(forked=True))
+        chain.settle(lane)
 
 
 def _strike(chain: EvaluatorChain, life: Process, random: Random, name: str) -> str | None:

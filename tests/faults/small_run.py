@@ -34,6 +34,7 @@ class Place:
         self.root, self.models, self.cwd, self.tmp = root, root / "models", root / "cwd", root / "tmp"
         self.run = Run((root / "models" / "r").resolve())
         self._processes = 0
+        root.mkdir(parents=True, exist_ok=True)
 
     def use_models(self, folder: Path) -> None:
         """Has runs in another folder."""

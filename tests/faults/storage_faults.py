@@ -150,7 +150,7 @@ def harm_evaluators(lane: Lane, way: str) -> None:
             else:
                 chain.waiting.append((injection, moment))
         if chain and chain.waiting:
-            chain.finish(lane, chain.start(forked=True))
+            chain.settle(lane)
 
 
 def _end(life: Process) -> list[str]:

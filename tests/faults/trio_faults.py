@@ -11,8 +11,11 @@ from small_run import BACKLOG, FLAGS, Place
 from trainer_chain import TrainerChain
 
 STEPS = 150
-LIFE_SECONDS = 25.0
-"""Within which it is struck: prepared, started, training and evaluating."""
+STARTING = 0.3
+"""Part of the strikes before the first step."""
+TRAINING_SECONDS = 12.0
+"""After the first step within which it is struck: training and evaluating."""
+START_SECONDS = 300.0
 END_SECONDS = 600.0
 
 
@@ -79,14 +82,20 @@ def strike_trios(lane: Lane, way: str) -> None:
             following = None
         life = following
     if chain and chain.waiting:
-        _finish(lane, chain, life or UpLife(lane.place))
+        _settle(lane, chain, life or UpLife(lane.place))
     elif life:
         life.process.end()
 
 
-def _await_moment(life: UpLife, random: Random) -> bool:
-    moment = life.started + random.uniform(0, LIFE_SECONDS)
-    life.process.watch(lambda: time.time() >= moment, LIFE_SECONDS + 60)
+def _await_moment(chain: TrainerChain, life: UpLife, random: Random) -> bool:
+    """Waits for a random moment of an `up`; whether it still runs then."""
+    if random.random() < STARTING:
+        moment = life.started + random.uniform(0, chain.first_step_seconds)
+    else:
+        if life.process.watch(lambda: oracle.made_steps(life.text()), START_SECONDS):
+            chain.first_step_seconds = time.time() - life.started
+        moment = time.time() + random.uniform(0, TRAINING_SECONDS)
+    life.process.watch(lambda: time.time() >= moment, START_SECONDS)
     life.look()
     return life.process.code is None
 
@@ -97,7 +106,7 @@ def _phase(life: UpLife) -> str:
 
 def kill_all(chain: TrainerChain, life: UpLife, random: Random) -> tuple[str | None, UpLife | None]:
     """As if the machine went away: `up` and all of its services are killed at one moment."""
-    if not _await_moment(life, random):
+    if not _await_moment(chain, life, random):
         return None, None
     life.process.end()
     return _phase(life), None
@@ -105,7 +114,7 @@ def kill_all(chain: TrainerChain, life: UpLife, random: Random) -> tuple[str | N
 
 def kill_supervisor(chain: TrainerChain, life: UpLife, random: Random) -> tuple[str | None, UpLife | None]:
     """Kills `up` alone and starts it again, while its services still end."""
-    if not _await_moment(life, random):
+    if not _await_moment(chain, life, random):
         return None, None
     services = life.family[1:]
     life.process.send(signal.SIGKILL)
@@ -123,7 +132,7 @@ def kill_supervisor(chain: TrainerChain, life: UpLife, random: Random) -> tuple[
 def stop_up(chain: TrainerChain, life: UpLife, random: Random) -> tuple[str | None, UpLife | None]:
     """Sends `up` one of the signals that ask it to end; none of its services is left."""
     number = random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    if not _await_moment(life, random):
+    if not _await_moment(chain, life, random):
         return None, None
     life.process.send(number)
     code, last = life.process.wait(60), (life.process.text().splitlines() or [""])[-1]
@@ -144,6 +153,17 @@ def _check_exact(chain: TrainerChain, text: str) -> None:
         kept = (chain.run.checkpoint_steps() or [0])[-1]
         if made[-1] != kept:
             chain.problems.append(f"step {made[-1]} was made and {kept} is saved")
+
+
+def _settle(lane: Lane, chain: TrainerChain, life: UpLife) -> None:
+    """What the last strike cost, by an `up` that is stopped when its trainer has made up for it."""
+    position = chain.position()
+    if not life.process.watch(lambda: max(oracle.made_steps(life.text()), default=0) > position, START_SECONDS):
+        return _finish(lane, chain, life)
+    life.look()
+    life.process.send(signal.SIGTERM)
+    life.process.wait(60)
+    lane.flush(chain, chain.bury(life))
 
 
 def _finish(lane: Lane, chain: TrainerChain, life: UpLife) -> None:
