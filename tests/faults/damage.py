@@ -93,6 +93,8 @@ def _stop(chain: TrainerChain, life: Process) -> None:
 
 def _check_refusal(chain: TrainerChain, life: Process, code: int) -> None:
     life.watch(lambda: False, START_SECONDS)
+    if life.code is None:
+        life.end()
     last = (life.text().splitlines() or [""])[-1]
     if life.code != code or not last.startswith("detbox: error: "):
         chain.problems.append(f"ended with {life.code}, not {code}: {last!r}")
