@@ -141,7 +141,8 @@ class Trainer:
             self._save(loop)
         if not loop.is_chief:
             return
-        if self.stop.signal is not None:
+        if self.stop.signal is not None:  # It may have come in that save.
+            self.stopped_for = self.stop.why(lambda: None)
             self._beat(loop, "stopped", self.stopped_for or "")
             return
         self._settle(loop)

@@ -29,7 +29,7 @@ IMPORTED = (
     "entrypoint.__main__", "fire", "app.machine.gpus", "app.machine.odapi_build", "app.training.trainer",
     "app.training.watchdog",
 )  # fmt: skip
-POLL_SECONDS = 0.002
+POLL_SECONDS = 0.01
 
 
 def import_all() -> None:
@@ -96,7 +96,7 @@ class Process:
             raise TimeoutError(f"process {self.pid} did not end within {seconds:.0f} s")
         return self.code
 
-    def watch(self, condition: Callable[[], Any], seconds: float) -> bool:
+    def watch(self, condition: Callable[[], Any], seconds: float, poll: float = POLL_SECONDS) -> bool:
         """Waits until `condition()`, the end of the process or of the time; whether it was `condition()`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -104,7 +104,7 @@ class Process:
                 return True
             if self.code is not None:
                 return False
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll)
         return False
 
     def family(self) -> list[psutil.Process]:

@@ -54,7 +54,7 @@ def await_save(chain: TrainerChain, life: Process, number: int = 1) -> bool:
         mine = {name for name in seen if name.endswith(f"-{life.pid}")}
         return len(mine) >= number
 
-    return life.watch(is_saving, START_SECONDS)
+    return life.watch(is_saving, START_SECONDS, poll=0.001)
 
 
 def _kill_now(chain: TrainerChain, life: Process) -> str | None:
