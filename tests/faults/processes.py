@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from app.log import native_output_dropped
+
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = (
     "object_detection", "tensorflow", "app.odapi.checkpoint_files", "app.odapi.runtime", "app.odapi.train_events",
@@ -36,8 +38,9 @@ def import_all() -> None:
     """Imports what forks need; to be called once, before the first. Nothing of TensorFlow may run in this process."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    for name in IMPORTED:
-        importlib.import_module(name)
+    with native_output_dropped():
+        for name in IMPORTED:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # Else the collector goes through all modules again and again in each fork.
 

@@ -5,6 +5,7 @@ Needs the right to mount: a file system of its own is made for the run.
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -155,13 +156,11 @@ def harm_evaluators(lane: Lane, way: str) -> None:
 
 def _end(life: Process) -> list[str]:
     """What is wrong with how a process ends that can't write; one that goes on is stopped."""
-    try:
-        code = life.wait(FULL_SECONDS)
-    except TimeoutError:
+    if not life.watch(lambda: False, FULL_SECONDS) and life.code is None:
         life.send(15)
-        code = life.wait(FULL_SECONDS)
-        return [] if code in (143, 1, 3) else [f"ended with {code} after SIGTERM on a disk that can't be written"]
+    code = life.wait(FULL_SECONDS)
     last = (life.text().splitlines() or [""])[-1]
-    if code == 0 or (code in (1, 3) and last.startswith("detbox: error: ")):
-        return []
-    return [f"ended with {code}, last line {last!r}"]
+    refused = code == 3 and re.match(
+        r"detbox: error: .*(no space left|read-only|can't be written)", last, re.IGNORECASE
+    )
+    return [] if code in (0, 143) or refused else [f"ended with {code}, last line {last!r}"]
