@@ -5,12 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import results
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results  # noqa: E402
-
 pytestmark = pytest.mark.e2e
 PARTS = {
     "trainer": {"kill-trainer": 6, "kill-trainer-in-save": 1, "SIGTERM-step": 1, "SIGHUP-save": 1, "two-trainers": 1},
