@@ -76,7 +76,8 @@ class TrainerChain:
         for injection, position, moment in self.waiting:
             again = next((row["time"] for row in rows if row["step"] > position and row["time"] > moment), None)
             injection.lost_steps = max(0, position - begun)
-            injection.lost_seconds = round(again - moment, 2) if again else None
+            is_timed = again is not None and float(self.clock.read_text()) == 0
+            injection.lost_seconds = round(again - moment, 2) if is_timed else None
         settled = [injection for injection, _, _ in self.waiting]
         self.waiting = []
         return settled
