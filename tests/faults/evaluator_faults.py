@@ -50,7 +50,7 @@ class EvaluatorChain:
         self.problems += oracle.check_output(life.text())
         self.problems += oracle.check(self.place, self.reported, evaluated=ended)
         if ended:
-            self.problems += [f"left over: {name}" for name in oracle.hidden(self.run)]
+            self.problems += [f"left over: {name}" for name in oracle.hidden(self.run, life.started)]
         times = [row["time"] for row in oracle.read_lines(self.run.evaluations)]
         settled = []
         for injection, moment in list(self.waiting):

@@ -93,7 +93,7 @@ class Lane:
             chain.problems.append(f"a trainer that nothing was done to ended with {code}: {life.text()[-300:]}")
         settled = chain.bury(life)
         if code == 0:
-            chain.check_end()
+            chain.check_end(life)
         self.flush(chain, settled)
 
     def flush(self, chain: TrainerChain, settled: Sequence[Injection]) -> None:

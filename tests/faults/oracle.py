@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ from small_run import MAX_TO_KEEP, Place
 from app.checkpoint import find_prefixes
 from app.protos import pipeline_config
 from app.run.directory import Run, checkpoint_step
+from app.run.files import LEFT_FOR_SECONDS
 
 SAVED = re.compile(r"^train \| step (\d+) \| saved ", re.MULTILINE)
 BEGUN = re.compile(r"^train \| step (\d+) of \d+ \| (resumed from|fresh start)", re.MULTILINE)
 MADE = re.compile(r"^train \| step (\d+)/", re.MULTILINE)
 HIDDEN = re.compile(r"\.(saving-|checkpoint-|.*\.\w{8}$|evaluating$|writable$)")
 """Names of what is being written: of the trainer's saves, `run.files`, the evaluator's links."""
+YOUNG = re.compile(r"\.\w{8}$")
+"""Those of `run.files`."""
 OUR_FAULT = re.compile(r"internal error|Traceback \(most recent call last\)|bug of ours")
 
 
@@ -68,9 +72,14 @@ def leftovers(run: Run, *, of_pid: int | None = None) -> list[str]:
     return [path.name for path in found]
 
 
-def hidden(run: Run) -> list[str]:
-    """Names of what processes were writing, anywhere in the run."""
-    return [str(path.relative_to(run.root)) for path in run.root.rglob(".*") if HIDDEN.match(path.name)]
+def hidden(run: Run, before: float = math.inf) -> list[str]:
+    """Names of what processes were writing, anywhere in the run, and had not changed for a while at `before`.
+
+    Younger ones stay: a process that is alive might be writing them.
+    """
+    found = [path for path in run.root.rglob(".*") if HIDDEN.match(path.name)]
+    old = [path for path in found if path.stat().st_mtime < before - LEFT_FOR_SECONDS or not YOUNG.search(path.name)]
+    return [str(path.relative_to(run.root)) for path in old]
 
 
 def orphans(run: Run) -> list[str]:

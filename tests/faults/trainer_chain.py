@@ -95,8 +95,8 @@ class TrainerChain:
             self.problems.append(f"the trainer after the last fault ended with {code}: {life.text()[-300:]}")
         return self.bury(life)
 
-    def check_end(self) -> None:
+    def check_end(self, life: Any) -> None:
         """What holds of a run whose training has ended: nothing is left of what was killed."""
         if self.position() != self.steps:
             self.problems.append(f"ended with a line of step {self.position()} of {self.steps}")
-        self.problems += [f"left over: {name}" for name in oracle.hidden(self.run)]
+        self.problems += [f"left over: {name}" for name in oracle.hidden(self.run, life.started)]

@@ -173,7 +173,7 @@ def _finish(lane: Lane, chain: TrainerChain, life: UpLife) -> None:
     chain.problems += oracle.check_output(life.output())
     settled = chain.bury(life)
     if code == 0:
-        chain.check_end()
+        chain.check_end(life)
         chain.problems += oracle.check(lane.place, chain.reported, evaluated=True)
     lane.flush(chain, settled)
 
