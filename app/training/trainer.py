@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 import psutil
 
+from app.checkpoint import files_of
 from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
+from app.run.files import flush
 from app.run.heartbeat import ENDED, Heartbeat, write_heartbeat
 from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
@@ -233,6 +235,7 @@ class Trainer:
             self._save_due.mark()
         if not loop.is_chief:
             return
+        flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
         log.info("train | step %d | saved %s", loop.step, path)
         self._prune(loop, self.schedule.checkpoint_backlog_max)
         self._beat(loop, "training")

@@ -219,7 +219,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "model-changed": Damage(
         "another model in `pipeline.config`",
-        lambda run, random: _edit(run.pipeline_config, r"additional_layer_depth: \d+", "additional_layer_depth: 24"),
+        lambda run, random: _edit(run.pipeline_config, r"additional_layer_depth: \d+", "additional_layer_depth: 96"),
         code=3,
         says="does not fit",
     ),

@@ -13,6 +13,7 @@ from small_run import MAX_TO_KEEP, Place
 from app.checkpoint import find_prefixes
 from app.protos import pipeline_config
 from app.run.directory import Run, checkpoint_step
+from app.run.evaluations import read_best
 from app.run.files import LEFT_FOR_SECONDS
 
 SAVED = re.compile(r"^train \| step (\d+) \| saved ", re.MULTILINE)
@@ -113,7 +114,7 @@ def _check_state(run: Run) -> Iterator[str]:
             if checkpoint_step(name) not in run.checkpoint_steps():
                 yield f"the file checkpoint names {name}, which is not there"
     if run.best_card.exists():
-        step = json.loads(run.best_card.read_text())["step"]
+        step = read_best(run).get("step")
         if [checkpoint_step(prefix.name) for prefix in find_prefixes(run.best)] != [step]:
             yield f"best.json is of step {step}, and that is not beside it"
 
