@@ -229,13 +229,14 @@ class Trainer:
             self._check_loss(loop, loop.losses())
         self._account.switch("saving")
         path = loop.save()
+        if loop.is_chief:
+            flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
         self._saved_step = loop.step
         self._account.saved(loop.step, list(loop.checkpoints))
         if isinstance(self._save_due, EverySeconds):
             self._save_due.mark()
         if not loop.is_chief:
             return
-        flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
         log.info("train | step %d | saved %s", loop.step, path)
         self._prune(loop, self.schedule.checkpoint_backlog_max)
         self._beat(loop, "training")
