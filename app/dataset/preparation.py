@@ -26,7 +26,7 @@ from app.humanize import NOTHING_TO_MEASURE, format_count, list_names
 from app.progress import Progress
 from app.raster_image import MAX_PIXELS
 from app.run.directory import DATASET_CARD
-from app.run.files import refuse_foreign, replacing, write_json
+from app.run.files import flush, refuse_foreign, replacing, write_json
 from app.settings import flag
 
 log = logging.getLogger(__name__)
@@ -157,6 +157,7 @@ def _prepare(
             keypoints=found.keypoints,
         )
         write_json(folder / DATASET_CARD, made.to_json())
+        flush(folder.iterdir())
     _log_card(made, time.monotonic() - started)
     return made
 

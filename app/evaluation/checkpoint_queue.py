@@ -1,5 +1,6 @@
 """The queue of checkpoints to evaluate, and what the evaluator waits for."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,8 @@ def iterate_checkpoints(
     try:
         yield from _unevaluated(run, once, wait_secs, fault, sleep, clock)
     finally:
-        pinned_checkpoint.unpin_checkpoint(run)
+        with contextlib.suppress(OSError):  # The disk may be why it ends; the next one to pin removes these links.
+            pinned_checkpoint.unpin_checkpoint(run)
 
 
 def _unevaluated(

@@ -11,7 +11,7 @@ from typing import Any
 from app.checkpoint import Checkpoint, find_prefixes
 from app.run.directory import Run, checkpoint_step
 from app.run.evaluations import measured, read_best, read_details, read_evaluations
-from app.run.files import replacing, write_json
+from app.run.files import flush, replacing, write_json
 from app.run.metrics import read_metrics
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def keep_best(
         Checkpoint(prefix, run.pipeline_config, run.label_map, step, run).copy_to(folder)
         # Last: a folder with a card is complete.
         write_json(folder / run.best_card.name, _best_card(prefix, step, metrics, details, rule))
+        flush(folder.iterdir())
     return True
 
 

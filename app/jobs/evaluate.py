@@ -1,5 +1,6 @@
 """`evaluate`: the evaluator service."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -60,7 +61,8 @@ def run(settings: Settings) -> None:
         try:
             _evaluate_run(run, settings)
         except BaseException as error:
-            _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
+            with contextlib.suppress(OSError):  # The disk may be the error.
+                _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
             raise
 
 

@@ -18,7 +18,7 @@ from app.odapi.models import load_models
 from app.run import lock
 from app.run.directory import CARD, Run, find_run, serving_dir
 from app.run.evaluations import read_best
-from app.run.files import read_object, replacing, write_json
+from app.run.files import flush, read_object, replacing, write_json
 from app.run_name import is_run_name
 from app.settings import Settings, flag, is_given
 
@@ -129,6 +129,7 @@ def _promote(
             exported = _saved_model(checkpoint.copy_to(copied), folder, settings.serving_input)
             write_json(copied / CARD, card)
             write_json(folder / CARD, exported | card)
+            flush([*copied.iterdir(), *folder.rglob("*")])
             line = {key: what[key] for key in ("run", "step", "metric", "value")}
             versions.note("promoted", version, **line)
         result = Promoted(

@@ -1,5 +1,6 @@
 """`train`: the trainer service."""
 
+import contextlib
 import logging
 from functools import partial
 
@@ -70,7 +71,8 @@ def run(settings: Settings) -> None:
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:
     saved = (run.checkpoint_steps() or [0])[-1]
-    write_heartbeat(run, "trainer", state=state, step=saved, of=steps, reason=first_line(error))
+    with contextlib.suppress(OSError):  # The disk may be the error.
+        write_heartbeat(run, "trainer", state=state, step=saved, of=steps, reason=first_line(error))
 
 
 def _train(

@@ -10,8 +10,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ _said: set[Path] = set()
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that is renamed to it if the block ends well and removed if not.
 
-    Works for a file and for a folder; a folder replaces only a missing or an existing folder. Removes as well what
-    processes that were killed have left here.
+    Works for a file and for a folder; a folder replaces only a missing or an existing folder, and is `flush`ed by who
+    fills it, if it can't be made again. Removes as well what processes that were killed have left here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(path)
@@ -46,6 +46,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         with try_lock(staging):
             yield target
+            if target.is_file():
+                flush([target])
             if target.is_dir() and path.is_dir():
                 path.rename(staging / "old")
             os.replace(target, path)
@@ -62,6 +64,22 @@ def _clear_leftovers(path: Path) -> None:
                     with try_lock(folder) as is_free:
                         if is_free:
                             shutil.rmtree(folder, ignore_errors=True)
+
+
+def flush(paths: Iterable[Path]) -> None:
+    """Has the disk hold files, and the names in folders. Raises OSError where it can't hold a file.
+
+    To be called before a name says that what it stands for is whole: else a machine that goes down, or a disk that
+    fails, may leave the name and nothing under it.
+    """
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            # Some file systems can't do it for folders.
+            with suppress(OSError) if path.is_dir() else nullcontext():
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def refuse_foreign(
@@ -84,6 +102,7 @@ def write_text(path: Path, text: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         os.chmod(temporary, 0o644)
+        flush([Path(temporary)])
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

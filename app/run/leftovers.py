@@ -4,27 +4,31 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from app.run.directory import CHECKPOINT_PREFIX, Run
+from app.run.files import LEFT_FOR_SECONDS
 
 SAVING = re.compile(r"\.saving-\d+-(?P<pid>\d+)")
 """The folder that a checkpoint is written into, of step and process (`object_detection.train_seam.Loop.save`)."""
 STATE = re.compile(r"\.checkpoint-(?P<pid>\d+)")
 """The same of the list of checkpoints."""
+STAGING = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""A file that is being written before it gets its name (`run.files.write_text`)."""
 
 
 def clear_leftovers(run: Run) -> tuple[int, int]:
-    """Removes saves that were begun and not ended, and data of checkpoints without an index; how many, and bytes.
+    """Removes saves and small files that were begun and not ended, and data without an index; how many, and bytes.
 
     To be called by the process that holds the run as its trainer, before it saves. What another process that is alive
     may still be writing stays.
     """
     count = size = 0
-    for path in list(_leftovers(run)):
+    for path in [*_leftovers(run), *_unnamed_files(run)]:
         with contextlib.suppress(OSError):
             held = sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -45,6 +49,15 @@ def _leftovers(run: Run) -> Iterator[Path]:
         for path in run.root.glob(f"{CHECKPOINT_PREFIX}*.data-*"):
             if not path.with_name(f"{path.name.partition('.data-')[0]}.index").exists():
                 yield path
+
+
+def _unnamed_files(run: Run) -> Iterator[Path]:
+    for folder in (run.root, run.status_dir, run.evaluation_details(0).parent):
+        for path in folder.glob(".*"):
+            with contextlib.suppress(FileNotFoundError):  # It has got its name.
+                old = time.time() - path.stat().st_mtime > LEFT_FOR_SECONDS
+                if old and path.is_file() and STAGING.fullmatch(path.name):
+                    yield path
 
 
 def _may_be_written(path: Path, pid: int) -> bool:

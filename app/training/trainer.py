@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 import psutil
 
+from app.checkpoint import files_of
 from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
+from app.run.files import flush
 from app.run.heartbeat import ENDED, Heartbeat, write_heartbeat
 from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
@@ -145,7 +147,8 @@ class Trainer:
             self._save(loop)
         if not loop.is_chief:
             return
-        if self.stop.cuts_short:
+        if self.stop.cuts_short:  # It may have come in that save.
+            self.stopped_for = self.stop.why(lambda: None)
             self._beat(loop, "stopped", self.stopped_for or "")
             return
         self._settle(loop)
@@ -244,6 +247,8 @@ class Trainer:
             self._check_loss(loop, loop.losses())
         self._account.switch("saving")
         path = loop.save()
+        if loop.is_chief:
+            flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
         self._saved_step = loop.step
         self._account.saved(loop.step, list(loop.checkpoints))
         if isinstance(self._save_due, EverySeconds):

@@ -126,3 +126,17 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
         assert len(list(stream_of())) == 1
     assert len(waits) == 1
     assert "was not started again" in caplog.text
+
+
+def test_a_disk_that_fails_ends_the_stream_without_a_word_of_its_own(run, monkeypatch):
+    """The links to the checkpoint can't be removed then; the error is that of who evaluates."""
+    save(run, 10)
+    made = checkpoint_queue.iterate_checkpoints(run, once=True, wait_secs=1, fault=lambda prefix: None)
+    next(made)
+
+    def refuse(path):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    made.close()
+    assert run.pinned_checkpoint.exists()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.errors import DatasetError
 from app.run.files import (
     append_line,
+    flush,
     read_json,
     read_lines,
     read_object,
@@ -221,3 +222,27 @@ def test_a_number_that_is_not_finite_is_null(tmp_path):
     append_line(tmp_path / "f.jsonl", values)
     for name in ("f.json", "f.jsonl"):
         assert json.loads((tmp_path / name).read_text(), parse_constant=pytest.fail) == finite
+
+
+def test_what_has_a_name_is_on_the_disk(tmp_path, monkeypatch):
+    """The disk is asked to hold a file before it is renamed, so that a machine that goes down leaves no empty one."""
+    calls, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append(os.fstat(handle).st_size), fsync(handle)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("renamed"), replace(*paths)))
+    write_text(tmp_path / "a", "12345")
+    with replacing(tmp_path / "b") as staging:
+        staging.write_text("123")
+    assert calls == [5, "renamed", 3, "renamed"]
+
+
+def test_a_file_system_that_holds_no_folders(tmp_path, monkeypatch):
+    """Some can't be asked to; a file that is not held is an error."""
+
+    def refuse(handle):
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    flush([tmp_path])
+    (tmp_path / "a").touch()
+    with pytest.raises(OSError, match="Invalid"):
+        flush([tmp_path / "a"])

@@ -71,3 +71,22 @@ def test_a_save_of_a_living_process_stays(run, living):
     os.utime(run.root / f".saving-10-{living}", (1, 1))
     assert clear_leftovers(run) == (2, 100)
     assert left(run) == []
+
+
+def test_small_files_that_got_no_name_are_removed(run):
+    """A kill in the middle of a write leaves them, however seldom; young ones may be a moment from their name."""
+    names = (
+        "status/.trainer.json.abcd12_x",
+        "evaluations/.20.json.abcdefgh",
+        ".DONE.abcdefgh",
+        ".hidden",
+        ".young.abcdefgh",
+    )
+    for path in map(run.root.joinpath, names):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 5)
+        if "young" not in path.name:
+            os.utime(path, (path.stat().st_mtime - 100,) * 2)
+    assert clear_leftovers(run) == (3, 15)
+    assert left(run) == [".hidden", ".young.abcdefgh", "evaluations", "status"]
+    assert not [*run.status_dir.iterdir(), *(run.root / "evaluations").iterdir()]

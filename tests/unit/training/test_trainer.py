@@ -181,6 +181,32 @@ def test_a_signal_stops_between_steps_with_the_exact_step_saved(run):
     assert read_json(run.status("trainer"))["state"] == "stopped"
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_is_reported(run, monkeypatch, caplog):
+    """And before older ones go: its files, then the folder that has their names."""
+    flushed = []
+    monkeypatch.setattr("app.training.trainer.flush", lambda paths: flushed.append((list(paths), caplog.text)))
+    with caplog.at_level("INFO", logger="app"):
+        FakeLoop(run, 10).drive(trainer_for(run))
+    ((paths, said),) = flushed
+    assert [path.name for path in paths] == ["ckpt-10.index", run.name]
+    assert "saved" not in said and "saved" in caplog.text
+
+
+def test_a_signal_in_the_last_save_is_named(run):
+    """It comes after the last look whether to stop, and is why the run is not done."""
+    stop, loop = StopFlag(), FakeLoop(run, 25)
+    trainer, save = trainer_for(run, stop=stop), loop.save
+
+    def save_late() -> str:
+        stop.signal = signal.SIGTERM if loop.step == 25 else None
+        return save()
+
+    loop.save = save_late
+    loop.drive(trainer)
+    assert (loop.saved, trainer.stopped_for) == ([10, 20, 25], "SIGTERM")
+    assert not run.done.exists()
+
+
 def test_a_signal_before_the_first_step_ends_at_once():
     """While there is nothing to lose the handler raises, so that no one waits for a graph to be traced."""
     stop = StopFlag()
