@@ -291,4 +291,4 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
 
 
 def _names_of(run: Run) -> dict[int, str]:
-    return label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))
+    return label_map.read_label_map(run.label_map)
