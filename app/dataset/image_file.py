@@ -81,6 +81,11 @@ def read_pixels(source: Path | bytes, name: str) -> np.ndarray:
     return _open(source, name, lambda image, _: _pixels(image))
 
 
+def stored_pixels(data: bytes, name: str) -> np.ndarray:
+    """As `read_pixels`, of an image in a record: the way up that it is stored. Raises UnusableImage."""
+    return _open(data, name, lambda image, _: np.asarray(image.convert("RGB")))
+
+
 def probe_image(source: Path | bytes, name: str) -> ImageProbe:
     """A quick look at an image, a file or its bytes: all of it is decoded, JPEG at a fraction of its size.
 
