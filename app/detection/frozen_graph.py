@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from app.detection.batching import by_size
 from app.detection.detections import NEEDED, Detections, of_batch, tensor
 from app.detection.refusal import refusal
+from app.run.heartbeat import first_line
 
 INPUT = "image_tensor"
 
@@ -37,7 +38,7 @@ class FrozenGraph:
         try:
             imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
         except (ValueError, tf.errors.OpError) as error:
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+            raise refusal(path, f"does not load: {first_line(error)}") from None
         self._input = imported.graph.get_tensor_by_name(f"{INPUT}:0")
         self._detect = imported.prune(
             self._input, {key: imported.graph.get_tensor_by_name(f"{key}:0") for key in OUTPUTS}

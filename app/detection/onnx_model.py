@@ -9,6 +9,7 @@ import numpy as np
 from app.detection.batching import by_size
 from app.detection.detections import NEEDED, Detections, of_batch
 from app.detection.refusal import refusal
+from app.run.heartbeat import first_line
 
 DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
@@ -26,7 +27,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common class of their own
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+            raise refusal(path, f"does not load: {first_line(error)}") from None
         inputs, outputs = self._session.get_inputs(), [output.name for output in self._session.get_outputs()]
         if len(inputs) != 1 or inputs[0].type not in DTYPES or not set(NEEDED) <= set(outputs):
             raise refusal(path, f"is no detector: one image in, and out {', '.join(NEEDED)}")

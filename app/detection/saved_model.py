@@ -12,6 +12,7 @@ from PIL import Image
 from app.detection.batching import by_size
 from app.detection.detections import NEEDED, Detections, of_batch, tensor
 from app.detection.refusal import refusal
+from app.run.heartbeat import first_line
 
 
 class SavedModel:
@@ -23,7 +24,7 @@ class SavedModel:
             # Kept: a signature does not keep the variables of its model alive.
             self._model = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
-            raise refusal(folder, f"does not load: {str(error).splitlines()[0]}") from None
+            raise refusal(folder, f"does not load: {first_line(error)}") from None
         self._signature = _signature(self._model.signatures, folder)
         (self._input,) = self._signature.structured_input_signature[1].values()
         self.form = _form(self._signature, self._input)

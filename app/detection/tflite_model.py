@@ -11,6 +11,7 @@ import tensorflow as tf
 from app.detection import tflite_file
 from app.detection.detections import Detections, best_first
 from app.detection.refusal import refusal
+from app.run.heartbeat import first_line
 
 THREADS = 1
 """With two, TFLite_Detection_PostProcess of TensorFlow 2.21 loses what its other threads found: whole classes."""
@@ -33,7 +34,7 @@ class TFLiteModel:
                 self._interpreter = tf.lite.Interpreter(str(path), num_threads=THREADS)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+            raise refusal(path, f"does not load: {first_line(error)}") from None
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4 or len(inside.outputs) != 4:
             raise refusal(path, "is no detector: one image in, TFLite_Detection_PostProcess at its end")

@@ -7,6 +7,7 @@ from object_detection import model_lib_v2, train_seam
 
 from app.errors import DivergedError, SettingsError
 from app.pipeline.run_config import is_misfit
+from app.run.heartbeat import first_line
 from app.settings import flag
 from app.write_schedule import WriteSchedule
 
@@ -47,7 +48,7 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any) -> 
         if not is_misfit(error):
             raise
         raise SettingsError(
-            f"the checkpoint does not fit the model: {str(error).splitlines()[0][:300]}",
+            f"the checkpoint does not fit the model: {first_line(error)}",
             where=str(model_dir),
             remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error

@@ -55,11 +55,10 @@ def read_report(path: Path) -> TrialReport | None:
     row = read_object(path, REPORT)
     if not row:
         return None
-    failure = FAILURE.fit(row.get("failure"))
-    if failure is None and row.get("failure") is not None:
+    if row.get("failure") is None:
+        return TrialReport(row["stage"], row["ended"])
+    failure = FAILURE.fit(row["failure"])
+    if failure is None:
         return None
-    return TrialReport(
-        row["stage"],
-        row["ended"],
-        failure and Failure(failure["message"], failure.get("where", ""), failure.get("of_records", False)),
-    )
+    what = Failure(failure["message"], failure.get("where", ""), failure.get("of_records", False))
+    return TrialReport(row["stage"], row["ended"], what)

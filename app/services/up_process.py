@@ -77,9 +77,15 @@ def find_up(run: Run) -> UpProcess | None:
     """The `up` that works on the run now."""
     if not lock.is_held(run.service_lock("up")):
         return None
-    found = {"pid": 0, "place": "", "started": time.time(), "background": False}
-    found |= {key: value for key, value in read_object(run.status("up"), UP).items() if key in UP.types}
-    return UpProcess(**found)
+    found = read_object(run.status("up"), UP)
+    return UpProcess(
+        pid=found.get("pid", 0),
+        place=found.get("place", ""),
+        started=found.get("started", time.time()),
+        background=found.get("background", False),
+        tensorboard=found.get("tensorboard", ""),
+        stopping=found.get("stopping", False),
+    )
 
 
 def is_running_already(run: Run) -> SettingsError:
