@@ -75,6 +75,15 @@ def with_recorded(settings: Settings, recorded: Mapping[str, str], where: str) -
     return dataclasses.replace(settings, **{name: getattr(valid, name) for name in wanted})
 
 
+def refuse_other_bytes(settings: Settings, names: Iterable[str]) -> None:
+    """Raises SettingsError for a path, of the settings `names`, that a pipeline.config can't hold."""
+    for name in names:
+        path = str(getattr(settings, name))
+        if path != path.encode(errors="replace").decode():
+            what = "is no UTF-8, which a pipeline.config needs"
+            raise SettingsError(what, where=path, remedy=f"rename it: {flag(name)}")
+
+
 def _unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
     """The error for a name that is no setting, with the nearest that is."""
     return SettingsError(f"{kind} {name} is unknown", remedy=did_you_mean(name, known) or "see detbox --help")
