@@ -27,6 +27,8 @@ def with_current_keys(value: Any) -> Any:
 
 MOST = 2**53
 """The greatest whole number that every reader of JSON has exactly."""
+LONGEST_NAME = 255
+"""Bytes of a file's name at most, on the file systems of today."""
 LAST_PROCESS = 2**31 - 1
 """The greatest number of a process that a kernel takes."""
 LAST_MOMENT = 253_402_214_400.0
@@ -73,7 +75,9 @@ def text(value: Any) -> str | None:
 
 def file_name(value: Any) -> str | None:
     """The name of a file, which leads to no other folder; or None."""
-    return value if text(value) and "/" not in value and "\0" not in value and value not in (".", "..") else None
+    if not text(value) or "/" in value or "\0" in value or value in (".", ".."):
+        return None
+    return value if len(value.encode(errors="replace")) <= LONGEST_NAME else None
 
 
 def numbers(value: Any) -> dict[str, float]:

@@ -21,7 +21,7 @@ from app.run.files import (
     write_json,
     write_text,
 )
-from app.run.lenient_json import Schema, count, numbers, text
+from app.run.lenient_json import Schema, count, file_name, numbers, text
 
 
 def test_a_reader_never_sees_a_file_half_written(tmp_path):
@@ -221,3 +221,10 @@ def test_a_number_that_is_not_finite_is_null(tmp_path):
     append_line(tmp_path / "f.jsonl", values)
     for name in ("f.json", "f.jsonl"):
         assert json.loads((tmp_path / name).read_text(), parse_constant=pytest.fail) == finite
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0", "a" * 256, "é" * 128, 7, None])
+def test_what_is_no_name_of_a_file(name):
+    """It would lead elsewhere, or to what no file system has."""
+    assert file_name(name) is None
+    assert file_name("a" * 255) == "a" * 255
