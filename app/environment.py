@@ -1,10 +1,13 @@
 """Settings from where people give them: flags, the environment, `.env`."""
 
 import dataclasses
+import io
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from app import text_files
 from app.errors import SettingsError, did_you_mean
 from app.settings import FIELDS, NOT_SETTINGS, PREFIX, Settings, as_text, document, flag, is_given, variable
 
@@ -31,6 +34,8 @@ def load(
                 continue
             if key not in known:
                 raise _unknown(key, known, f"{kind}: variable")
+            if value and "\0" in value:
+                raise SettingsError("has a NUL in it", where=f"{kind}: {key}", remedy=f"--{known[key]} / {key}")
             if value:
                 values[known[key]], sources[known[key]] = value, f"{kind}: {key}"
     given = set(environ[GIVEN].split(",")) & set(values) if GIVEN in environ else set(values)
@@ -70,6 +75,15 @@ def with_recorded(settings: Settings, recorded: Mapping[str, str], where: str) -
     return dataclasses.replace(settings, **{name: getattr(valid, name) for name in wanted})
 
 
+def refuse_other_bytes(settings: Settings, names: Iterable[str]) -> None:
+    """Raises SettingsError for a path, of the settings `names`, that a pipeline.config can't hold."""
+    for name in names:
+        path = str(getattr(settings, name))
+        if path != path.encode(errors="replace").decode():
+            what = "is no UTF-8, which a pipeline.config needs"
+            raise SettingsError(what, where=path, remedy=f"rename it: {flag(name)}")
+
+
 def _unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
     """The error for a name that is no setting, with the nearest that is."""
     return SettingsError(f"{kind} {name} is unknown", remedy=did_you_mean(name, known) or "see detbox --help")
@@ -78,9 +92,15 @@ def _unknown(name: str, known: Iterable[str], kind: str) -> SettingsError:
 def _read_dotenv(path: Path | None) -> Mapping[str, str | None]:
     if path is None or not path.is_file():
         return {}
-    from dotenv import dotenv_values
+    from dotenv import dotenv_values, parser
 
-    return dotenv_values(path)
+    text = text_files.decode(path.read_bytes())
+    for binding in parser.parse_stream(io.StringIO(text)):
+        if binding.error and PREFIX in binding.original.string:
+            where, remedy = f"{path}:{binding.original.line}", f"write {PREFIX}NAME=value, or leave the line out"
+            raise SettingsError("a line with a setting can't be read", where=where, remedy=remedy)
+    logging.getLogger("dotenv").setLevel(logging.ERROR)  # Of the other lines.
+    return dotenv_values(stream=io.StringIO(text))
 
 
 def _validate(values: Mapping[str, str], sources: Mapping[str, str]) -> Settings:

@@ -44,7 +44,7 @@ def set_up(*, debug: bool = False, chatter_file: Path | None = None) -> None:
     else:
         chatter_file.parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(chatter_file, delay=True)
-        to_file.setFormatter(logging.Formatter(FORMAT))
+        to_file.setFormatter(OneLine(FORMAT))
         root.handlers[:] = [to_file]
         root.setLevel(logging.INFO)
     logging.captureWarnings(True)

@@ -232,5 +232,11 @@ def lines(path: Path) -> list[str]:
 
 def lines_of(text: str) -> list[str]:
     """The lines of a text that are not empty, without blanks at their ends."""
-    # Not at what Unicode calls a line's end as well: names of files may have U+2028 or U+0085 in them.
-    return [line.strip() for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+    return [line.strip() for line in split_lines(text) if line.strip()]
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text, as systems of all kinds end them."""
+    # Not at what Unicode calls a line's end as well: names of files and classes may have U+2028 or U+0085 in them.
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines if lines[-1] else lines[:-1]

@@ -18,7 +18,7 @@ from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, Us
 from app.jobs import Job
 from app.run.directory import find_run
 from app.settings import flag
-from app.terminal_text import escape_controls
+from app.terminal_text import escape_controls, take_any_text
 from app.training.stop import Interrupted
 from entrypoint import help_pages, usage
 from entrypoint.commands import COMMANDS, functions
@@ -45,6 +45,8 @@ logger = logging.getLogger("app.entrypoint")
 def main() -> int:
     """Runs the command line of this process and returns its exit code."""
     _catch_signals()
+    for stream in (sys.stdout, sys.stderr):
+        take_any_text(stream)
     try:
         return run(sys.argv[1:])
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ def read_pixels(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -
     Raises UnusableImage.
     """
     return _open(source, name, lambda image, _: _pixels(image), max_pixels)
+
+
+def stored_pixels(data: bytes, name: str) -> np.ndarray:
+    """As `read_pixels`, of an image in a record: the way up that it is stored. Raises UnusableImage."""
+    return _open(data, name, lambda image, _: np.asarray(image.convert("RGB")), sys.maxsize)
 
 
 def probe_image(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> ImageProbe:

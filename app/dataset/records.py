@@ -6,7 +6,6 @@ data, the data's masked CRC-32C.
 
 import hashlib
 import struct
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ import google_crc32c
 import numpy as np
 
 from app import text_files
-from app.dataset import compressed_file, example
+from app.dataset import compressed_file, example, image_file
 from app.dataset.compressed_file import CompressedFile
+from app.dataset.image_file import UnusableImage
 from app.errors import DatasetError
-from app.raster_image import open_image
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -73,7 +72,9 @@ def read_raw(path: Path) -> Iterator[bytes]:
 
 def read_at(path: Path, offset: int) -> bytes:
     """The record that begins at byte `offset` of a file's contents. Raises DatasetError, as `scan` does."""
-    return next(scan(path, offset))[1]
+    for _, data in scan(path, offset):
+        return data
+    raise _damaged(path, offset, "cut short")
 
 
 def scan(
@@ -156,13 +157,22 @@ def read(paths: Iterable[Path]) -> Iterator[dict[str, list[Any]]]:
     Raises DatasetError for a file that is missing, cut short or damaged, or holds something else than
     Examples.
     """
+    return (row for _, row in _numbered(paths))
+
+
+def _numbered(paths: Iterable[Path]) -> Iterator[tuple[tuple[Path, int], dict[str, list[Any]]]]:
+    """As `read`, each with its file and its number in that."""
     for path in paths:
         for number, data in enumerate(read_raw(path)):
             try:
                 features = example.decode(data)
             except ValueError as error:
-                raise DatasetError(f"record {number} is {error}", where=str(path), remedy=REMEDY) from None
-            yield features
+                raise _refusal((path, number), f"is {error}") from None
+            yield (path, number), features
+
+
+def _refusal(place: tuple[Path, int], what: str) -> DatasetError:
+    return DatasetError(f"record {place[1]} {what}", where=str(place[0]), remedy=REMEDY)
 
 
 @dataclass(frozen=True)
@@ -181,35 +191,60 @@ class Example:
     crowd: np.ndarray
 
     def pixels(self) -> np.ndarray:
-        """uint8 [height, width, 3]."""
-        # Of any size: what `prepare` has stored is bounded.
-        return np.asarray(open_image(self.encoded, max_pixels=sys.maxsize).convert("RGB"))
+        """uint8 [height, width, 3]. Raises DatasetError."""
+        try:
+            return image_file.stored_pixels(self.encoded, self.name)
+        except UnusableImage as error:
+            what = ": ".join(filter(None, (error.fault.kind, error.fault.detail)))
+            raise DatasetError(what, where=f"the record of {self.name}", remedy=REMEDY) from None
 
 
 def read_examples(folder: Path, pattern: str, names: Collection[str] | None = None) -> Iterator[Example]:
-    """The images of `folder`'s records of that pattern in order; of `names` only, and no further than they go."""
+    """The images of `folder`'s records of that pattern in order; of `names` only, and no further than they go.
+
+    Raises DatasetError, as `read` does, and for what `prepare` does not write.
+    """
     left = None if names is None else set(names)
-    for row in read(sorted(folder.glob(pattern))):
+    for place, row in _numbered(sorted(folder.glob(pattern))):
         if left is not None and not left:
             return
-        name = row["image/source_id"][0].decode("utf-8", "replace")
-        if left is None or name in left:
+        found = _example(row)
+        if found is None:
+            raise _refusal(place, "is no image with boxes as `prepare` writes them")
+        if left is None or found.name in left:
             if left is not None:
-                left.discard(name)
-            yield _example(name, row)
+                left.discard(found.name)
+            yield found
 
 
-def _example(name: str, row: Mapping[str, list[Any]]) -> Example:
-    sides = [row.get(f"image/object/bbox/{side}", []) for side in ("ymin", "xmin", "ymax", "xmax")]
-    class_ids = np.array(row.get("image/object/class/label", []), int)
+_SIDES = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
+
+
+def _example(row: Mapping[str, list[Any]]) -> Example | None:
+    """The image of a record; None for features of other kinds, of lengths that differ, or boxes that are none."""
+    name, encoded = (_typed(row, key, bytes) for key in ("image/source_id", "image/encoded"))
+    class_ids, labels = _typed(row, "image/object/class/label", int), _typed(row, "image/object/class/text", bytes)
+    sides = [_typed(row, side, float) for side in _SIDES]
+    crowd = _typed(row, "image/object/is_crowd", int) or [0] * len(class_ids)
+    if not name or not encoded or len({*map(len, sides), len(class_ids), len(labels), len(crowd)}) > 1:
+        return None
+    boxes = np.array(sides, np.float32).T
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if not ((low >= 0) & (low < high) & (high <= 1)).all():  # As well what is no number.
+        return None
     return Example(
-        name=name,
-        encoded=row["image/encoded"][0],
-        boxes=np.array(sides, np.float32).reshape(4, -1).T,
-        class_ids=class_ids,
-        labels=tuple(label.decode("utf-8", "replace") for label in row.get("image/object/class/text", [])),
-        crowd=np.array(row.get("image/object/is_crowd") or [0] * len(class_ids), bool),
+        name=name[0].decode("utf-8", "replace"),
+        encoded=encoded[0],
+        boxes=boxes,
+        class_ids=np.array(class_ids, int),
+        labels=tuple(label.decode("utf-8", "replace") for label in labels),
+        crowd=np.array(crowd, bool),
     )
+
+
+def _typed(row: Mapping[str, list[Any]], key: str, kind: type) -> list[Any]:
+    """The values of a feature; none where it is missing, or of another kind."""
+    return [value for value in row.get(key, []) if isinstance(value, kind)]
 
 
 def shard_name(split: str, index: int, count: int) -> str:

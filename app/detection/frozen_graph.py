@@ -29,15 +29,12 @@ class FrozenGraph:
     form = "frozen_graph"
 
     def __init__(self, path: Path):
-        """Raises SettingsError if the file is no GraphDef, or its tensors are not a detector's."""
+        """Raises SettingsError for a model that is no detector, and anything for what is none; see `loader.load`."""
         graph = _read(path)
         missing = {INPUT, *OUTPUTS} - {node.name for node in graph.node}
         if missing:
             raise refusal(path, f"is a graph without {', '.join(sorted(missing))}: no detector's frozen graph")
-        try:
-            imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
-        except (ValueError, tf.errors.OpError) as error:
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+        imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
         self._input = imported.graph.get_tensor_by_name(f"{INPUT}:0")
         self._detect = imported.prune(
             self._input, {key: imported.graph.get_tensor_by_name(f"{key}:0") for key in OUTPUTS}

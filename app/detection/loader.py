@@ -8,8 +8,10 @@ import numpy as np
 
 from app.detection.detections import Detections
 from app.detection.refusal import refusal
+from app.errors import DetboxError
 from app.run.directory import CARD
 from app.run.files import read_object
+from app.run.heartbeat import first_line
 
 
 class Loaded(Protocol):
@@ -38,6 +40,17 @@ def load(path: Path) -> LoadedExport:
     these: a folder without a SavedModel, a graph without a detector's tensors, a file that does not parse.
     """
     model = model_of(path)
+    try:
+        return _load(model)
+    except (DetboxError, MemoryError):
+        raise
+    except Exception as error:  # What parses such files raises nearly anything.
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own MemoryError
+            raise
+        raise refusal(model, f"does not load: {first_line(error)}") from error
+
+
+def _load(model: Path) -> LoadedExport:
     if model.is_dir():
         from app.detection.saved_model import SavedModel
 

@@ -19,14 +19,11 @@ class OnnxModel:
     form = "onnx"
 
     def __init__(self, path: Path):
-        """Raises SettingsError if the file is no ONNX model of a detector."""
+        """Raises SettingsError for a model that is no detector, and anything for what is none; see `loader.load`."""
         # Slow to import, and no other form needs it.
         import onnxruntime
 
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no common class of their own
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         inputs, outputs = self._session.get_inputs(), [output.name for output in self._session.get_outputs()]
         if len(inputs) != 1 or inputs[0].type not in DTYPES or not set(NEEDED) <= set(outputs):
             raise refusal(path, f"is no detector: one image in, and out {', '.join(NEEDED)}")

@@ -18,12 +18,9 @@ class SavedModel:
     """The detector in a SavedModel's folder, TF2's or TF1's, made by detbox or by upstream's exporter."""
 
     def __init__(self, folder: Path):
-        """Raises SettingsError if the folder holds no SavedModel, or one whose signature is not a detector's."""
-        try:
-            # Kept: a signature does not keep the variables of its model alive.
-            self._model = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise refusal(folder, f"does not load: {str(error).splitlines()[0]}") from None
+        """Raises SettingsError for a model that is no detector, and anything for what is none; see `loader.load`."""
+        # Kept: a signature does not keep the variables of its model alive.
+        self._model = tf.saved_model.load(str(folder))
         self._signature = _signature(self._model.signatures, folder)
         (self._input,) = self._signature.structured_input_signature[1].values()
         self.form = _form(self._signature, self._input)

@@ -66,6 +66,6 @@ def labels(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             wanted = TFLITE_LABELS if TFLITE_LABELS in names else next(iter(names), None)
-            return text_files.decode(archive.read(wanted)).splitlines() if wanted else []
+            return text_files.split_lines(text_files.decode(archive.read(wanted))) if wanted else []
     except zipfile.BadZipFile:
         return []

@@ -24,16 +24,13 @@ class TFLiteModel:
     form = "tflite"
 
     def __init__(self, path: Path):
-        """Raises SettingsError if the file is no TensorFlow Lite model of a detector."""
-        try:
-            inside = tflite_file.read(path)
-            with warnings.catch_warnings():
-                # The class moves to another package in a later TensorFlow; the lock file holds this one.
-                warnings.simplefilter("ignore")
-                self._interpreter = tf.lite.Interpreter(str(path), num_threads=THREADS)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise refusal(path, f"does not load: {str(error).splitlines()[0]}") from None
+        """Raises SettingsError for a model that is no detector, and anything for what is none; see `loader.load`."""
+        inside = tflite_file.read(path)
+        with warnings.catch_warnings():
+            # The class moves to another package in a later TensorFlow; the lock file holds this one.
+            warnings.simplefilter("ignore")
+            self._interpreter = tf.lite.Interpreter(str(path), num_threads=THREADS)
+        self._interpreter.allocate_tensors()
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4 or len(inside.outputs) != 4:
             raise refusal(path, "is no detector: one image in, TFLite_Detection_PostProcess at its end")

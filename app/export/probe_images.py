@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 from app.dataset import card as cards
+from app.dataset import image_file
 from app.dataset.records import Example, read_examples
 from app.errors import SettingsError
-from app.raster_image import open_image
 from app.run.directory import Run
 from app.settings import flag
 
@@ -95,10 +95,10 @@ def _given(given: str) -> list[Path]:
 
 def _open(path: Path) -> np.ndarray:
     try:
-        with open_image(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise SettingsError(f"is no image: {error}", where=str(path), remedy=flag("input")) from None
+        return image_file.read_pixels(path, path.name)
+    except image_file.UnusableImage as error:
+        what = ": ".join(filter(None, (error.fault.kind, error.fault.detail)))
+        raise SettingsError(what, where=str(path), remedy=flag("input")) from None
 
 
 def _drawn(height: int, width: int) -> np.ndarray:

@@ -5,13 +5,14 @@ Text that is given as `str` is escaped wherever it goes; what is markup already 
 """
 
 import base64
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 import markupsafe
 from markupsafe import Markup
+
+from app.terminal_text import escape_controls
 
 
 class Figure(Markup):
@@ -29,8 +30,6 @@ class Section:
     note: str = ""
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-"""Control characters, halves of surrogate pairs, and marks that reverse the text behind them (a hostile file name)."""
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The page asks the browser to load and run nothing, whatever slipped into it."""
 
@@ -39,7 +38,7 @@ def escape(text: object) -> Markup:
     """`text` as markup that shows just that; `Markup` is left as it is."""
     if isinstance(text, Markup):
         return text
-    return markupsafe.escape(_UNPRINTABLE.sub("�", str(text)))
+    return markupsafe.escape(escape_controls(str(text), keep="\t\n"))
 
 
 def join(parts: Iterable[object]) -> Markup:

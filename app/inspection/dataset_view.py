@@ -17,7 +17,7 @@ from app.dataset.annotation import AnnotatedImage, Box
 from app.dataset.card import Card
 from app.dataset.faults import FIXED, KEPT, Fault, FaultCount, IssueCounter, unlabelled
 from app.dataset.formats import registry
-from app.dataset.records import Example, read_examples
+from app.dataset.records import REMEDY, Example, read_examples
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
 from app.raster_image import MAX_PIXELS
@@ -270,6 +270,9 @@ def _summaries_of_set(
 def _examples(folder: Path, card: Card, names: Collection[str] | None = None) -> Iterator[tuple[str, Example]]:
     for split, found in card.splits.items():
         for example in read_examples(folder, found.records, names):
+            if unknown := set(example.labels) - set(card.classes):
+                what = f"the record of {example.name} has class {min(unknown)!r}, which {DATASET_CARD} does not know"
+                raise DatasetError(what, where=str(folder), remedy=REMEDY)
             yield split, example
 
 

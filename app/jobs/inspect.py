@@ -1,6 +1,7 @@
 """`inspect`: what is in a data set or in records, and how a model's anchors fit it."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ def run(settings: Settings) -> summary.Inspected:
         contact_sheet.SheetSample(settings.seed),
     )
     with progress.shown("images", None) as report:
-        done = iter(range(1, view.total + 1))
+        done = itertools.count(1)
         for image in view.summaries(lambda: report(next(done), view.total)):
             for one in (counts, pairs, sample):
                 one.add(image)

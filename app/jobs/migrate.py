@@ -6,6 +6,7 @@ from typing import Any
 
 from app.environment import load
 from app.errors import SettingsError
+from app.protos.proto_text import read_proto_text
 from app.run.directory import PIPELINE_CONFIG
 from app.run.files import refuse_foreign, write_text
 from app.settings import Settings, flag, variable
@@ -51,7 +52,8 @@ def run(settings: Settings) -> Migrated:
     source, arguments = _source(settings.input)
     folder = Path(settings.output) if settings.output else source.parent / f"{source.stem}-tf2"
     _check_folder(folder, source)
-    made = convert.convert(_read(source), arguments, where=str(source))
+    text = read_proto_text(source, remedy="save it as UTF-8, in proto text, or name another one")
+    made = convert.convert(text, arguments, where=str(source))
     # Each value is checked as a flag would be, before anything is written.
     load(made.settings, {}, None)
     config = folder / PIPELINE_CONFIG
@@ -93,18 +95,6 @@ def _source(arguments: str) -> tuple[Path, list[str]]:
     if not path.is_file():
         raise SettingsError("there is no such file", where=str(path), remedy="the TF1 pipeline.config comes first")
     return path, [word for word in rest if word]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")  # Windows' editors put a mark before it.
-    except OSError as error:
-        what = f"can't be read: {error.strerror}"
-        raise SettingsError(
-            what, where=str(path), remedy="permit it, or another: detbox migrate pipeline.config"
-        ) from error
-    except UnicodeDecodeError:
-        raise SettingsError("is no UTF-8 text", where=str(path), remedy="save it as UTF-8, in proto text") from None
 
 
 def _check_folder(folder: Path, source: Path) -> None:

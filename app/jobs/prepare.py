@@ -11,7 +11,7 @@ from app.checkpoint import bytes_of
 from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
-from app.environment import with_recorded
+from app.environment import refuse_other_bytes, with_recorded
 from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
@@ -67,6 +67,7 @@ class Prepared:
 
 def run(settings: Settings) -> Prepared:
     """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
+    refuse_other_bytes(settings, ("models_dir", "zoo_dir", "model", "fine_tune_checkpoint"))
     run = find_run(settings.models_dir, settings.run_name)
     if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
@@ -293,4 +294,4 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
 
 
 def _names_of(run: Run) -> dict[int, str]:
-    return label_map.parse_label_map(run.label_map.read_text("utf-8"), where=str(run.label_map))
+    return label_map.read_label_map(run.label_map)

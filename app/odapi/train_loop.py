@@ -12,6 +12,7 @@ from app.errors import DivergedError, SettingsError
 from app.odapi.record_decoder import RecordDecoder
 from app.pipeline.run_config import is_misfit
 from app.protos import pipeline_config as configs
+from app.run.heartbeat import first_line
 from app.settings import flag
 from app.write_schedule import WriteSchedule
 
@@ -45,7 +46,7 @@ def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, rec
         if not is_misfit(error):
             raise
         raise SettingsError(
-            f"the checkpoint does not fit the model: {str(error).splitlines()[0][:300]}",
+            f"the checkpoint does not fit the model: {first_line(error)}",
             where=str(model_dir),
             remedy=f"the model was changed since: start another run with {flag('run', 'NAME')}",
         ) from error

@@ -195,10 +195,10 @@ def _beside(prefix: str) -> Any | None:
         path = origin.config_beside(prefix)
         if path is None:
             return None
-        config = pipeline_config.parse_pipeline(path.read_text(encoding="utf-8-sig"), where=str(path))
+        config = pipeline_config.read_pipeline(path)
         architecture.body(config)
         return config
-    except (SettingsError, OSError, UnicodeDecodeError):
+    except (SettingsError, OSError):
         return None
 
 

@@ -108,15 +108,7 @@ def _entries(folder: str) -> list[str]:
 
 
 def _read(path: Path) -> Origin:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark before it.
-    except OSError as error:
-        what = f"can't be read: {error.strerror}"
-        raise SettingsError(what, where=str(path), remedy=f"permit it, or another: {flag('model')}") from error
-    except UnicodeDecodeError:
-        what = "is no UTF-8 text"
-        raise SettingsError(what, where=str(path), remedy=f"a pipeline.config in UTF-8: {flag('model')}") from None
-    config = pipeline_config.parse_pipeline(text, where=str(path))
+    config = pipeline_config.read_pipeline(path, remedy=f"a pipeline.config in UTF-8: {flag('model')}")
     _resolve_keypoint_map(config, path.parent)
     return Origin(str(path), config)
 

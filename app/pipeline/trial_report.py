@@ -4,7 +4,8 @@ import enum
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.run.files import read_json, write_json
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, text, yes_or_no
 
 
 class Stage(enum.StrEnum):
@@ -16,6 +17,14 @@ class Stage(enum.StrEnum):
     TRAINING = "a training step"
     EVALUATION_INPUT = "reading evaluation images"
     EVALUATION = "an evaluation step"
+
+
+def _stage(value: object) -> Stage | None:
+    return next((stage for stage in Stage if stage.value == value), None)
+
+
+REPORT = Schema({"stage": _stage, "ended": yes_or_no}, required=("stage", "ended"))
+FAILURE = Schema({"message": text, "where": text, "of_records": yes_or_no}, required=("message",))
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,14 @@ def write_report(path: Path, report: TrialReport) -> None:
 
 
 def read_report(path: Path) -> TrialReport | None:
-    """The report in the file `path`; None where there is none."""
-    row = read_json(path)
-    if not isinstance(row, dict):
+    """The report in the file `path`; None where there is none, or it was written in part."""
+    row = read_object(path, REPORT)
+    if not row:
         return None
-    failure = Failure(**row["failure"]) if row["failure"] else None
-    return TrialReport(Stage(row["stage"]), bool(row["ended"]), failure)
+    if row.get("failure") is None:
+        return TrialReport(row["stage"], row["ended"])
+    failure = FAILURE.fit(row["failure"])
+    if failure is None:
+        return None
+    what = Failure(failure["message"], failure.get("where", ""), failure.get("of_records", False))
+    return TrialReport(row["stage"], row["ended"], what)

@@ -12,7 +12,7 @@ from google.protobuf import text_encoding
 from app import text_files
 from app.errors import SettingsError
 from app.protos.label_map_text import REMEDY, Item, LabelMapError, Remark, parse
-from app.protos.proto_text import parse_proto
+from app.protos.proto_text import REMEDY_OF_RUN, parse_proto, read_proto_text
 
 ENCODING = "text file in another encoding than UTF-8"
 ID_BELOW_1 = "class id below 1"
@@ -54,6 +54,11 @@ class LabelMap:
                 if remark.line == item.line and remark.kind in (ID_BELOW_1, ID_TWICE) and item.number is not None:
                     found[item.number] = remark
         return found
+
+
+def read_label_map(path: Path) -> dict[int, str]:
+    """The run's own map, as `parse_label_map` gives it. Raises SettingsError also where it can't be read."""
+    return parse_label_map(read_proto_text(path, remedy=REMEDY_OF_RUN), where=str(path))
 
 
 def parse_label_map(text: str, *, where: str) -> dict[int, str]:

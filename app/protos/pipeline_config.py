@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from google.protobuf import text_format
 from object_detection.protos import pipeline_pb2, train_pb2
 
-from app.protos.proto_text import parse_proto, refuse_control_characters
+from app.protos.proto_text import REMEDY_OF_RUN, parse_proto, read_proto_text, refuse_control_characters
 
 PipelineConfig: TypeAlias = Any
 """A `TrainEvalPipelineConfig` message; protoc wrote no types for it."""
@@ -29,9 +29,12 @@ def parse_pipeline(text: str, *, where: str) -> PipelineConfig:
     return config
 
 
-def read_pipeline(path: Path) -> PipelineConfig:
-    """The TrainEvalPipelineConfig in the UTF-8 file `path`, which names it in the SettingsError."""
-    return parse_pipeline(path.read_text(encoding="utf-8"), where=str(path))
+def read_pipeline(path: Path, *, remedy: str = REMEDY_OF_RUN) -> PipelineConfig:
+    """The TrainEvalPipelineConfig in the UTF-8 file `path`, which names it in the SettingsError.
+
+    `remedy`: for a file that is no text at all; by default that of a run's own.
+    """
+    return parse_pipeline(read_proto_text(path, remedy=remedy), where=str(path))
 
 
 def print_pipeline(config: PipelineConfig) -> str:

@@ -1,6 +1,7 @@
 """Proto text parsed with errors in one line."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
@@ -14,7 +15,19 @@ PROTO_ERROR = re.compile(r"^(?P<line>\d+):\d+ : (?:'.*': )?(?P<what>.*)$", re.DO
 """How text_format words an error: line:column, for some errors the whole line quoted, the fault."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+REMEDY_OF_RUN = "put back a copy of it, or make it again: detbox prepare"
+"""For a file that `prepare` writes."""
 BACKSLASH_REMEDY = r"in proto text write / between folders, or \\ for each backslash"
+
+
+def read_proto_text(path: Path, *, remedy: str) -> str:
+    """The text of a UTF-8 file, without the mark that editors of Windows put before it. Raises SettingsError."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"can't be read: {error.strerror}", where=str(path), remedy=remedy) from None
+    except UnicodeDecodeError:
+        raise SettingsError("is no UTF-8 text", where=str(path), remedy=remedy) from None
 
 
 def parse_proto(text: str, message: Message, *, where: str, remedy: str) -> Any:

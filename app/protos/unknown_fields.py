@@ -51,8 +51,8 @@ def parse_pipeline(text: str, *, where: str) -> tuple[Any, list[UnknownField]]:
 
 def _span(text: str, error: text_format.ParseError, name: str) -> tuple[int, int] | None:
     """Where the field at the error begins and ends, or None if it is not to be found there."""
-    lines = text.splitlines(keepends=True)
-    start = sum(len(line) for line in lines[: (error.GetLine() or 1) - 1]) + (error.GetColumn() or 1) - 1
+    lines = text.split("\n")
+    start = sum(len(line) + 1 for line in lines[: (error.GetLine() or 1) - 1]) + (error.GetColumn() or 1) - 1
     if not text.startswith(name, start):
         return None
     head = re.compile(rf"{re.escape(name)}{SKIPPED}:?{SKIPPED}").match(text, start)

@@ -135,5 +135,5 @@ def write_heartbeat(
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, 300 characters at most: what a heartbeat has room for."""
-    return (str(error).splitlines() or [""])[0][:300]
+    """The first line of an error's message, its class for want of one; 300 characters at most, as a heartbeat takes."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

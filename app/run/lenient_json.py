@@ -27,6 +27,10 @@ def with_current_keys(value: Any) -> Any:
 
 MOST = 2**53
 """The greatest whole number that every reader of JSON has exactly."""
+LONGEST_NAME = 255
+"""Bytes of a file's name at most, on the file systems of today."""
+LAST_PROCESS = 2**31 - 1
+"""The greatest number of a process that a kernel takes."""
 LAST_MOMENT = 253_402_214_400.0
 """The last day of the year 9999 in Unix seconds: no calendar goes further."""
 
@@ -47,10 +51,21 @@ def count(value: Any) -> int | None:
     return int(found) if found is not None and 0 <= found <= MOST else None
 
 
+def process_number(value: Any) -> int | None:
+    """The number of one process, or None: 0 and negative ones mean groups of them."""
+    found = count(value)
+    return found if found and found <= LAST_PROCESS else None
+
+
 def moment(value: Any) -> float | None:
     """Unix seconds, or None."""
     found = number(value)
     return found if found is not None and 0 <= found <= LAST_MOMENT else None
+
+
+def yes_or_no(value: Any) -> bool | None:
+    """true or false, or None."""
+    return value if isinstance(value, bool) else None
 
 
 def text(value: Any) -> str | None:
@@ -60,7 +75,9 @@ def text(value: Any) -> str | None:
 
 def file_name(value: Any) -> str | None:
     """The name of a file, which leads to no other folder; or None."""
-    return value if text(value) and "/" not in value and "\0" not in value and value not in (".", "..") else None
+    if not text(value) or "/" in value or "\0" in value or value in (".", ".."):
+        return None
+    return value if len(value.encode(errors="replace")) <= LONGEST_NAME else None
 
 
 def numbers(value: Any) -> dict[str, float]:

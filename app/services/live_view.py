@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.services.run_state import RunState
+from app.terminal_text import escape_controls, escape_parts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,7 @@ class Lines:
             self.print(self._newest)
 
     def print(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        print(escape_controls(text), file=self.stream, flush=True)
 
     def close(self) -> None:
         self._print_newest()
@@ -65,7 +66,7 @@ class Panel:
         self._live.update(build_panel(state, services, self._console.width - 4), refresh=True)
 
     def print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(escape_controls(text), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         self._live.stop()
@@ -100,6 +101,7 @@ def format_line(state: RunState) -> str:
 
 def build_panel(state: RunState, services: Mapping[str, str], width: int | None = None) -> "Frame":
     """The state as a panel of rich, `width` columns wide."""
+    state, services = escape_parts(state), escape_parts(dict(services))
     from rich import box
     from rich.console import Group
     from rich.panel import Panel as Frame

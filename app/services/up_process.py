@@ -13,11 +13,17 @@ from app.errors import SettingsError
 from app.humanize import format_time
 from app.run import lock
 from app.run.directory import Run
-from app.run.files import read_json, write_json
-from app.run.lenient_json import count, mapping, number
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, moment, process_number, text, yes_or_no
 from app.settings import flag
 
 SERVICES = ("trainer", "evaluator")
+UP = Schema(
+    {
+        "pid": process_number, "place": text, "started": moment, "background": yes_or_no, "tensorboard": text,
+        "stopping": yes_or_no,
+    }
+)  # fmt: skip
 ORPHAN_SECONDS = 60.0
 """What the services of an `up` that was killed have to save their step and end."""
 
@@ -71,14 +77,14 @@ def find_up(run: Run) -> UpProcess | None:
     """The `up` that works on the run now."""
     if not lock.is_held(run.service_lock("up")):
         return None
-    found = mapping(read_json(run.status("up")))
+    found = read_object(run.status("up"), UP)
     return UpProcess(
-        pid=count(found.get("pid")) or 0,
-        place=str(found.get("place", "")),
-        started=number(found.get("started")) or time.time(),
-        background=bool(found.get("background")),
-        tensorboard=str(found.get("tensorboard", "")),
-        stopping=bool(found.get("stopping")),
+        pid=found.get("pid", 0),
+        place=found.get("place", ""),
+        started=found.get("started", time.time()),
+        background=found.get("background", False),
+        tensorboard=found.get("tensorboard", ""),
+        stopping=found.get("stopping", False),
     )
 
 
@@ -118,7 +124,13 @@ def await_services(run: Run, wait_secs: float = ORPHAN_SECONDS) -> None:
 
 
 def send_signal(up: UpProcess, signal_number: int) -> None:
-    """Sends it to the process. Raises SettingsError if it is not one of this machine, or another user's."""
+    """Sends it to the process. Raises SettingsError if that is unknown, not of this machine, or another user's."""
+    if not (up.pid and up.place):  # To a system 0 means every process of this one's group.
+        raise SettingsError(
+            "status/up.json does not say which process it is",
+            where="the `up` of this run",
+            remedy="end it where it was started, as with Ctrl-C",
+        )
     if up.place != _place():
         raise SettingsError(
             "runs on another machine, or in another container",

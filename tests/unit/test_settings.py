@@ -133,3 +133,22 @@ def test_environment_carries_all_settings_to_another_process(tmp_path):
     dotenv.write_text("DETBOX_BATCH_SIZE=64\nDETBOX_DEBUG=true\n")
     assert load({}, environ, dotenv) == settings
     assert (environ["DETBOX_TEST_DATA"], environ["HOME"]) == ("/d", "/h")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_dotenv_of_any_editor(tmp_path, encoding):
+    """Read in whatever encoding it was saved."""
+    (tmp_path / ".env").write_text("DETBOX_DATASET=/Bücher\n", encoding)
+    assert load({}, {}, tmp_path / ".env").dataset == "/Bücher"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"), [("A=1\nDETBOX_RUN 'a\n", ":2"), ("DETBOX_RUN='a", ":1"), ("DETBOX_RUN=a\0b", "DETBOX_RUN")]
+)
+def test_a_line_of_dotenv_that_sets_nothing_is_refused(tmp_path, text, where):
+    """Where it is a setting of ours; those of others are left alone."""
+    (tmp_path / ".env").write_text(text)
+    with refused(SettingsError, where=where, flag="DETBOX_"):
+        load({}, {}, tmp_path / ".env")
+    (tmp_path / ".env").write_text("some words\n'a\n")
+    assert load({}, {}, tmp_path / ".env") == Settings()

@@ -60,7 +60,7 @@ def _files(source: Path) -> dict[str, list[Path]]:
 
 def _header(path: Path) -> list[str]:
     with open(path, "rb") as file:
-        line = next(iter(text_files.decode(file.read(4096)).splitlines()), "")
+        line = next(iter(text_files.split_lines(text_files.decode(file.read(4096)))), "")
     return [name.strip(' "').lower() for name in line.split(_delimiter(line))]
 
 

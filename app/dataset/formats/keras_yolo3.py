@@ -77,7 +77,7 @@ def _is_list(path: Path) -> bool:
     start = text_files.read_start(path, 1 << 14)
     if b"," not in start and b",\0" not in start:
         return False
-    lines = [line.strip() for line in text_files.decode(start).splitlines() if line.strip()]
+    lines = [line.strip() for line in text_files.split_lines(text_files.decode(start)) if line.strip()]
     rows = [_parted(line) for line in (lines[:-1] if len(start) == 1 << 14 else lines)[:_LOOKED_AT]]
     boxes = [token for _, tokens in rows for token in tokens]
     named = [Path(said).suffix.lower() in image_suffixes() for said, _ in rows]

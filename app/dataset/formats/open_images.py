@@ -72,7 +72,7 @@ def _splits(source: Path) -> dict[str, list[Path]]:
 
 
 def _is_boxes(path: Path) -> bool:
-    line = next(iter(text_files.decode(text_files.read_start(path, 4096)).splitlines()), "")
+    line = next(iter(text_files.split_lines(text_files.decode(text_files.read_start(path, 4096)))), "")
     return set(COLUMNS) <= {name.strip(' "\ufeff').lower() for name in line.split(",")}
 
 

@@ -119,7 +119,7 @@ def _parsed(cell: str) -> dict[str, Any]:
 
 def _header(path: Path) -> list[str]:
     with open(path, "rb") as file:
-        line = next(iter(text_files.decode(file.read(4096)).splitlines()), "")
+        line = next(iter(text_files.split_lines(text_files.decode(file.read(4096)))), "")
     return [_column(name) for name in line.split(",")]
 
 

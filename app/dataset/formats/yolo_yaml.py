@@ -77,7 +77,7 @@ class DataYaml:
 def name_list(path: Path) -> tuple[dict[int, str], list[Fault]]:
     """The names of a text file, a class a line, by number from 0, and what is amiss. Raises DatasetError."""
     text, found = read_text(path, path.name)
-    lines = [" ".join(line.split()) for line in text.rstrip().splitlines()]
+    lines = [" ".join(line.split()) for line in text_files.split_lines(text.rstrip())]
     if "" in lines:
         line = lines.index("") + 1
         raise _refusal("an empty line within the names: do those after it count it?", path, line, "take it out")
@@ -149,7 +149,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
 
 
 def _not_parsed(text: str, path: Path, what: str, line: int) -> DatasetError:
-    for number, said in enumerate(text.splitlines(), start=1):
+    for number, said in enumerate(text_files.split_lines(text), start=1):
         if match := _NO_BLANK.match(said):
             return _refusal(f"YAML wants a blank after {match[1]}:", path, number)
     return _refusal(f"YAML does not parse: {what}", path, line)

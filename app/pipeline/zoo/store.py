@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app import text_files
 from app.errors import DetboxError, SettingsError
 from app.pipeline.zoo import catalogue
 from app.pipeline.zoo.catalogue import Model
@@ -182,8 +183,8 @@ def _compare(sums: Path, archive: str, digest: str) -> None:
 
 def _remember(sums: Path, archive: str, digest: str) -> None:
     if archive not in _sums(sums):
-        before = sums.read_text(encoding="utf-8") if sums.is_file() else ""
-        joint = "\n" if before and not before.endswith("\n") else ""  # of a file that was written by hand
+        before = sums.read_bytes() if sums.is_file() else b""
+        joint = "\n" if before and not before.endswith(b"\n") else ""  # of a file that was written by hand
         with open(sums, "a", encoding="utf-8") as file:
             file.write(f"{joint}{digest}  {archive}\n")
 
@@ -192,7 +193,7 @@ def _sums(path: Path) -> dict[str, str]:
     """Names to digests of a file such as sha256sum writes."""
     if not path.is_file():
         return {}
-    rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [line.split(maxsplit=1) for line in text_files.lines(path)]
     return {row[1].lstrip("*"): row[0].lower() for row in rows if len(row) == 2}
 
 

@@ -88,6 +88,8 @@ def _fault(member: tarfile.TarInfo) -> str:
         return f"is a link, to {member.linkname!r}"
     if member.issparse() or not (member.isreg() or member.isdir()):
         return "is neither a folder nor a plain file"
+    if "\0" in member.name:
+        return "has a NUL in its name"
     if path.is_absolute() or ".." in path.parts or "\\" in member.name:
         return "leads out of the folder"
     return ""

@@ -131,3 +131,49 @@ def test_shard_names_match_their_pattern(tmp_path):
             (tmp_path / records.shard_name(split, index, count)).touch()
     found = sorted(path.name for path in tmp_path.glob(records.pattern("train", 2)))
     assert found == ["train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord"]
+
+
+IMAGE = {
+    "image/source_id": ("bytes_list", ["a.jpg"]),
+    "image/encoded": ("bytes_list", [b"x"]),
+    "image/object/class/label": ("int64_list", [1]),
+    "image/object/class/text": ("bytes_list", ["cat"]),
+    **{f"image/object/bbox/{side}min": ("float_list", [0.25]) for side in "xy"},
+    **{f"image/object/bbox/{side}max": ("float_list", [0.5]) for side in "xy"},
+}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"image/source_id": ("bytes_list", [])},
+        {"image/encoded": ("int64_list", [1])},
+        {"image/object/class/text": ("bytes_list", ["cat", "dog"])},
+        {"image/object/class/label": ("bytes_list", ["cat"])},
+        {"image/object/bbox/xmin": ("float_list", [0.5, 0.5])},
+        {"image/object/bbox/ymax": ("float_list", [float("nan")])},
+        {"image/object/bbox/ymax": ("float_list", [0.25])},
+        {"image/object/bbox/xmin": ("float_list", [-1.0])},
+        {"image/object/is_crowd": ("int64_list", [0, 1])},
+    ],
+)
+def test_records_of_others_are_no_internal_error(tmp_path, changed):
+    """Whole records in whose place `prepare` would have put others: the file and the record are named."""
+    write(tmp_path / "1", example.encode(IMAGE), example.encode(IMAGE | changed))
+    with refused(DatasetError, where="1", flag="detbox prepare", about="record 1"):
+        list(records.read_examples(tmp_path, "1"))
+
+
+def test_an_image_in_a_record_that_can_not_be_decoded(tmp_path):
+    """Is named."""
+    write(tmp_path / "1", example.encode(IMAGE))
+    (found,) = records.read_examples(tmp_path, "1")
+    with refused(DatasetError, where="a.jpg", flag="detbox prepare"):
+        found.pixels()
+
+
+def test_a_place_behind_the_end(tmp_path):
+    """Of a file that has become shorter."""
+    path = write(tmp_path / "1", b"x")
+    with refused(DatasetError, where="1", about="cut short"):
+        records.read_at(path, path.stat().st_size)

@@ -120,3 +120,12 @@ def test_a_full_disk(prepare, monkeypatch):
     assert code in (3, 4), line
     assert "space" in line
     assert not (run / "records").exists()
+
+
+@pytest.mark.parametrize("setting", ["models_dir", "model", "fine_tune_checkpoint"])
+def test_a_path_that_is_no_utf_8(prepare, tmp_path, setting):
+    """A pipeline.config can't hold it: that is told with the setting before anything is written."""
+    path = tmp_path / "a\udcff"
+    code, line, _ = prepare(models=path) if setting == "models_dir" else prepare(f"--{setting}={path}")
+    assert (code, path.exists()) == (3, False), line
+    assert f"DETBOX_{setting.upper()}" in line and line.isascii()

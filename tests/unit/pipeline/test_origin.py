@@ -139,6 +139,6 @@ def test_a_config_that_can_not_be_opened(tmp_path, monkeypatch):
 
     path = tmp_path / "pipeline.config"
     path.write_text("")
-    monkeypatch.setattr(origin.Path, "read_text", refuse)
+    monkeypatch.setattr(origin.Path, "read_bytes", refuse)
     with refused(SettingsError, where="/pipeline.config", flag="--model", about="Permission"):
         origin.find_origin(str(path), "")

@@ -7,7 +7,7 @@ import pytest
 from refusals import refused
 
 from app.errors import SettingsError
-from app.protos import pipeline_config
+from app.protos import label_map, pipeline_config
 
 
 def test_no_tensorflow():
@@ -70,3 +70,20 @@ def test_override_changes_the_reader_that_is_there():
     (reader,) = config.eval_input_reader
     assert (reader.label_map_path, reader.sample_1_of_n_examples) == ("m", 2)
     assert list(reader.tf_record_input_reader.input_path) == ["new"]
+
+
+@pytest.mark.parametrize("data", [b"model {\xff}", b"\xff\xfem\0", None])
+def test_a_file_that_is_no_text_is_refused(tmp_path, data):
+    """A run's own pipeline.config or label map, which trainer and evaluator read; so is one that is not there."""
+    path = tmp_path / "pipeline.config"
+    if data is not None:
+        path.write_bytes(data)
+    for read in (pipeline_config.read_pipeline, label_map.read_label_map):
+        with refused(SettingsError, where="pipeline.config", flag="detbox prepare"):
+            read(path)
+
+
+def test_the_mark_of_other_editors_is_no_fault(tmp_path):
+    """A run's own file, saved again on Windows."""
+    (tmp_path / "a").write_text("model { ssd { num_classes: 7 } }", "utf-8-sig")
+    assert pipeline_config.read_pipeline(tmp_path / "a").model.ssd.num_classes == 7

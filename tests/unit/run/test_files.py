@@ -22,7 +22,7 @@ from app.run.files import (
     write_json,
     write_text,
 )
-from app.run.lenient_json import Schema, count, numbers, text
+from app.run.lenient_json import Schema, count, file_name, numbers, text
 
 
 def test_a_reader_never_sees_a_file_half_written(tmp_path):
@@ -246,3 +246,10 @@ def test_a_file_system_that_holds_no_folders(tmp_path, monkeypatch):
     (tmp_path / "a").touch()
     with pytest.raises(OSError, match="Invalid"):
         flush([tmp_path / "a"])
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0", "a" * 256, "é" * 128, 7, None])
+def test_what_is_no_name_of_a_file(name):
+    """It would lead elsewhere, or to what no file system has."""
+    assert file_name(name) is None
+    assert file_name("a" * 255) == "a" * 255

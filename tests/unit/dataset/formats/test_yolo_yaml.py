@@ -6,7 +6,7 @@ import pytest
 from refusals import refused
 
 from app.dataset import faults
-from app.dataset.formats import registry, yolo
+from app.dataset.formats import registry, yolo, yolo_yaml
 from app.dataset.preparation import prepare
 from app.errors import DatasetError
 from app.protos import label_map
@@ -160,3 +160,9 @@ def test_other_yaml_files(made, tmp_path):
     (source / "b.yml").write_text("epochs: 3\n")
     assert registry.resolve_reader(source)[0] is yolo
     assert prepare(source, tmp_path / "records").classes == ("cat", "dog")
+
+
+def test_a_class_is_a_line_of_the_file(tmp_path):
+    """What only Unicode calls a line's end does not move the numbers of the classes behind it."""
+    (tmp_path / "classes.txt").write_bytes("a\u2028b\r\nc\x85\rd\x0b\ne".encode())
+    assert list(yolo_yaml.name_list(tmp_path / "classes.txt")[0]) == [0, 1, 2, 3]

@@ -216,3 +216,14 @@ def test_upstream_is_asked_by_https(monkeypatch, model, zoo):
         store.fetch(model, zoo, "")
     assert asked == [f"https://download.tensorflow.org/models/object_detection/tf2/{model.date}/{model.archive}"]
     assert catalogue.UPSTREAM in asked[0]
+
+
+def test_sums_in_another_encoding(bring, served, zoo):
+    """A list with a comment of another code page is read, and added to."""
+    served(packed_model())
+    zoo.mkdir()
+    (zoo / "SHA256SUMS").write_bytes(b"# \xfcber\n")
+    bring()
+    assert (zoo / "SHA256SUMS").read_bytes().startswith(b"# \xfcber\n") and ARCHIVE in str(
+        (zoo / "SHA256SUMS").read_bytes()
+    )

@@ -141,3 +141,9 @@ def test_what_the_disk_refuses(opened, monkeypatch, number, what):
     monkeypatch.setattr(tarfile.TarFile, "extractall", refuse)
     with pytest.raises(DetboxError, match=what):
         opened(packed_model())
+
+
+def test_a_name_with_a_nul(opened):
+    """As only an extended header can hold it."""
+    with refused(DetboxError, where="a.tar.gz", flag="--zoo_mirror"):
+        opened(pack(member("x", b"y", pax_headers={"path": "a\0b"})))
