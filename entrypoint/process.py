@@ -35,7 +35,9 @@ LOG_OF_COMMAND = {
 """Commands that load TensorFlow, whose chatter goes to the log of this service."""
 OUTLIVES_READERS = ("up", "train", "evaluate")
 """Commands that go on, or save their step, when the terminal that they write to is closed."""
-CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+DISK_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""What TensorFlow has the words of, and not the number."""
+CANT_WRITE = {*DISK_FAILS, errno.EACCES, errno.EPERM}
 DISK_REMEDY = f"free or choose another place: {flag('models_dir')}, {flag('output')}"
 MEMORY_REMEDY = f"a smaller {flag('batch_size')}, or a smaller model"
 
@@ -164,14 +166,20 @@ def _as_ours(error: BaseException) -> DetboxError | None:
             return raised
     if isinstance(error, KeyboardInterrupt):
         return Stopped("interrupted", signal_number=signal.SIGINT)
-    if "No space left on device" in str(error) or (isinstance(error, OSError) and error.errno in CANT_WRITE):
+    if what := _disk_failure(error):
         where = str(getattr(error, "filename", None) or "")
-        what = (getattr(error, "strerror", None) or "no space left on device").lower()
-        return SettingsError(what, where=where, remedy=DISK_REMEDY)
+        return SettingsError(what.lower(), where=where, remedy=DISK_REMEDY)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         first = (str(error).strip() or "no memory left").splitlines()[0]
         return OutOfMemoryError(f"out of memory: {first[:200]}", remedy=MEMORY_REMEDY)
     return None
+
+
+def _disk_failure(error: BaseException) -> str:
+    """The system's words for why something could not be written; empty for an error of another kind."""
+    if isinstance(error, OSError) and error.errno in CANT_WRITE:
+        return error.strerror or os.strerror(error.errno)
+    return next((words for words in map(os.strerror, DISK_FAILS) if words in str(error)), "")
 
 
 def _report_internal_error(error: BaseException, job: Job | None) -> None:

@@ -35,7 +35,7 @@ POLL_SECONDS = 0.01
 
 
 def import_all() -> None:
-    """Imports what forks need; to be called once, before the first. Nothing of TensorFlow may run in this process."""
+    """Imports what forks need; to be called before the first. Nothing of TensorFlow may run in this process."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with native_output_dropped():

@@ -236,6 +236,17 @@ class ResourceExhaustedError(Exception):
         (errors.DivergedError("x"), 6, "detbox: error: x"),
         (MemoryError(), 7, "out of memory: no memory left -> a smaller --batch_size / DETBOX_BATCH_SIZE"),
         (ResourceExhaustedError("OOM when\nallocating"), 7, "detbox: error: out of memory: OOM when ->"),
+        (
+            OSError(5, "Input/output error", "x"),
+            3,
+            "detbox: error: x: input/output error -> free or choose another place",
+        ),
+        (
+            RuntimeError("{{function_node W}} x/events; Read-only file system [Op:W]"),
+            3,
+            "error: read-only file system ->",
+        ),
+        (RuntimeError("x; Disk quota exceeded"), 3, "detbox: error: disk quota exceeded ->"),
         (errors.GateError("x"), 8, "detbox: error: x"),
         (errors.ServiceError("x", exit_code=137), 137, "detbox: error: x"),
         (
