@@ -1,5 +1,6 @@
 """Sizes, times, metrics and lists as text for people."""
 
+import re
 from collections.abc import Sequence
 
 NOTHING_TO_MEASURE = "nothing to measure"
@@ -28,6 +29,23 @@ def format_bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([kmgt]?)b?", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int:
+    """`200MB`, `1.5 GB`, `20M`, `0`: steps of 1000, as `format_bytes` writes them. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no number of bytes")
+    return round(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def is_size(text: str) -> bool:
+    """Whether `parse_bytes` reads it."""
+    return _SIZE.fullmatch(text.strip()) is not None
 
 
 def format_time(seconds: float) -> str:

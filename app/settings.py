@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, Predicate
 
+from app.humanize import is_size
 from app.run_name import derive_run_name
 
 # ruff: noqa: RUF009 (`setting` gives a dataclass field)
@@ -24,6 +25,8 @@ NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_D
 Count = Annotated[int, Ge(0)]
 Positive = Annotated[int, Ge(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
+Size = Annotated[str, Predicate(is_size)]
+"""Bytes as `humanize.parse_bytes` reads them."""
 
 
 def setting(default: Any, doc: str, *, group: str) -> Any:
@@ -40,6 +43,7 @@ _export = partial(setting, group="export")
 _detection = partial(setting, group="detection")
 _zoo = partial(setting, group="zoo")
 _services = partial(setting, group="services")
+_events = partial(setting, group="events")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,9 @@ class Settings:
     image_summary_every_n: Count = _training(200, "steps between summaries of training images; 0: none")
     image_summary_max_outputs: Positive = _training(3, "training images in each of those")
     log_every_n: Positive = _training(20, "steps between progress lines and lines of metrics.jsonl")
+    event_log_budget: Size = _training(
+        "200MB", "bytes of the run's event files, or of a log to compact: cadences not given follow; 0: no budget"
+    )
     num_steps_per_iteration: Positive = _training(1, "steps run as one call; a stop waits for the end of a call")
     loss_upper_bound: Annotated[float, Ge(0)] = _training(
         0.0, "total loss above which the run counts as diverged, as with one that is not finite; 0: none"
@@ -204,6 +211,12 @@ class Settings:
     # Model zoo
     zoo_mirror: str = _zoo("", "URL or folder to fetch models of the zoo from; empty: upstream's address")
     zoo_dir: Path = _zoo(Path("zoo"), "folder for the models of the zoo; relative: under models_dir")
+
+    # Event logs
+    tag_every_n: str = _events(
+        "", "tags to keep a value of every so many steps, whatever the budget: `GLOB=STEPS,...`; 0: none of that tag"
+    )
+    in_place: bool = _events(False, "replace the event files that are compacted")
 
     # TensorBoard, the terminal
     tensorboard_host: str = _services("127.0.0.1", "address TensorBoard listens on; it has no login")

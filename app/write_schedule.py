@@ -1,8 +1,10 @@
 """How often a run writes what: every cadence of training, from the settings to the loop."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.settings import Settings
+from app.humanize import parse_bytes
+from app.settings import Settings, is_given
 
 CHECKPOINTS_PER_RUN = 10
 CHECKPOINT_EVERY_MOST = 1000
@@ -14,6 +16,7 @@ class WriteSchedule:
     """The settings of these names; the loop, its hook and the estimate of what a run takes read the same one.
 
     `checkpoint_every_n`: steps; with `checkpoint_every_secs`, which then decides, an estimate of them.
+    `event_log_budget`: bytes, 0 for none. `exact`: the cadences that were given, which it does not change.
     """
 
     checkpoint_every_n: int
@@ -28,10 +31,18 @@ class WriteSchedule:
     num_steps_per_iteration: int
     eval_image_outputs: int
     eval_image_every_n: int = 1
+    event_log_budget: int = 0
+    exact: frozenset[str] = frozenset()
 
 
-def write_schedule(settings: Settings, num_train_steps: int) -> WriteSchedule:
-    """The schedule of a run of so many steps."""
+SUMMARIES = (
+    "summary_every_n", "learning_rate_summary_every_n", "image_summary_every_n", "eval_image_every_n",
+)  # fmt: skip
+"""The cadences of what event files hold."""
+
+
+def write_schedule(settings: Settings, num_train_steps: int, recorded: Collection[str] = ()) -> WriteSchedule:
+    """The schedule of a run of so many steps; `recorded`: names of what was given to the run before."""
     return WriteSchedule(
         checkpoint_every_n=settings.checkpoint_every_n or checkpoint_every_n(num_train_steps),
         checkpoint_every_secs=settings.checkpoint_every_secs,
@@ -45,6 +56,8 @@ def write_schedule(settings: Settings, num_train_steps: int) -> WriteSchedule:
         num_steps_per_iteration=settings.num_steps_per_iteration,
         eval_image_outputs=settings.eval_image_outputs,
         eval_image_every_n=settings.eval_image_every_n,
+        event_log_budget=parse_bytes(settings.event_log_budget),
+        exact=frozenset(name for name in SUMMARIES if is_given(settings, name) or name in recorded),
     )
 
 

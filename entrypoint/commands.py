@@ -80,7 +80,7 @@ COMMANDS: Mapping[str, Command] = {
         _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, "seed"),
         _command(
             "evaluate", "the evaluator service, on the CPU",
-            *PLACE, *_EVALUATION, *_AT_END, "once", "checkpoint_max_to_keep",
+            *PLACE, *_EVALUATION, *_AT_END, "once", "checkpoint_max_to_keep", "event_log_budget",
         ),
         _command(
             "export",
@@ -120,6 +120,21 @@ COMMANDS: Mapping[str, Command] = {
             "a TF1-era pipeline.config and its run settings to TF2, with what changed and why",
             "output", positional="input",
             more="CONFIG is the TF1 pipeline.config; settings such as save_checkpoints_steps=1000 may follow it.",
+        ),
+        _command(
+            "events stats",
+            "what event files are made of: bytes by tag and kind, steps, gaps, doubles, damage",
+            "input",
+            positional="input",
+            more="PATHs are folders that TensorBoard is given, or event files: of detbox, TF1, TF2, Keras, PyTorch.",
+        ),
+        _command(
+            "events compact",
+            "event files in fewer bytes, the original untouched, with a proof of what was kept",
+            "input", "output", "event_log_budget", "tag_every_n", "in_place",
+            positional="input",
+            more="Every curve keeps its shape with its first, last, least and greatest value; images are encoded anew "
+            "and spread evenly; what a resume wrote twice is there once. Writes to PATH.compacted, or to --output.",
         ),
         _command("tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD),
         _command(

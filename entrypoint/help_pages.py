@@ -20,6 +20,7 @@ GROUP_TITLES = {
     "export": "Export and promotion",
     "detection": "Detection on images",
     "zoo": "Model zoo",
+    "events": "Event logs",
     "services": "Services and output",
 }
 

@@ -1,17 +1,11 @@
-"""TFRecord files without TensorFlow, as they are or compressed with gzip or zlib.
-
-Framing (tensorflow/core/lib/io/record_writer.h): length (uint64, little endian), its masked CRC-32C, the
-data, the data's masked CRC-32C.
-"""
+"""TFRecord files without TensorFlow, as they are or compressed with gzip or zlib."""
 
 import hashlib
-import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import google_crc32c
 import numpy as np
 
 from app import text_files
@@ -19,24 +13,14 @@ from app.dataset import compressed_file, example, image_file
 from app.dataset.compressed_file import CompressedFile
 from app.dataset.image_file import UnusableImage
 from app.errors import DatasetError
+from app.tfrecord import FOOTER, HEADER, LENGTH_MAX, frame, is_header, masked_crc
 
-_HEADER = struct.Struct("<QI")
-_FOOTER = struct.Struct("<I")
-_LENGTH_MAX = 1 << 31
 REMEDY = "make the records again: detbox prepare"
-
-
-def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def append(file: "BinaryIO | HashedFile", data: bytes) -> None:
     """Writes one record at the end of `file`."""
-    length = struct.pack("<Q", len(data))
-    file.write(length + _FOOTER.pack(_masked_crc(length)))
-    file.write(data)
-    file.write(_FOOTER.pack(_masked_crc(data)))
+    file.write(frame(data))
 
 
 @dataclass(frozen=True)
@@ -107,15 +91,11 @@ def scan(
         raise DatasetError(f"can't be read: {error.strerror}", where=str(path), remedy=REMEDY) from None
 
 
-def _is_framed(start: bytes) -> bool:
-    return len(start) == _HEADER.size and _HEADER.unpack(start)[1] == _masked_crc(start[:8])
-
-
 def _open(path: Path) -> BinaryIO | CompressedFile:
     """The file's contents, which its first bytes say whether they are compressed: names are not to be trusted."""
     file = open(path, "rb")  # noqa: SIM115
-    start = file.read(_HEADER.size)
-    kind = "" if _is_framed(start) else compressed_file.kind_of(start)
+    start = file.read(HEADER.size)
+    kind = "" if is_header(start) else compressed_file.kind_of(start)
     if not kind:
         return file
     file.close()
@@ -124,25 +104,25 @@ def _open(path: Path) -> BinaryIO | CompressedFile:
 
 def is_damaged(path: Path) -> bool:
     """Whether a file that can't be read begins as record files do: a length with its checksum, or packed by gzip."""
-    start = text_files.read_start(path, _HEADER.size)
-    return _is_framed(start) or compressed_file.kind_of(start) == "gzip"
+    start = text_files.read_start(path, HEADER.size)
+    return is_header(start) or compressed_file.kind_of(start) == "gzip"
 
 
 def _next(path: Path, offset: int, file: BinaryIO | CompressedFile) -> bytes | None:
     """The record that begins here, None at the end. Raises DatasetError, ValueError, _ChecksumError."""
-    header = file.read(_HEADER.size)
+    header = file.read(HEADER.size)
     if not header:
         return None
-    if len(header) < _HEADER.size:
+    if len(header) < HEADER.size:
         raise _damaged(path, offset, "cut short")
-    length, crc = _HEADER.unpack(header)
-    if crc != _masked_crc(header[:8]) or length > _LENGTH_MAX:
+    length, crc = HEADER.unpack(header)
+    if crc != masked_crc(header[:8]) or length > LENGTH_MAX:
         raise _damaged(path, offset, "damaged, or no TFRecord file")
     data = file.read(length)
-    footer = file.read(_FOOTER.size)
-    if len(data) < length or len(footer) < _FOOTER.size:
+    footer = file.read(FOOTER.size)
+    if len(data) < length or len(footer) < FOOTER.size:
         raise _damaged(path, offset, "cut short")
-    if _FOOTER.unpack(footer)[0] != _masked_crc(data):
+    if FOOTER.unpack(footer)[0] != masked_crc(data):
         raise _ChecksumError("damaged: the checksum differs")
     return data
 

@@ -5,7 +5,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from app.dataset import card as cards
 from app.dataset import integrity
 from app.errors import DatasetError, DetboxError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, metrics_sets, selection
-from app.evaluation.matching import Errors, EvaluatedImage
+from app.evaluation.event_pace import EventPace
 from app.export.session import export_formats
 from app.humanize import format_figure
 from app.jobs.prepare import check_metrics, settings_of_run
@@ -23,15 +23,19 @@ from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models
 from app.pipeline import run_config
 from app.protos import pipeline_config
-from app.report.held_out_images import class_thresholds, draw_held_out_images, draw_side_by_side
+from app.report.evaluation_events import EvaluationEvents
+from app.report.held_out_images import draw_held_out_images
 from app.run import lock, sign_of_life
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, measured, read_best, read_evaluations
+from app.run.files import bytes_under
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
+from app.run.provenance import read_given
 from app.run.run_end import read_done, request_stop
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
+from app.write_schedule import write_schedule
 
 if TYPE_CHECKING:
     from app.odapi.eval_events import EvalEvents
@@ -123,6 +127,15 @@ class EvaluatorService:
         self._card = cards.read(run.records)
         self._expected = -(-self._card.eval.images // settings.sample_1_of_n_eval_examples) if self._card else None
         self.rule = _best_rule(run, settings, self._card)
+        steps = pipeline_config.read_pipeline(run.pipeline_config).train_config.num_steps
+        schedule = write_schedule(settings, steps, read_given(run) or ())
+        self._shown = EvaluationEvents(
+            run,
+            self._card,
+            EventPace(schedule, steps, lambda: bytes_under(run.eval_events)),
+            every=settings.eval_image_every_n,
+            order=settings.eval_image_order,
+        )
         self._patience = early_stopping.Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
 
     @functools.cached_property
@@ -167,7 +180,16 @@ class EvaluatorService:
         figures = found.metrics | ({selection.TRAINING_LOSS: loss} if loss is not None else {})
         metrics = {name: measured(value) for name, value in figures.items()}
         self._check_loss(metrics)
-        self._write_events(step, found, described, errors)
+        self._shown.write(
+            self._events,
+            step,
+            len(evaluated_steps(self.run)),
+            {name: value for name in found.metrics if (value := metrics[name]) is not None},
+            found.images,
+            errors,
+            described,
+            self._evaluator.image_outputs,
+        )
         row = {
             "step": step,
             "checkpoint": prefix.name,
@@ -211,36 +233,6 @@ class EvaluatorService:
         metric = self.settings.best_metric
         if metric.startswith("Loss/") and metric not in metrics:
             raise metrics_sets.unknown_metric(metric, [name for name in metrics if name.startswith("Loss/")])
-
-    def _write_events(
-        self, step: int, found: "Evaluated", described: Mapping[str, Any], errors: Sequence[Errors]
-    ) -> None:
-        """Scalars, matrix, curves and, every `eval_image_every_n` evaluations, images side by side."""
-        from app.evaluation import figures
-
-        confusion, iou = described["confusion"], described["iou"]
-        threshold = "their F1-optimal scores" if described["score"] is None else f"score {described['score']:g}"
-        title = f"step {step}: IoU {iou:g}, from {threshold} on"
-        images = {
-            "eval_confusion_matrix": figures.draw_confusion(confusion["labels"], confusion["matrix"], title),
-            "eval_precision_recall": figures.draw_curves(described["classes"], iou),
-        }
-        if len(evaluated_steps(self.run)) % self.settings.eval_image_every_n == 0 and self._card:
-            selected = self._select_images(found.images, errors)
-            drawn = draw_side_by_side(self.run, self._card, selected, class_thresholds(described))
-            images |= {f"eval_side_by_side_{rank}": image for rank, image in enumerate(drawn)}
-        scalars = {name: measured(value) for name, value in found.metrics.items()}
-        self._events.write(step, {name: value for name, value in scalars.items() if value is not None}, images)
-
-    def _select_images(
-        self, images: Sequence[EvaluatedImage], errors: Sequence[Errors]
-    ) -> list[tuple[EvaluatedImage, Errors]]:
-        order = (
-            details.sort_worst_first(images, errors)
-            if self.settings.eval_image_order == "worst"
-            else list(range(len(images)))
-        )
-        return [(images[at], errors[at]) for at in order[: self._evaluator.image_outputs]]
 
     def _log(self, row: Mapping[str, Any], is_best: bool) -> None:
         logger.info(

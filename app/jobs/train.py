@@ -9,14 +9,15 @@ import psutil
 from app.dataset import integrity
 from app.dataset.readable_records import ReadableRecords
 from app.errors import DatasetError, DivergedError, SettingsError, Stopped
+from app.events.budget import TRAINING_SHARE
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
 from app.pipeline import build, preflight, readers, run_config, schedule
-from app.protos import pipeline_config
+from app.protos import label_map, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance, sign_of_life
 from app.run.directory import Run
-from app.run.files import write_json
+from app.run.files import bytes_under, write_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
@@ -79,9 +80,10 @@ def _train(
     run: Run, settings: Settings, config: PipelineConfig, changed: build.Pipeline | None, stop: StopFlag
 ) -> None:
     from app.machine import gpus
-    from app.odapi import checkpoint_files, runtime, train_events, train_loop
+    from app.odapi import checkpoint_files, runtime, summaries, train_events, train_loop, training_images
     from app.odapi.record_decoder import RecordDecoder
     from app.training import input_state, watchdog
+    from app.training.event_log import EventLog
     from app.training.time_account import TimeAccount
     from app.training.trainer import Trainer
 
@@ -93,7 +95,7 @@ def _train(
     strategy = runtime.strategy(tf)
     newest = resume.find_resume(run, checkpoint_files.fault)
     _clear_leftovers(run)
-    cadences = write_schedule(settings, config.train_config.num_steps)
+    cadences = write_schedule(settings, config.train_config.num_steps, provenance.read_given(run) or ())
     starting = bool(config.train_config.fine_tune_checkpoint) and newest is None
     prepare.check_before_training(
         run,
@@ -121,6 +123,11 @@ def _train(
     account = TimeAccount(run, psutil.Process().create_time())
     source = _open_records(run, config, settings, stop)
     while True:
+        names = label_map.read_class_names(run.label_map) if run.label_map.is_file() else {}
+        images = training_images.TrainingImages(names, cadences.image_summary_max_outputs)
+        limit = int(cadences.event_log_budget * TRAINING_SHARE) if cadences.event_log_budget else None
+        spent = bytes_under(run.train_events)
+        events = EventLog(cadences, write_at=summaries.write_scalars, images=images, limit=limit, spent=spent)
         trainer = Trainer(
             run,
             cadences,
@@ -129,11 +136,12 @@ def _train(
             mark_restart=train_events.mark_restart,
             watchdog=dog,
             account=account,
+            events=events,
             loss_upper_bound=settings.loss_upper_bound,
             skipped_records=source.skipped,
         )
         try:
-            train_loop.train(run.pipeline_config, run.root, trainer, strategy, source.paths)
+            train_loop.train(run.pipeline_config, run.root, trainer, strategy, source.paths, images)
             break
         except Interrupted:
             account.write(in_progress=False)

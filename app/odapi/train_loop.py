@@ -10,6 +10,7 @@ from object_detection import model_lib_v2, train_seam
 from app.dataset import integrity
 from app.errors import DivergedError, SettingsError
 from app.odapi.record_decoder import RecordDecoder
+from app.odapi.training_images import TrainingImages
 from app.pipeline.run_config import is_misfit
 from app.protos import pipeline_config as configs
 from app.run.heartbeat import first_line
@@ -32,14 +33,19 @@ class Hook(Protocol):
     def save_rest(self) -> None: ...
 
 
-def train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str]) -> None:
+def train(
+    pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str], images: TrainingImages
+) -> None:
     """Trains the model of `pipeline_config` in `model_dir` until the hook ends it, on the record files `records`.
+
+    `images` sees its batches.
 
     Raises DivergedError, DatasetError for records that can't be read, SettingsError where a checkpoint does not fit the
     model, and what the hook raises.
     """
     try:
-        _train(pipeline_config, model_dir, hook, strategy, records)
+        with images.passing_by():
+            _train(pipeline_config, model_dir, hook, strategy, records)
     except train_seam.NonFiniteError as error:
         raise hook.diverged(str(error)) from error
     except (AssertionError, ValueError) as error:
@@ -63,8 +69,7 @@ def _train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, re
                 hook=hook,
                 train_input_path=list(records),
                 summary_every_n=schedule.summary_every_n,
-                image_summary_every_n=schedule.image_summary_every_n,
-                image_summary_max_outputs=schedule.image_summary_max_outputs,
+                image_summary_every_n=0,  # The hook writes them.
                 num_steps_per_iteration=schedule.num_steps_per_iteration,
             )
     except tf.errors.OpError as error:

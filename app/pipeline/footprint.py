@@ -8,8 +8,8 @@ from app.protos.pipeline_config import PipelineConfig
 from app.write_schedule import WriteSchedule
 
 FLOAT = 4
-PNG_PER_PIXEL = 2
-"""Bytes of a photograph as PNG, which TensorBoard's images are: 1.5 to 2.5 of its 3."""
+JPEG_PER_PIXEL = 0.4
+"""Bytes of a photograph as JPEG, which TensorBoard's images are: 0.1 to 0.4."""
 
 SCALARS = 1000
 """Bytes of one summary of the losses and the learning rate."""
@@ -98,7 +98,7 @@ def checkpoints(schedule: WriteSchedule) -> tuple[int, int]:
 
 
 def event_bytes(config: PipelineConfig, schedule: WriteSchedule) -> int:
-    """Bytes of the run's event files at its end, nearly all of them images."""
+    """Bytes of the run's event files at its end, at most: those of cadences that the budget does not change, or it."""
     steps, seen = config.train_config.num_steps, architecture.image_size(config)
     pixels = seen[0] * seen[1] if seen else 0
     images = 0
@@ -108,7 +108,8 @@ def event_bytes(config: PipelineConfig, schedule: WriteSchedule) -> int:
     evaluations = steps // max(schedule.checkpoint_every_n, 1)
     # Side by side: detections and groundtruth.
     images += evaluations // schedule.eval_image_every_n * schedule.eval_image_outputs * 2
-    return images * pixels * PNG_PER_PIXEL + steps // schedule.summary_every_n * SCALARS
+    size = round(images * pixels * JPEG_PER_PIXEL) + steps // schedule.summary_every_n * SCALARS
+    return min(size, schedule.event_log_budget) if schedule.event_log_budget and not schedule.exact else size
 
 
 def memory_bytes(config: PipelineConfig, batch_size: int) -> tuple[int, int] | None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from app.run.directory import CHECKPOINT_PREFIX, SAMPLE_PREFIX, Run
 from app.run.lenient_json import number
+from app.run.provenance import read_event_log_budget
+
+EVENTS = "TensorBoard events"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Cost:
     examples_per_sec: float | None
     memory_mb: float | None
     bytes: Mapping[str, int]
+    event_budget: int = 0
+    """Bytes that TensorBoard's events may take; 0 without a limit."""
 
     @property
     def total_bytes(self) -> int:
@@ -46,6 +51,7 @@ def measure_cost(run: Run, rows: Sequence[Mapping[str, Any]], evaluations: Seque
         examples_per_sec=_median(rows, "examples_per_sec"),
         memory_mb=max(_values(rows, "memory_mb"), default=None),
         bytes=bytes_by_kind(run),
+        event_budget=read_event_log_budget(run),
     )
 
 
@@ -115,8 +121,8 @@ def _kind(run: Run, relative: str) -> str:
     named = {
         run.best.name: "best checkpoint",
         run.records.name: "records",
-        run.train_events.name: "TensorBoard events",
-        run.eval_events.name: "TensorBoard events",
+        run.train_events.name: EVENTS,
+        run.eval_events.name: EVENTS,
         run.exports.name: "exports",
         run.detections.name: "images",
         run.detected.name: "images",

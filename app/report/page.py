@@ -10,6 +10,7 @@ from app.html import charts, page
 from app.html.page import Section
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_count, short_metric, spell_time
 from app.report import classes, images
+from app.report.cost import EVENTS
 from app.report.curves import Points, smooth_curve, usual_range
 from app.report.run_report import Report
 from app.run.goodput import Goodput
@@ -229,7 +230,11 @@ def _cost(report: Report) -> Section:
         ("Memory of the trainer, highest", format_bytes(cost.memory_mb * 1e6) if cost.memory_mb is not None else None),
     ]
     times = page.table(["Time and memory", ""], [row for row in rows if row[1]])
-    kinds = [[kind, page.Figure(format_bytes(size))] for kind, size in cost.bytes.items()]
+    budget = f", of at most {format_bytes(cost.event_budget)}" if cost.event_budget else ""
+    kinds = [
+        [kind + (budget if kind == EVENTS else ""), page.Figure(format_bytes(size))]
+        for kind, size in cost.bytes.items()
+    ]
     disk = page.table(["On disk", ""], kinds, total=["together", page.Figure(format_bytes(cost.total_bytes))])
     advice = report.goodput.describe_advice()
     notes = [page.paragraph(f"After {advice}.")] if advice else []

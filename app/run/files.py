@@ -218,3 +218,14 @@ def _leave_out(path: Path, why: str) -> None:
     if path not in _said:
         _said.add(path)
         logger.warning("%s: %s: left out", path, why)
+
+
+def bytes_under(folder: Path) -> int:
+    """Bytes of the files under `folder`; files that are deleted meanwhile count as 0."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+    return total

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from app.humanize import is_size, parse_bytes
 from app.run.directory import Run
 from app.run.files import read_object, write_json
 from app.settings import FIELDS, Settings
@@ -78,3 +79,9 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip()
+
+
+def read_event_log_budget(run: Run) -> int:
+    """Bytes that the run's event files may take, as it was given to `prepare`; 0 without a limit."""
+    text = str((read_given(run) or {}).get("event_log_budget", FIELDS["event_log_budget"].default))
+    return parse_bytes(text) if is_size(text) else 0

@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
-from app.services.run_state import RunState
+from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
+from app.services.run_state import RunState, describe_events
 from app.terminal_text import escape_controls, escape_parts
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def format_line(state: RunState) -> str:
     for beat in (state.trainer, state.evaluator):
         if beat.state not in ("training", "evaluating", "waiting"):
             parts.append(f"{beat.service} {beat.state}")
-    parts.append(f"events {format_bytes(state.event_bytes)}")
+    parts.append(f"events {describe_events(state.event_bytes, state.event_budget)}")
     return " | ".join(parts)
 
 
@@ -117,7 +117,7 @@ def build_panel(state: RunState, services: Mapping[str, str], width: int | None 
     figures = Text(" · ".join(_figures(state)))
     scores = Table.grid(padding=(0, 2))
     scores.add_row(Text(short_metric(state.metric), style="bold"), Text(_scores(state)))
-    scores.add_row(Text("events", style="bold"), Text(f"{format_bytes(state.event_bytes)} on disk"))
+    scores.add_row(Text("events", style="bold"), Text(describe_events(state.event_bytes, state.event_budget)))
     states = Table.grid(padding=(0, 2))
     for name, text in services.items():
         states.add_row(Text(name, style="bold"), Text(text, style="red" if "ended with" in text else ""))

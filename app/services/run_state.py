@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from app.evaluation import selection
+from app.humanize import format_bytes
 from app.run import provenance
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps, read_best, read_evaluations
+from app.run.files import bytes_under
 from app.run.goodput import Goodput, read_goodput
 from app.run.heartbeat import Heartbeat
 from app.run.metrics import read_metrics
@@ -44,6 +45,7 @@ class RunState:
     evaluator: Heartbeat
     checkpoints: list[int]
     event_bytes: int
+    event_budget: int
     done: dict[str, Any] | None
     time: float
     unmeasured: bool = False
@@ -77,6 +79,7 @@ def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
         evaluator=evaluator,
         checkpoints=run.checkpoint_steps(),
         event_bytes=bytes_under(run.train_events) + bytes_under(run.eval_events),
+        event_budget=provenance.read_event_log_budget(run),
         done=done,
         time=time.time(),
         goodput=read_goodput(run),
@@ -89,6 +92,11 @@ def chosen_metric(run: Run) -> str:
     """The metric that chooses the best checkpoint of `run`: that of `best/`, else the one that it was prepared with."""
     given = read_best(run).get("metric") or (provenance.read_given(run) or {}).get("best_metric")
     return str(given or FIELDS["best_metric"].default)
+
+
+def describe_events(spent: int, budget: int) -> str:
+    """`12.3 MB of 200.0 MB`, or without a budget `12.3 MB`."""
+    return f"{format_bytes(spent)} of {format_bytes(budget)}" if budget else format_bytes(spent)
 
 
 def best_score(scores: list[Score], metric: str) -> Score | None:
@@ -110,17 +118,6 @@ def is_finished(run: Run, num_train_steps: int = 0) -> bool:
     if done is None or (done.get("reason") == "completed" and num_train_steps > done["step"]):
         return False
     return max(evaluated_steps(run), default=-1) >= done["step"]
-
-
-def bytes_under(folder: Path) -> int:
-    """Bytes of the files under `folder`; files that are deleted meanwhile count as 0."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
-    return total
 
 
 def _newest_heartbeat(run: Run, service: str, since: float) -> Heartbeat:

@@ -10,6 +10,7 @@ from app.errors import SettingsError
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_time, short_metric
 from app.run.directory import Run, find_run, find_runs
+from app.run.files import bytes_under
 from app.run.goodput import Goodput
 from app.run.rollbacks import Rollback
 from app.services import run_state, up_process
@@ -35,6 +36,7 @@ class RunStatus:
     checkpoints: list[int]
     bytes: int
     event_bytes: int
+    event_budget: int
     serving: list[str]
     unmeasured: bool = False
     goodput: Goodput = field(default_factory=Goodput)
@@ -93,8 +95,9 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         evaluator_heartbeat_age=ages[1],
         stalled=[beat.service for beat in beats if beat.is_stalled(now)],
         checkpoints=state.checkpoints,
-        bytes=run_state.bytes_under(run.root),
+        bytes=bytes_under(run.root),
         event_bytes=state.event_bytes,
+        event_budget=state.event_budget,
         serving=promotion.describe_serving(run),
         unmeasured=state.unmeasured,
         goodput=state.goodput,
@@ -104,6 +107,7 @@ def _read_status(run: Run, metric: str) -> RunStatus:
 
 
 def _format_one(status: RunStatus) -> str:
+    events = run_state.describe_events(status.event_bytes, status.event_budget)
     rows = [
         ("run", status.run),
         ("step", f"{status.step} of {status.of or '?'}" + (f", {status.done}" if status.done else "")),
@@ -114,7 +118,7 @@ def _format_one(status: RunStatus) -> str:
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
         *_format_history(status),
         *(("serves", version) for version in status.serving),
-        ("on disk", f"{format_bytes(status.bytes)}, events {format_bytes(status.event_bytes)}"),
+        ("on disk", f"{format_bytes(status.bytes)}, events {events}"),
     ]
     return "\n".join(f"{name:<11}  {value}" for name, value in rows)
 

@@ -14,6 +14,9 @@ class EverySteps:
     def is_due(self, step: int) -> bool:
         return self.every > 0 and step % self.every == 0
 
+    def mark(self) -> None:
+        """Nothing: steps are counted from 0 on."""
+
     def steps_until(self, step: int) -> int | None:
         """Steps from `step` to the next multiple after it, None if there is none."""
         return self.every - step % self.every if self.every else None

@@ -14,13 +14,14 @@ from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.files import flush
+from app.run.files import bytes_under, flush
 from app.run.heartbeat import ENDED, Heartbeat, write_heartbeat
 from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
 from app.training import divergence, retention
 from app.training.cadence import EverySeconds, EverySteps
+from app.training.event_log import EventLog
 from app.training.stop import StopFlag
 from app.training.time_account import TimeAccount
 from app.training.watchdog import Watchdog
@@ -65,16 +66,16 @@ class Trainer:
         mark_restart: Callable[[int], None] = lambda step: None,
         watchdog: Watchdog | None = None,
         account: TimeAccount | None = None,
+        events: EventLog | None = None,
         loss_upper_bound: float = 0.0,
         skipped_records: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.run, self.schedule, self.stop = run, schedule, stop
-        self._newest = newest
-        self._mark_restart = mark_restart
+        self._newest, self._mark_restart = newest, mark_restart
+        self._events = events or EventLog(schedule)
         self.stopped_for: str | None = None
-        self._skipped_records = skipped_records
-        self._loss_upper_bound = loss_upper_bound
+        self._skipped_records, self._loss_upper_bound = skipped_records, loss_upper_bound
         self._watchdog = watchdog or Watchdog(0, 0, 0, clock=clock)
         self._account = account or TimeAccount(run, time.time(), clock=clock)
         self._clock = clock
@@ -103,8 +104,7 @@ class Trainer:
         self._watchdog.begin_run()
         self._saved_step = self._looked_step = loop.step
         self._looked_at = self._clock()
-        if isinstance(self._save_due, EverySeconds):
-            self._save_due.mark()
+        self._save_due.mark()
         start = f"train | step {loop.step} of {loop.train_steps} | "
         if loop.restored_from:
             log.info("%sresumed from %s", start, loop.restored_from)
@@ -115,16 +115,18 @@ class Trainer:
         if loop.is_chief:
             self._drop_superseded(loop.step)
             self._account.begin(loop.step)
+        self._events.begin(loop)
         self._beat(loop, "training", "building the training step")
 
     def steps_to_run(self, loop: Loop) -> int:
         """Steps until something is due; 0 at the end of the run or when a stop is asked for."""
         if self._is_asked_to_stop():
             return 0
-        due = (self._losses_due, self._rate_due, self._log_due, self._save_due)
+        due = (self._losses_due, self._rate_due, self._log_due, self._save_due, self._events)
         ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
         steps = max(0, min(loop.train_steps - loop.step, self.schedule.num_steps_per_iteration, *ahead))
         if steps:
+            self._events.before_steps(loop.step, steps)
             self._watchdog.begin_call(steps)
         return steps
 
@@ -135,6 +137,7 @@ class Trainer:
             self._is_first_call = False
             self._account.switch("training")
         self.stop.no_progress_yet = False
+        self._events.after_steps(loop)
         self._record(loop)
         if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
             self._save(loop)
@@ -143,6 +146,7 @@ class Trainer:
 
     def end(self, loop: Loop) -> None:
         """Saves the exact last step, and says in `DONE` how the run ended unless a signal cut it short."""
+        self._events.flush()
         if loop.step != self._saved_step:
             self._save(loop)
         if not loop.is_chief:
@@ -214,7 +218,7 @@ class Trainer:
                 append_metrics(self.run, row)
             log.info(_line(loop, row))
         if scalars:
-            loop.write_scalars(scalars)
+            self._events.write_scalars(loop, scalars)
 
     def _check_loss(self, loop: Loop, losses: dict[str, float]) -> None:
         bad = loop.first_non_finite()
@@ -251,11 +255,11 @@ class Trainer:
             flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
         self._saved_step = loop.step
         self._account.saved(loop.step, list(loop.checkpoints))
-        if isinstance(self._save_due, EverySeconds):
-            self._save_due.mark()
+        self._save_due.mark()
         if not loop.is_chief:
             return
         log.info("train | step %d | saved %s", loop.step, path)
+        self._events.write_spent(loop, lambda: bytes_under(self.run.train_events) + bytes_under(self.run.eval_events))
         self._prune(loop, self.schedule.checkpoint_backlog_max)
         self._beat(loop, "training")
 

@@ -154,7 +154,7 @@ class Loop:
 def run_trainer(run):
     finished_training(run, 140)
     names = (field.name for field in dataclasses.fields(WriteSchedule))
-    schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0})
+    schedule = WriteSchedule(**{**dict.fromkeys(names, 10), "checkpoint_every_secs": 0, "exact": frozenset()})
     clock = iter(range(0, 10_000, 10))
     trainer, loop = Trainer(run, schedule, StopFlag(), newest=None, clock=lambda: next(clock)), Loop(run)
     trainer.begin(loop)

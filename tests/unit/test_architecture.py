@@ -12,11 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = (
     {"terminal_text"},
-    {"errors", "log", "humanize", "drawing", "text_files", "run_name"},
+    {"errors", "log", "humanize", "drawing", "text_files", "run_name", "tfrecord"},
     {"settings", "progress"},
     {"environment", "write_schedule", "raster_image"},
     {"run", "protos", "html"},
-    {"machine", "checkpoint"},
+    {"machine", "checkpoint", "events"},
     {"dataset", "pipeline", "training", "evaluation", "detection"},
     {"odapi", "export", "inspection", "report", "services"},
     {"jobs"},

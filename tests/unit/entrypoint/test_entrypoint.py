@@ -172,6 +172,8 @@ def test_options_are_frozen():
         "zoo list",
         "zoo fetch",
         "migrate",
+        "events stats",
+        "events compact",
         "tensorboard",
         "status",
         "logs",

@@ -77,7 +77,7 @@ def test_images_in_event_files_count(make):
     """Many images in TensorBoard fill a disk as well; then they are what to do less of."""
     config = make(model="ssd_mobilenet_v2_fpnlite_640", num_train_steps=100_000).config
     schedule = WriteSchedule(**{**vars(SCHEDULE), "image_summary_every_n": 1})
-    (finding,) = check(config, Resources(schedule=schedule, free_bytes=100 * GB))
+    (finding,) = check(config, Resources(schedule=schedule, free_bytes=20 * GB))
     assert "of events" in finding.what and "--image_summary_every_n" in finding.remedy
 
 

@@ -31,7 +31,8 @@ def run(tmp_path):
 def test_a_line_of_progress(run):
     """Step, loss, rate, time left, newest score, bytes of events: in this order."""
     assert live_view.format_line(run_state.read_run_state(run, METRIC)) == (
-        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 | events 2.1 MB"
+        "train | step 120/900 | loss 0.812 | lr 0.0213 | 7.1 steps/s | eta 1:49 | mAP 0.310 @100 "
+        "| events 2.1 MB of 200.0 MB"
     )
 
 
@@ -60,7 +61,10 @@ def test_lines_come_at_intervals_and_only_when_something_advanced(run):
 def test_an_empty_run_can_be_shown(tmp_path):
     """Before the first file there is something to say."""
     empty = run_state.read_run_state(Run(tmp_path / "none"), METRIC, since=1.0)
-    assert live_view.format_line(empty) == "train | step 0/? | trainer starting | evaluator starting | events 0 B"
+    assert (
+        live_view.format_line(empty)
+        == "train | step 0/? | trainer starting | evaluator starting | events 0 B of 200.0 MB"
+    )
     assert "none yet" in render(empty, {})
 
 

@@ -1,0 +1,1 @@
+"""TensorBoard's event files: read, counted, compacted to a budget. Knows no TensorFlow."""
