@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from app.run.heartbeat import write_heartbeat
+from app.run.metrics import append_metrics
 from app.services.run_collector import RunCollector
 
 ROOT = Path(__file__).parents[3]
@@ -31,6 +32,7 @@ QUERIES = {
         for one in DASHBOARD["templating"]["list"]
     },
 }
+FIGURES = ("learning_rate", "steps_per_sec", "examples_per_sec", "memory_mb")
 FROM_PROMETHEUS = {"job", "instance"}
 """Labels that a scrape adds."""
 
@@ -39,6 +41,9 @@ FROM_PROMETHEUS = {"job", "instance"}
 def exported(tmp_path_factory) -> dict[str, set[str]]:
     """The labels of each sample of a run that has all of its files."""
     run = example_run.write(tmp_path_factory.mktemp("models") / "wheels")
+    append_metrics(
+        run, {"step": 200, "losses": {"Loss/total_loss": 1.0}, **dict.fromkeys(FIGURES, 1.0), "goodput": {"lost": 1.0}}
+    )
     run.checkpoint(200).with_name("ckpt-200.index").write_bytes(b"")
     for service in ("trainer", "evaluator"):
         write_heartbeat(run, service, state="training", step=200, of=200)

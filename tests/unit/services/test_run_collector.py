@@ -1,6 +1,7 @@
 """What Prometheus is told of a run."""
 
 import json
+import random
 import urllib.request
 
 import example_run
@@ -11,6 +12,7 @@ from refusals import refused
 
 from app.errors import SettingsError
 from app.run.heartbeat import write_heartbeat
+from app.run.metrics import append_metrics
 from app.services.metrics_server import serve_metrics
 from app.services.run_collector import RunCollector
 from app.services.tensorboard import find_free_port
@@ -28,6 +30,7 @@ def run(tmp_path):
     write_heartbeat(run, "trainer", state="starting", step=10, of=200, is_start=True)
     write_heartbeat(run, "trainer", state="done", step=200, of=200)
     write_heartbeat(run, "evaluator", state="evaluating", step=150, of=0, is_start=True)
+    append_metrics(run, {**example_run.row(random.Random(1), 200, 200), "goodput": {"training": 100.0, "lost": 20.0}})
     run.checkpoint(200).with_name("ckpt-200.index").write_bytes(b"")
     return run
 
@@ -65,6 +68,7 @@ def test_the_samples_are_the_runs_own_figures(run):
         run.checkpoint(200).with_name("ckpt-200.index").stat().st_mtime
     )
     assert found["detbox_training_ended",] == 1
+    assert {key[1]: value for key, value in found.items() if key[0] == "detbox_goodput_seconds"} == row["goodput"]
 
 
 def test_starts_and_failures_outlive_the_process(run):
