@@ -9,7 +9,6 @@ from prometheus_client.registry import Collector
 from app.run.directory import Run
 from app.run.evaluations import read_best, read_evaluations
 from app.run.heartbeat import ENDED, HEALTHY_SECONDS, NOT_STARTED, Heartbeat
-from app.run.lenient_json import numbers
 from app.run.metrics import read_metrics
 from app.run.run_end import read_done
 from app.services import up_process
@@ -100,7 +99,7 @@ def _add_training(found: _Families, run: Run) -> None:
     memory = row.get("memory_mb")
     found.gauge("trainer_resident_memory_bytes", "Memory of the trainer", memory and memory * 1e6)
     # No counter: seconds of training that are made again become seconds lost.
-    for kind, seconds in numbers(row.get("goodput")).items():
+    for kind, seconds in row.get("goodput", {}).items():
         found.gauge("goodput_seconds", "Wall time of the trainer over all its starts, by kind", seconds, kind=kind)
     steps = run.checkpoint_steps()
     found.gauge("checkpoints", "Checkpoints that are kept", len(steps))
