@@ -218,12 +218,16 @@ class Settings:
     )
     in_place: bool = _events(False, "replace the event files that are compacted")
 
-    # TensorBoard, the terminal
+    # TensorBoard, Prometheus, the terminal
     tensorboard_host: str = _services("127.0.0.1", "address TensorBoard listens on; it has no login")
     tensorboard_port: Annotated[int, Ge(0), Le(65535)] = _services(6006, "port of TensorBoard; 0: any free one")
     tensorboard_samples_per_plugin: str = _services("images=100", "TensorBoard's --samples_per_plugin")
     tensorboard_until_done: bool = _services(
         False, "end TensorBoard with the run, if it goes on when TensorBoard starts"
+    )
+    metrics_host: str = _services("127.0.0.1", "address of the metrics; they have no login")
+    metrics_port: Annotated[int, Ge(0), Le(65535)] = _services(
+        0, "port of the page /metrics for Prometheus, of `up` or of a service on its own; 0: none"
     )
     service: Literal["trainer", "evaluator"] = _services("trainer", "the service that `health` looks at")
     detach: bool = _services(False, "run in the background, and return when training has begun")

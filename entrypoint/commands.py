@@ -51,6 +51,7 @@ _AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name", "se
 """What the evaluator does at its end."""
 _ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
+_METRICS = ("metrics_host", "metrics_port")
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -58,7 +59,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
-            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD, "detach",
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD, *_METRICS, "detach",
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
             "with --detach it needs none: see logs, status and stop.",
@@ -77,10 +78,10 @@ COMMANDS: Mapping[str, Command] = {
             more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records, or a "
             "run's. The model's anchors are compared with the boxes.",
         ),
-        _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, "seed"),
+        _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, *_METRICS, "seed"),
         _command(
             "evaluate", "the evaluator service, on the CPU",
-            *PLACE, *_EVALUATION, *_AT_END, "once", "checkpoint_max_to_keep", "event_log_budget",
+            *PLACE, *_EVALUATION, *_AT_END, *_METRICS, "once", "checkpoint_max_to_keep", "event_log_budget",
         ),
         _command(
             "export",

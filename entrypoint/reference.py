@@ -21,7 +21,12 @@ IN_CONTAINER = {"models_dir": "/models"}
 """Settings that compose.yaml fixes: where a container has the volume."""
 COMPOSE_VARIABLES = (
     ("COMPOSE_FILE", "", "compose files; on a machine without a GPU compose.yaml:compose.cpu.yaml"),
-    ("COMPOSE_PROFILES", "", "serving: TensorFlow Serving on what was promoted"),
+    (
+        "COMPOSE_PROFILES",
+        "",
+        "serving: TensorFlow Serving on what was promoted; monitoring: Prometheus and Grafana; "
+        "workers: one of several machines that train together",
+    ),
     ("COMPOSE_PROJECT_NAME", "", "another name keeps another volume; empty: this folder's name"),
     ("DETBOX_IMAGE", "", "image to use; empty: detbox:gpu or detbox:cpu, built here"),
     ("DETBOX_DATA_DIR", "./data", "folder of this machine that is /data in the containers, read-only"),
@@ -29,6 +34,7 @@ COMPOSE_VARIABLES = (
     ("UID", "1000", "user that the runs belong to; for a new number, build again"),
     ("GID", "1000", "group that the runs belong to"),
     ("CUDA_VISIBLE_DEVICES", "0", "GPUs of the trainer (0,1; -1: none); without this line all, left empty none"),
+    ("TF_CONFIG", "", "the machines that train together, and which one this is, for the profile workers"),
     ("PREPARE_MEMORY", "0", "memory limit of prepare (4g); 0: none"),
     ("TRAINER_MEMORY", "0", "memory limit of the trainer"),
     ("EVALUATOR_MEMORY", "0", "memory limit of the evaluator"),
@@ -46,6 +52,10 @@ COMPOSE_VARIABLES = (
     ("SERVING_IMAGE", "tensorflow/serving:2.19.1", "image of TensorFlow Serving"),
     ("SERVING_GRPC_PORT", "8500", "port of TensorFlow Serving's gRPC"),
     ("SERVING_REST_PORT", "8501", "port of TensorFlow Serving's REST"),
+    ("PROMETHEUS_IMAGE", "prom/prometheus:v3.5.0", "image of Prometheus"),
+    ("PROMETHEUS_PORT", "9090", "port of Prometheus"),
+    ("GRAFANA_IMAGE", "grafana/grafana:12.0.2", "image of Grafana"),
+    ("GRAFANA_PORT", "3000", "port of Grafana"),
 )
 """What compose.yaml reads besides the settings: variable, default, meaning."""
 

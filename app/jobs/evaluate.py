@@ -33,6 +33,7 @@ from app.run.heartbeat import first_line, write_heartbeat
 from app.run.preparation import prepared_run
 from app.run.provenance import read_given
 from app.run.run_end import read_done, request_stop
+from app.services import metrics_server
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
@@ -61,7 +62,8 @@ def run(settings: Settings) -> None:
     os.nice(EVALUATOR_NICENESS)
     with lock.hold_service(run, "evaluator"):
         sign_of_life.give(run, "evaluator")
-        _write_state(run, "starting", "loading TensorFlow")
+        metrics_server.serve_metrics(run, ("evaluator",), host=settings.metrics_host, port=settings.metrics_port)
+        _write_state(run, "starting", "loading TensorFlow", is_start=True)
         try:
             _evaluate_run(run, settings)
         except BaseException as error:
@@ -70,10 +72,11 @@ def run(settings: Settings) -> None:
             raise
 
 
-def _write_state(run: Run, state: str, reason: str) -> None:
+def _write_state(run: Run, state: str, reason: str, *, is_start: bool = False) -> None:
     """The heartbeat between two checkpoints: at the newest evaluated step."""
     last = max(evaluated_steps(run), default=0)
-    write_heartbeat(run, "evaluator", state=state, step=last, of=last if state == "done" else 0, reason=reason)
+    of = last if state == "done" else 0
+    write_heartbeat(run, "evaluator", state=state, step=last, of=of, reason=reason, is_start=is_start)
 
 
 def _evaluate_run(run: Run, settings: Settings) -> None:

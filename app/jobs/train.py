@@ -22,6 +22,7 @@ from app.run.heartbeat import first_line, write_heartbeat
 from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
 from app.run.run_end import finished_training
+from app.services import metrics_server
 from app.settings import Settings, flag
 from app.training import divergence, resume
 from app.training.stop import Interrupted, StopFlag
@@ -40,6 +41,7 @@ def run(settings: Settings) -> None:
     odapi_build.verify()
     with lock.hold_service(run, "trainer"):
         sign_of_life.give(run, "trainer")
+        metrics_server.serve_metrics(run, ("trainer",), host=settings.metrics_host, port=settings.metrics_port)
         settings = prepare.settings_of_run(run, settings)
         changed = prepare.changed_pipeline(run, settings)
         config = changed.config if changed else pipeline_config.read_pipeline(run.pipeline_config)
@@ -58,7 +60,8 @@ def run(settings: Settings) -> None:
         resume.refuse_lost_progress(run)
         run.done.unlink(missing_ok=True)
         run.stop_request.unlink(missing_ok=True)
-        write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow")
+        reason = "loading TensorFlow"
+        write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason=reason, is_start=True)
         try:
             preflight.raise_errors(preflight.check_config(config))
             if not settings.skip_corrupt_records:

@@ -10,7 +10,7 @@ from app.jobs import prepare
 from app.jobs.report import report_at_end
 from app.run.directory import Run, find_run
 from app.run.preparation import new_directory
-from app.services import background, run_state, tensorboard, trio, up_process
+from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
 from app.services.hangup import Hangup, has_terminal
 from app.settings import Settings, flag
 
@@ -40,12 +40,13 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
     hangup.listen()
     with new_directory(run), up_process.hold_up(run, background=not has_terminal()) as change:
         up_process.await_services(run)
+        metrics_server.serve_metrics(run, up_process.SERVICES, host=settings.metrics_host, port=settings.metrics_port)
         prepare.run(settings)
         port = tensorboard.find_free_port(host, settings.tensorboard_port)
         if settings.tensorboard_port not in (0, port):
             logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
         change(tensorboard=tensorboard.url(host, port))
-        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port)
+        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0)
         silent = settings.watchdog_least_secs if settings.watchdog_factor else 0
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent)
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)

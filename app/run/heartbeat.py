@@ -26,9 +26,20 @@ SILENT_SECONDS = 60.0
 """A heartbeat older than this is no sign of life."""
 FAILED_FOR_GOOD_SECONDS = 300.0
 """A service that failed and was not restarted for so long does not come back."""
+NOT_STARTED = "not started"
 ENDED = ("done", "failed", "stopped")
 HEARTBEAT = Schema(
-    {"state": text, "step": count, "of": count, "reason": text, "time": moment, "since": moment, "advanced": moment},
+    {
+        "state": text,
+        "step": count,
+        "of": count,
+        "reason": text,
+        "time": moment,
+        "since": moment,
+        "advanced": moment,
+        "starts": count,
+        "failures": count,
+    },
     required=("state", "time"),
 )
 
@@ -39,17 +50,20 @@ class Heartbeat:
 
     States: starting, training, saving, evaluating, waiting, stopped, failed, done. `reason` says what it waits for, or
     why it ended. Unix seconds, 0 where there is none: `time` of the heartbeat, `since` of the state's begin, `advanced`
-    of the step's last change.
+    of the step's last change. `starts`: processes of the service so far; `failures`: those that said why they failed,
+    which one that is killed does not.
     """
 
     service: str
-    state: str = "not started"
+    state: str = NOT_STARTED
     step: int = 0
     of: int = 0
     reason: str = ""
     time: float = 0.0
     since: float = 0.0
     advanced: float = 0.0
+    starts: int = 0
+    failures: int = 0
 
     @classmethod
     def read(cls, run: Run, service: str) -> "Heartbeat":
@@ -66,6 +80,8 @@ class Heartbeat:
             time=found["time"],
             since=found.get("since") or found["time"],
             advanced=found.get("advanced") or found["time"],
+            starts=found.get("starts", 0),
+            failures=found.get("failures", 0),
         )
 
     @property
@@ -117,9 +133,20 @@ class Heartbeat:
 
 
 def write_heartbeat(
-    run: Run, service: str, *, state: str, step: int, of: int, reason: str = "", clock: Callable[[], float] = time.time
+    run: Run,
+    service: str,
+    *,
+    state: str,
+    step: int,
+    of: int,
+    reason: str = "",
+    is_start: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> None:
-    """Writes the heartbeat of `service`, which began its state and changed its step when the one before says so."""
+    """Writes the heartbeat of `service`, which began its state and changed its step when the one before says so.
+
+    `is_start`: it is the first of its process.
+    """
     now, previous = clock(), Heartbeat.read(run, service)
     beat = Heartbeat(
         service=service,
@@ -130,6 +157,8 @@ def write_heartbeat(
         time=now,
         since=previous.since if (previous.state, previous.reason) == (state, reason) else now,
         advanced=previous.advanced if previous.has_started and previous.step == step else now,
+        starts=previous.starts + is_start,
+        failures=previous.failures + (state == "failed" != previous.state),
     )
     write_json(run.status(service), {**asdict(beat), "pid": os.getpid()})
 

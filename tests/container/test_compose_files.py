@@ -8,6 +8,13 @@ from compose_project import CPU, ROOT
 
 pytestmark = pytest.mark.container
 FILES = {"gpu": CPU[:1], "cpu": CPU}
+OF_PROFILE = {
+    "": (),
+    "serving": ("serving",),
+    "monitoring": ("prometheus", "grafana"),
+    "workers": ("worker",),
+    "*": ("serving", "prometheus", "grafana", "worker"),
+}
 
 
 def config(files, *words, **variables) -> dict:
@@ -26,12 +33,14 @@ def _engine(engine):
     pass
 
 
-@pytest.mark.parametrize("profile", [(), ("--profile", "serving"), ("--profile", "*")], ids=" ".join)
+@pytest.mark.parametrize("profile", [("--profile", name) if name else () for name in OF_PROFILE], ids=" ".join)
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES)
 def test_every_combination_is_valid(files, profile):
     """Compose accepts each, and each has the services that it should."""
     services = set(config(files, *profile)["services"])
-    assert services == {"prepare", "trainer", "evaluator", "tensorboard"} | ({"serving"} if profile else set())
+    assert services == {"prepare", "trainer", "evaluator", "tensorboard"} | set(
+        OF_PROFILE[profile[-1] if profile else ""]
+    )
 
 
 def test_only_the_trainer_gets_a_gpu_and_only_without_the_cpu_file():
@@ -52,12 +61,13 @@ def test_only_the_trainer_gets_a_gpu_and_only_without_the_cpu_file():
 @pytest.mark.parametrize("files", FILES.values(), ids=FILES)
 def test_every_service_is_confined(files):
     """No capability, no new privilege, nothing writable but the volume and /tmp, bounded logs."""
-    for name, service in config(files, "--profile", "serving")["services"].items():
+    for name, service in config(files, "--profile", "*")["services"].items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert service["read_only"] is True and service["tmpfs"] == ["/tmp"], name
+        assert service["read_only"] is True and "/tmp" in service["tmpfs"], name
         assert service["logging"]["options"]["max-size"], name
-        assert not service.get("privileged") and service.get("network_mode") is None, name
+        assert not service.get("privileged"), name
+        assert service.get("network_mode") == ("host" if name == "worker" else None), name
         assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", [])), name
 
 
@@ -89,3 +99,23 @@ def test_serving_loads_what_is_promoted(given, name):
     """The model has the name that the evaluator promotes to, below the folder where Serving looks."""
     environment = config(FILES["cpu"], "--profile", "serving", **given)["services"]["serving"]["environment"]
     assert (environment["MODEL_BASE_PATH"], environment["MODEL_NAME"]) == ("/models/serving", name)
+
+
+def test_metrics_are_served_on_request_to_the_project_only():
+    """One port within each container, whichever number asks for it; it is published nowhere."""
+    asked = config(FILES["cpu"], "--profile", "monitoring", DETBOX_METRICS_PORT="1")["services"]
+    silent = config(FILES["cpu"])["services"]
+    for name in ("trainer", "evaluator"):
+        environment = asked[name]["environment"]
+        assert (environment["DETBOX_METRICS_HOST"], environment["DETBOX_METRICS_PORT"]) == ("0.0.0.0", "9464")
+        assert "ports" not in asked[name]
+        assert silent[name]["environment"]["DETBOX_METRICS_PORT"] == ""
+
+
+def test_a_worker_is_a_trainer_that_knows_the_others():
+    """The same command with the same GPUs; TF_CONFIG reaches it, and no other service."""
+    services = config(FILES["gpu"], "--profile", "workers", TF_CONFIG="{}")["services"]
+    worker, trainer = services["worker"], services["trainer"]
+    assert worker["command"] == trainer["command"] and worker["deploy"] == trainer["deploy"]
+    assert [name for name, one in services.items() if one["environment"].get("TF_CONFIG")] == ["worker"]
+    assert "worker" not in config(FILES["gpu"], TF_CONFIG="{}")["services"]

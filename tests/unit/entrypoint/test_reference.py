@@ -42,7 +42,8 @@ def test_compose_reads_no_variable_that_env_example_leaves_out():
     """What compose.yaml interpolates is a setting or a compose-level variable, with the same default."""
     text = "".join((reference.ROOT / name).read_text() for name in ("compose.yaml", "compose.cpu.yaml"))
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
-    assert "${" not in re.sub(r"\$\{\w+:-[^}]*\}", "", text), "every variable has a default"
+    used |= dict.fromkeys(re.findall(r"\$\{(\w+):\+[^}]*\}", text), "")
+    assert "${" not in re.sub(r"\$\{\w+:[-+][^}]*\}", "", text), "every variable has a default"
     documented = {name: value for name, value, _ in reference.COMPOSE_VARIABLES}
     assert set(used) - set(documented) <= {variable(name) for name in FIELDS}
     assert set(documented) - set(used) <= {
@@ -50,5 +51,6 @@ def test_compose_reads_no_variable_that_env_example_leaves_out():
         "COMPOSE_PROFILES",
         "COMPOSE_PROJECT_NAME",
         "CUDA_VISIBLE_DEVICES",
+        "TF_CONFIG",
     }
     assert {n: v for n, v in used.items() if documented.get(n)} == {n: documented[n] for n in used if documented.get(n)}

@@ -2,13 +2,15 @@
 
 import json
 import socket
+import urllib.request
 
 import fake_services as fake
 import pytest
 
-from app.errors import DatasetError
+from app.errors import DatasetError, SettingsError
 from app.jobs import prepare as prepare_job
 from app.services import trio
+from app.services.tensorboard import find_free_port
 from entrypoint.__main__ import run as detbox
 
 
@@ -157,3 +159,25 @@ def test_a_trainer_that_fails_gives_up_its_code(board, capsys, tmp_path):
         f"-> its log is {tmp_path}/models/r/logs/trainer.log"
     )
     assert board.names() == ["prepare", "services"]
+
+
+def test_up_serves_the_metrics_of_both_services(board, tmp_path):
+    """On the one port, which trainer and evaluator do not take once more."""
+    port = find_free_port("127.0.0.1", 0)
+    assert detbox(["up", "--run=r", "--tensorboard_port=0", f"--metrics_port={port}"]) == 0
+    assert dict(board)["services"]["DETBOX_METRICS_PORT"] == "0"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        text = page.read().decode()
+    for service in ("trainer", "evaluator"):
+        assert f'detbox_service_state{{run="r",service="{service}",state="done"}} 1.0' in text
+
+
+def test_a_busy_port_of_the_metrics_is_told_before_any_work(board, capsys):
+    """One line, exit code 3, nothing prepared."""
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert detbox(["up", "--run=r", f"--metrics_port={port}"]) == SettingsError.exit_code
+    assert board.names() == []
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err.splitlines()[-1]
