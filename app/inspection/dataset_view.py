@@ -226,10 +226,6 @@ def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def _probe_of(image: AnnotatedImage, max_pixels: int) -> image_file.ImageProbe | Fault:
-    return _probe(shards.source(image), image.name, max_pixels)
-
-
 def _probe(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> image_file.ImageProbe | Fault:
     try:
         return image_file.probe_image(source, name, max_pixels)
@@ -246,7 +242,7 @@ def _summaries_of_set(
 ) -> Iterator[ImageSummary]:
     with _threads() as pool:
         for batch in _batched(images.values()):
-            probes = pool.map(_probe_of, batch, itertools.repeat(max_pixels))
+            probes = pool.map(lambda image: _probe(shards.source(image), image.name, max_pixels), batch)
             for image, probe in zip(batch, probes, strict=True):
                 done()
                 if isinstance(probe, Fault):

@@ -220,8 +220,9 @@ class EvaluatorService:
 
         if isinstance(error, DetboxError | MemoryError):
             return None
-        reader = pipeline_config.read_pipeline(self.run.pipeline_config).eval_input_reader[0]
-        return integrity.find_damage(reader.tf_record_input_reader.input_path, RecordDecoder(reader))
+        for reader in pipeline_config.read_pipeline(self.run.pipeline_config).eval_input_reader[:1]:
+            return integrity.find_damage(reader.tf_record_input_reader.input_path, RecordDecoder(reader))
+        return None
 
     def _check_images(self, found: "Evaluated") -> None:
         if self._expected is not None and len(found.images) != self._expected:
