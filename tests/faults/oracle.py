@@ -12,7 +12,7 @@ from small_run import MAX_TO_KEEP, Place
 
 from app.checkpoint import find_prefixes
 from app.protos import pipeline_config
-from app.run.directory import Run, checkpoint_step
+from app.run.directory import SAMPLE_PREFIX, Run, checkpoint_step
 from app.run.evaluations import read_best
 from app.run.files import LEFT_FOR_SECONDS
 
@@ -121,7 +121,7 @@ def _check_state(run: Run) -> Iterator[str]:
 
 def _check_final_names(run: Run) -> Iterator[str]:
     for path in [*run.root.rglob("*.json"), *run.root.glob("DONE")]:
-        if not any(part.startswith(".") for part in path.relative_to(run.root).parts):
+        if not path.relative_to(run.root).parts[0].startswith((".", SAMPLE_PREFIX)):
             try:
                 json.loads(path.read_text("utf-8"))
             except ValueError as error:
