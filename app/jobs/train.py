@@ -126,6 +126,7 @@ def _train(
     from app.odapi import workers
 
     joined = workers.join(cluster, wait_secs=settings.worker_wait_secs)
+    stop.listen()  # TensorFlow puts a handler of its own for SIGTERM in place.
     with joined.losses_named():
         stopped_for = _train_as_chief(run, settings, config, changed, stop, joined)
         joined.end()

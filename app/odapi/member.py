@@ -47,6 +47,7 @@ def train(run: Run, settings: Settings, cluster: Cluster, stop: StopFlag, check:
     from app.odapi import train_loop, training_images, workers
 
     joined = workers.join(cluster, wait_secs=settings.worker_wait_secs)
+    stop.listen()  # TensorFlow puts a handler of its own for SIGTERM in place.
     dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs, settings.watchdog_least_secs)
     dog.watch(partial(watchdog.end_process, describe_input=list, before_end=lambda error: None))
     with joined.losses_named(), tempfile.TemporaryDirectory(prefix="detbox-worker-") as folder:
