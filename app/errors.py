@@ -9,6 +9,7 @@
     ├── OutOfMemoryError         7   the accelerator or the host ran out of memory
     ├── GateError                8   a model is not good enough to be promoted
     ├── StalledError             9   a training step did not come back
+    ├── WorkerLostError         10   another worker of the cluster ended or did not come
     ├── ServiceError           as the service's   a child process of `up` failed
     └── Stopped            129/130/143  SIGHUP, SIGINT or SIGTERM, after the checkpoint was saved
 
@@ -102,6 +103,12 @@ class StalledError(DetboxError):
     """A training step did not come back; the trainer is started again."""
 
     exit_code = 9
+
+
+class WorkerLostError(DetboxError):
+    """Another worker of the cluster ended, or did not come; all go on from the last checkpoint when started again."""
+
+    exit_code = 10
 
 
 class ServiceError(DetboxError):

@@ -38,6 +38,7 @@ _places = partial(setting, group="places")
 _data = partial(setting, group="data")
 _model = partial(setting, group="model")
 _training = partial(setting, group="training")
+_cluster = partial(setting, group="cluster")
 _evaluation = partial(setting, group="evaluation")
 _export = partial(setting, group="export")
 _detection = partial(setting, group="detection")
@@ -53,6 +54,7 @@ class Settings:
     # Where things are
     models_dir: Path = _places(Path("models"), "folder that holds one folder per run")
     run: str = _places("", "name of the run; empty: that of the data set, with `-` for blanks and the like")
+    from_run: str = _places("", "run.json of a run to make again, with the same settings; `--from` for short")
     dataset: str = _data("", "folder or file of the data set; empty: the built-in synthetic sample")
     format: str = _data("auto", "format of the data set; auto: by what is there")
     train_split: str = _data("", "split to train on; empty: the set's own `train`, or what is left of a fraction")
@@ -146,6 +148,19 @@ class Settings:
         300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
     )
     resume: bool = _training(True, "go on from the newest complete checkpoint; false: refuse a run that has any")
+    deterministic: bool = _training(
+        False, "the same losses bit for bit, run after run, on the same machine and image; slower"
+    )
+
+    # Several machines
+    workers: Count = _cluster(
+        0, "processes that train together, a machine each; 0: as many as TF_CONFIG, SkyPilot or Slurm says"
+    )
+    worker_service: str = _cluster("", "headless service of the pods of an indexed Kubernetes Job: their subdomain")
+    worker_port: Annotated[int, Ge(1), Le(65535)] = _cluster(
+        2222, "port that a worker listens on for the others, where TF_CONFIG does not say"
+    )
+    worker_wait_secs: Positive = _cluster(900, "seconds that a worker waits for the others at the start")
 
     # Evaluation
     once: bool = _evaluation(False, "evaluate what is there now, then end")

@@ -45,6 +45,7 @@ def _command(name: str, summary: str, *settings: str, positional: str = "", **mo
 _DATA = ("sample_images", *_group("data"))
 _MODEL = _group("model")
 _TRAINING = _group("training")
+_CLUSTER = _group("cluster")
 _EVALUATION = tuple(name for name in _group("evaluation") if name != "once")
 _FORMS = ("export_forms", "signature_key")
 _AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name", "serving_input")
@@ -59,7 +60,8 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
-            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, *_AT_END, *_TENSORBOARD, *_METRICS, "detach",
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_EVALUATION, *_AT_END, *_TENSORBOARD,
+            *_METRICS, "detach",
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
             "with --detach it needs none: see logs, status and stop.",
@@ -68,7 +70,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "prepare",
             "check a data set, then write its records, label map and the run's pipeline.config",
-            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION,
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, "workers",
         ),
         _command(
             "inspect",
@@ -78,7 +80,12 @@ COMMANDS: Mapping[str, Command] = {
             more="Writes a page, a contact sheet and the figures as JSON; `dataset` may be a folder of records, or a "
             "run's. The model's anchors are compared with the boxes.",
         ),
-        _command("train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, *_METRICS, "seed"),
+        _command(
+            "train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_METRICS, "seed",
+            "from_run",
+            more="On several machines the same command on each: TF_CONFIG, or the variables of SkyPilot, Slurm or an "
+            "indexed Kubernetes Job, say which is which. --from=run.json prepares and trains a run again.",
+        ),
         _command(
             "evaluate", "the evaluator service, on the CPU",
             *PLACE, *_EVALUATION, *_AT_END, *_METRICS, "once", "checkpoint_max_to_keep", "event_log_budget",

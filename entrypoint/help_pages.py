@@ -8,7 +8,7 @@ from entrypoint.commands import COMMANDS, Command
 
 EXIT_CODES = (
     "0 done, 1 network, converter or a fault of detbox, 2 usage, 3 settings or pipeline.config, 4 data set, "
-    "5 OD API not the patched one, 6 diverged, 7 out of memory, 8 gate not passed, "
+    "5 OD API not the patched one, 6 diverged, 7 out of memory, 8 gate not passed, 10 another worker lost, "
     "129/130/143 stopped by SIGHUP/SIGINT/SIGTERM"
 )
 GROUP_TITLES = {
@@ -16,6 +16,7 @@ GROUP_TITLES = {
     "data": "Data",
     "model": "Model",
     "training": "Training",
+    "cluster": "Several machines",
     "evaluation": "Evaluation",
     "export": "Export and promotion",
     "detection": "Detection on images",

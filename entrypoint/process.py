@@ -133,7 +133,14 @@ def _log_file(job: Job) -> Path | None:
 
 
 def _log_name(job: Job) -> str:
-    return LOG_OF_COMMAND.get(job.command, job.command)
+    """`trainer`, or `trainer-1` for a worker that is not the chief: two processes can't share a log's bounds."""
+    name = LOG_OF_COMMAND.get(job.command, job.command)
+    if job.command != "train":
+        return name
+    from app.jobs.train import cluster_of
+
+    cluster = cluster_of(job.settings)
+    return f"{name}-{cluster.index}" if cluster and cluster.index else name
 
 
 def _report_error(error: BaseException, job: Job | None) -> int:

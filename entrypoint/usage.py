@@ -10,6 +10,8 @@ from app.errors import UsageError, did_you_mean
 from app.settings import FIELDS, variable
 from entrypoint.commands import COMMANDS, Command
 
+SPELLINGS = {"--from": "from_run"}
+"""Flags that are no name of a setting: `from` is a word of Python."""
 _NUMBER = re.compile(r"-\.?\d")
 
 
@@ -35,6 +37,7 @@ def check(arguments: Sequence[str]) -> list[str]:
     name, alone, kept = command.name, [], command.name.split()
     while rest:
         word = rest.pop(0)
+        word = _spell_out(command, word)
         if command.short and word == f"-{command.short[0]}":
             word = f"--{command.short}"
         if not _is_flag(word):
@@ -54,6 +57,12 @@ def check(arguments: Sequence[str]) -> list[str]:
             raise UsageError(f"flag --{key} has no value", where=name, remedy=f"write --{key}=VALUE")
         kept.append(rest.pop(0))
     return kept + ([f"--{command.positional}={command.joint.join(alone)}"] if alone else [])
+
+
+def _spell_out(command: Command, word: str) -> str:
+    name, equals, value = word.partition("=")
+    long = SPELLINGS.get(name)
+    return f"--{long}{equals}{value}" if long in command.settings else word
 
 
 def _check_flag(command: Command, key: str, word: str) -> None:

@@ -15,7 +15,7 @@ from app.environment import refuse_other_bytes, with_recorded
 from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
-from app.machine import memory
+from app.machine import cluster, memory
 from app.pipeline import build, fine_tune_checks, image_size, origin, run_config
 from app.pipeline import preflight as checks
 from app.pipeline.resources import Resources
@@ -73,7 +73,7 @@ def run(settings: Settings) -> Prepared:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
     with new_directory(run):
         prepared = _prepare(run, with_zoo_folders(settings))
-        provenance.write_given(run, given_settings(settings))
+        provenance.write_given(run, given_settings(settings), settings.dataset)
     return prepared
 
 
@@ -111,7 +111,8 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
         )
     write_text(run.label_map, label_map.print_label_map(card.class_names))
     pipeline = build_pipeline(run, settings, card, found)
-    check_before_training(run, pipeline.config, write_schedule(settings, pipeline.num_train_steps))
+    schedule = write_schedule(settings, pipeline.num_train_steps)
+    check_before_training(run, pipeline.config, schedule, workers=cluster.count_workers(settings.workers))
     check_metrics(run, pipeline.config, settings)
     try:
         try_before_training(run, pipeline.config, settings)
@@ -230,11 +231,12 @@ def check_before_training(
     schedule: WriteSchedule,
     *,
     replicas: int = 1,
+    workers: int = 1,
     verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
 ) -> None:
     """Checks pipeline, label map, records, checkpoint and machine against each other. Raises SettingsError.
 
-    `replicas`, `verify_checkpoint`: what only the trainer knows, see `pipeline.preflight.check`.
+    `replicas`, `workers`, `verify_checkpoint`: see `pipeline.preflight.check`.
     """
     card = cards.read(run.records)
     boxes = None
@@ -257,6 +259,7 @@ def check_before_training(
             memory_of=there.of,
         ),
         replicas=replicas,
+        workers=workers,
         verify_checkpoint=verify_checkpoint,
         masks=card.masks if card is not None else None,
         keypoints=card.keypoints if card is not None else 0,

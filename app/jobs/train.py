@@ -2,22 +2,25 @@
 
 import contextlib
 import logging
+import os
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from app.dataset import integrity
 from app.dataset.readable_records import ReadableRecords
 from app.errors import DatasetError, DivergedError, SettingsError, Stopped
-from app.events.budget import TRAINING_SHARE
 from app.humanize import format_bytes, format_count
 from app.jobs import prepare
+from app.machine.cluster import Cluster, find_cluster
 from app.pipeline import build, preflight, readers, run_config, schedule
-from app.protos import label_map, pipeline_config
+from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance, sign_of_life
-from app.run.directory import Run
-from app.run.files import bytes_under, write_json
+from app.run.directory import Run, find_run
+from app.run.files import read_object, write_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
@@ -28,17 +31,31 @@ from app.training import divergence, resume
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
 
+if TYPE_CHECKING:
+    from app.odapi.workers import Alone, Workers
+
 logger = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """The trainer service: trains the run to its end, or until it is told to stop."""
+    """The trainer service: trains the run to its end, or until it is told to stop.
+
+    As one of several workers that is not the chief it trains as the chief says.
+    """
     from app.machine import odapi_build
 
     stop = StopFlag()
     stop.listen()
-    run = prepared_run(settings.models_dir, settings.run_name)
     odapi_build.verify()
+    if settings.from_run:
+        settings = provenance.settings_again(Path(settings.from_run), settings)
+    cluster = cluster_of(settings)
+    if cluster and not cluster.is_chief:
+        _train_beside_chief(settings, cluster, stop)
+        return
+    if settings.from_run:
+        logger.info("train | %s", prepare.run(settings))
+    run = prepared_run(settings.models_dir, settings.run_name)
     with lock.hold_service(run, "trainer"):
         sign_of_life.give(run, "trainer")
         metrics_server.serve_metrics(run, ("trainer",), host=settings.metrics_host, port=settings.metrics_port)
@@ -50,6 +67,10 @@ def run(settings: Settings) -> None:
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done.get("reason", "no reason given"))
+            if cluster:
+                from app.odapi import member
+
+                member.dismiss(cluster, settings.worker_wait_secs)
             return
         if run.checkpoint_steps() and not settings.resume:
             raise SettingsError(
@@ -67,10 +88,16 @@ def run(settings: Settings) -> None:
             if not settings.skip_corrupt_records:
                 integrity.check_sizes(_input_path(config))
             prepare.try_before_training(run, config, settings)
-            _train(run, settings, config, changed, stop)
+            _train(run, settings, config, changed, stop, cluster)
         except BaseException as error:
             _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
             raise
+
+
+def cluster_of(settings: Settings) -> Cluster | None:
+    """The workers that this process is one of; None if it trains alone. Raises SettingsError."""
+    port, service = settings.worker_port, settings.worker_service
+    return find_cluster(os.environ, port=port, workers=settings.workers, service=service)
 
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:
@@ -80,22 +107,56 @@ def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None
 
 
 def _train(
-    run: Run, settings: Settings, config: PipelineConfig, changed: build.Pipeline | None, stop: StopFlag
+    run: Run,
+    settings: Settings,
+    config: PipelineConfig,
+    changed: build.Pipeline | None,
+    stop: StopFlag,
+    cluster: Cluster | None,
 ) -> None:
     from app.machine import gpus
-    from app.odapi import checkpoint_files, runtime, summaries, train_events, train_loop, training_images
-    from app.odapi.record_decoder import RecordDecoder
-    from app.training import input_state, watchdog
-    from app.training.event_log import EventLog
-    from app.training.time_account import TimeAccount
-    from app.training.trainer import Trainer
+    from app.odapi import runtime
 
     for line in gpus.describe_gpus():
         logger.info("gpu %s", line)
     tf = runtime.start(use_gpu=True, seed=settings.seed)
-    if settings.mixed_precision:
-        runtime.use_mixed_precision(tf)
-    strategy = runtime.strategy(tf)
+    runtime.configure(
+        tf, deterministic=settings.deterministic, mixed_precision=settings.mixed_precision, seed=settings.seed
+    )
+    from app.odapi import workers
+
+    joined = workers.join(cluster, wait_secs=settings.worker_wait_secs)
+    stop.listen()  # TensorFlow puts a handler of its own for SIGTERM in place.
+    with joined.losses_named():
+        stopped_for = _train_as_chief(run, settings, config, changed, stop, joined)
+        joined.end()
+    if stop.error:
+        raise stop.error
+    if stop.signal is not None:
+        saved = (run.checkpoint_steps() or [0])[-1]
+        raise Stopped(
+            f"{stopped_for}: step {saved} is saved",
+            where=str(run.root),
+            signal_number=stop.signal,
+            remedy="the same command goes on from there",
+        )
+
+
+def _train_as_chief(
+    run: Run,
+    settings: Settings,
+    config: PipelineConfig,
+    changed: build.Pipeline | None,
+    stop: StopFlag,
+    joined: "Alone | Workers",
+) -> str | None:
+    """What training was stopped for; None if it came to its end."""
+    from app.odapi import checkpoint_files, member, train_events, train_loop
+    from app.odapi.record_decoder import RecordDecoder
+    from app.training import input_state, watchdog
+    from app.training.time_account import TimeAccount
+    from app.training.trainer import Trainer
+
     newest = resume.find_resume(run, checkpoint_files.fault)
     _clear_leftovers(run)
     cadences = write_schedule(settings, config.train_config.num_steps, provenance.read_given(run) or ())
@@ -104,7 +165,8 @@ def _train(
         run,
         config,
         cadences,
-        replicas=strategy.num_replicas_in_sync,
+        replicas=joined.strategy.num_replicas_in_sync,
+        workers=joined.size,
         verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
     )
     prepare.check_metrics(run, config, settings)
@@ -112,6 +174,8 @@ def _train(
         run_config.write_pipeline(run, changed)
     run_config.lower_rate(run)
     _write_provenance(run, settings, config.train_config.fine_tune_checkpoint)
+    for line in provenance.describe_differences(Path(settings.from_run), run) if settings.from_run else ():
+        logger.warning("train | not as in %s: %s", settings.from_run, line)
 
     steps = config.train_config.num_steps
     dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs, settings.watchdog_least_secs)
@@ -126,11 +190,9 @@ def _train(
     account = TimeAccount(run, psutil.Process().create_time())
     source = _open_records(run, config, settings, stop)
     while True:
-        names = label_map.read_class_names(run.label_map) if run.label_map.is_file() else {}
-        images = training_images.TrainingImages(names, cadences.image_summary_max_outputs)
-        limit = int(cadences.event_log_budget * TRAINING_SHARE) if cadences.event_log_budget else None
-        spent = bytes_under(run.train_events)
-        events = EventLog(cadences, write_at=summaries.write_scalars, images=images, limit=limit, spent=spent)
+        # The steps of images are calls of their own, of which the other workers know nothing.
+        with_images = joined.size == 1 or cadences.num_steps_per_iteration == 1
+        events, images = train_events.open_log(run, cadences, with_images=with_images)
         trainer = Trainer(
             run,
             cadences,
@@ -142,10 +204,13 @@ def _train(
             events=events,
             loss_upper_bound=settings.loss_upper_bound,
             skipped_records=source.skipped,
+            agreement=joined.agreement(),
         )
+        joined.share(member.plan(run, settings, newest, steps, source.paths))
+        joined.seed(settings.seed)
         try:
-            train_loop.train(run.pipeline_config, run.root, trainer, strategy, source.paths, images)
-            break
+            train_loop.train(run.pipeline_config, run.root, trainer, joined.strategy, source.paths, images)
+            return trainer.stopped_for
         except Interrupted:
             account.write(in_progress=False)
             raise
@@ -154,21 +219,28 @@ def _train(
                 raise
             _roll_back(run, settings.rollback_factor, error)
         except DatasetError:
-            if not (source.most and source.skip(RecordDecoder(config.train_input_reader))):
+            if joined.size > 1 or not (source.most and source.skip(RecordDecoder(config.train_input_reader))):
                 raise
             logger.warning("train | %s", source)
-        tf.keras.backend.clear_session()
+        train_loop.forget()
         newest = resume.find_resume(run, checkpoint_files.fault)
-    if stop.error:
-        raise stop.error
-    if stop.signal is not None:
-        saved = (run.checkpoint_steps() or [0])[-1]
-        raise Stopped(
-            f"{trainer.stopped_for}: step {saved} is saved",
-            where=str(run.root),
-            signal_number=stop.signal,
-            remedy="the same command goes on from there",
+
+
+def _train_beside_chief(settings: Settings, cluster: Cluster, stop: StopFlag) -> None:
+    from app.odapi import member
+
+    run = find_run(settings.models_dir, settings.run_name)
+
+    def check(told: Settings, joined: "Workers") -> None:
+        prepare.check_before_training(
+            prepared_run(settings.models_dir, run.name, writable=False),
+            pipeline_config.read_pipeline(run.pipeline_config),
+            write_schedule(told, 1),
+            replicas=joined.strategy.num_replicas_in_sync,
+            workers=joined.size,
         )
+
+    member.train(run, settings, cluster, stop, check)
 
 
 def _input_path(config: PipelineConfig) -> list[str]:
@@ -222,5 +294,6 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
         card.fingerprint if card else None,
         zoo_model=store.record_of(fine_tune_checkpoint),
     )
-    write_json(run.provenance, record | {"given": given})
+    kept = {"given": given, "dataset": read_object(run.provenance).get("dataset")}
+    write_json(run.provenance, record | kept)
     run_config.record_pipeline(run)

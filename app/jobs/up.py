@@ -6,8 +6,10 @@ import os
 import time
 
 from app.environment import as_environment
+from app.errors import SettingsError
 from app.jobs import prepare
 from app.jobs.report import report_at_end
+from app.jobs.train import cluster_of
 from app.run.directory import Run, find_run
 from app.run.preparation import new_directory
 from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
@@ -23,6 +25,10 @@ def run(settings: Settings) -> trio.Outcome | background.Started:
     With `detach` another `up` does so, and this returns when training has begun.
     """
     run = find_run(settings.models_dir, settings.run_name)
+    cluster = cluster_of(settings)
+    if cluster and not cluster.is_chief:
+        what, remedy = f"this is worker {cluster.index}, and up is the chief's", "detbox train here, with the same run"
+        raise SettingsError(what, where=cluster.source, remedy=remedy)
     if run_state.is_finished(run, settings.num_train_steps):
         more, other = flag("num_train_steps"), flag("run", "NAME")
         logger.info("run %s is finished -> a larger %s trains on, %s starts another", run.name, more, other)

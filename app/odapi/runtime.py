@@ -36,6 +36,16 @@ def start(*, use_gpu: bool, seed: int | None = None) -> Any:
     return tf
 
 
+def configure(tf: Any, *, deterministic: bool, mixed_precision: bool, seed: int) -> None:
+    """How everything is computed from here on. SettingsError for mixed precision without a GPU."""
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+        # Upstream's input is made of TensorFlow's legacy functions, whose graphs take no seed from anywhere.
+        importlib.import_module("tensorflow.python.framework.function")._FuncGraph.seed = seed
+    if mixed_precision:
+        use_mixed_precision(tf)
+
+
 def use_mixed_precision(tf: Any) -> None:
     """Computes in float16 on the GPUs from here on; variables stay float32. SettingsError without a GPU."""
     if not tf.config.list_physical_devices("GPU"):

@@ -6,6 +6,15 @@ import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is
 import tensorflow as tf
 from tensorflow.python.ops import summary_ops_v2
 
+from app.events.budget import TRAINING_SHARE
+from app.odapi.summaries import write_scalars
+from app.odapi.training_images import TrainingImages
+from app.protos import label_map
+from app.run.directory import Run
+from app.run.files import bytes_under
+from app.training.event_log import EventLog
+from app.write_schedule import WriteSchedule
+
 
 def mark_restart(step: int) -> None:
     """Writes, to the summary writer of the moment, that training goes on after `step`.
@@ -18,3 +27,18 @@ def mark_restart(step: int) -> None:
     event = tf.compat.v1.Event(wall_time=time.time(), step=step + 1, session_log=start)
     for _ in range(2):
         summary_ops_v2.import_event(event.SerializeToString())
+
+
+def open_log(run: Run, schedule: WriteSchedule, *, with_images: bool) -> tuple[EventLog, TrainingImages]:
+    """What the run's events are written by, within what is left of its budget, and what looks at its batches."""
+    names = label_map.read_class_names(run.label_map) if run.label_map.is_file() else {}
+    images = TrainingImages(names, schedule.image_summary_max_outputs)
+    limit = int(schedule.event_log_budget * TRAINING_SHARE) if schedule.event_log_budget else None
+    log = EventLog(
+        schedule,
+        write_at=write_scalars,
+        images=images if with_images else None,
+        limit=limit,
+        spent=bytes_under(run.train_events),
+    )
+    return log, images

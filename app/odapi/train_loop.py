@@ -9,6 +9,7 @@ from object_detection import model_lib_v2, train_seam
 
 from app.dataset import integrity
 from app.errors import DivergedError, SettingsError
+from app.odapi import workers
 from app.odapi.record_decoder import RecordDecoder
 from app.odapi.training_images import TrainingImages
 from app.pipeline.run_config import is_misfit
@@ -74,6 +75,8 @@ def _train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, re
             )
     except tf.errors.OpError as error:
         hook.call_failed()
+        if strategy.cluster_resolver and workers.is_loss(error):
+            raise
         reader = configs.read_pipeline(pipeline_config).train_input_reader
         damage = integrity.find_damage(records, RecordDecoder(reader))
         if damage is None:
@@ -81,3 +84,8 @@ def _train(pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, re
         with strategy.scope():
             hook.save_rest()
         raise damage from error
+
+
+def forget() -> None:
+    """Frees what the last loop has built, before another one."""
+    tf.keras.backend.clear_session()

@@ -23,8 +23,8 @@ def new_directory(run: Run) -> Iterator[None]:
         raise
 
 
-def prepared_run(models_dir: Path, name: str) -> Run:
-    """The run, which `prepare` must have made. Raises SettingsError."""
+def prepared_run(models_dir: Path, name: str, *, writable: bool = True) -> Run:
+    """The run, which `prepare` must have made, and which can be written if it is to be. Raises SettingsError."""
     run = find_run(models_dir, name)
     missing = [path.name for path in (run.pipeline_config, run.label_map, run.dataset_card) if not path.is_file()]
     if missing:
@@ -40,7 +40,8 @@ def prepared_run(models_dir: Path, name: str) -> Run:
             where=str(unreadable[0]),
             remedy="detbox prepare again, with the same flags",
         )
-    _make_writable(run)
+    if writable:
+        _make_writable(run)
     return run
 
 

@@ -1,5 +1,6 @@
 """What a run was made by: settings, versions, patches, data, host, revision."""
 
+import dataclasses
 import os
 import platform
 import re
@@ -11,14 +12,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from app.environment import with_recorded
+from app.errors import SettingsError
 from app.humanize import is_size, parse_bytes
 from app.run.directory import Run
 from app.run.files import read_object, write_json
-from app.settings import FIELDS, Settings
+from app.settings import FIELDS, Settings, as_text, flag
 
 USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 """User and password in an address, such as a mirror's: they belong in no file that is passed on."""
 
+AGAIN = "-again"
+"""Added to the name of a run that is made again."""
 PACKAGES = ("detbox", "object-detection", "tensorflow", "tf-keras", "numpy", "protobuf", "pycocotools")
 
 
@@ -51,9 +56,41 @@ def read_given(run: Run) -> dict[str, str] | None:
     return {str(name): str(text) for name, text in given.items()} if isinstance(given, dict) else None
 
 
-def write_given(run: Run, given: Mapping[str, str]) -> None:
-    """Records them, beside what else the run's provenance has."""
-    write_json(run.provenance, read_object(run.provenance) | {"given": dict(given)})
+def write_given(run: Run, given: Mapping[str, str], dataset: str = "") -> None:
+    """Records them and the path of the data set, empty for the sample, beside what else the run's provenance has."""
+    path = str(Path(dataset).resolve()) if dataset else ""
+    write_json(run.provenance, read_object(run.provenance) | {"given": dict(given), "dataset": path})
+
+
+def settings_again(path: Path, settings: Settings) -> Settings:
+    """`settings` with those of the run whose provenance is the file `path`, for all that is not given now.
+
+    Its name is that run's with `-again`, unless one is given. Raises SettingsError for what is no provenance.
+    """
+    found = read_object(path)
+    recorded = found.get("settings"), found.get("given")
+    if not all(isinstance(some, dict) for some in recorded if some is not None) or recorded == (None, None):
+        what = "has no settings of a run" if path.is_file() else "is not there"
+        raise SettingsError(what, where=str(path), remedy=f"the run.json of a run: {flag('from_run')}")
+    texts = {name: as_text(value) for some in recorded for name, value in (some or {}).items()}
+    kept = {name: text for name, text in texts.items() if text and name in FIELDS and _makes_the_run(name)}
+    dataset = found.get("dataset")
+    if not isinstance(dataset, str) and not settings.dataset:
+        raise SettingsError("does not say what its data set was", where=str(path), remedy=flag("dataset", "FOLDER"))
+    again = with_recorded(settings, {**kept, "dataset": str(dataset or "")}, where=str(path))
+    return again if settings.run else dataclasses.replace(again, run=f"{path.resolve().parent.name}{AGAIN}")
+
+
+def describe_differences(path: Path, run: Run) -> list[str]:
+    """What else is not as it was for the run whose provenance is the file `path`: the data, versions, patches."""
+    before, now = read_object(path), read_object(run.provenance)
+    lines = [f"{name} differs" for name in ("dataset_fingerprint", "patches") if before.get(name) != now.get(name)]
+    old, new = (some.get("versions") or {} for some in (before, now))
+    return lines + [f"{name} was {old[name]}, is {new.get(name)}" for name in old if old[name] != new.get(name)]
+
+
+def _makes_the_run(name: str) -> bool:
+    return name != "dataset" and FIELDS[name].metadata["group"] in {"data", "model", "training", "evaluation"}
 
 
 def _plain(value: Any) -> Any:

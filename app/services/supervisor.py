@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from app.errors import ServiceError, StalledError, Stopped
+from app.errors import ServiceError, StalledError, Stopped, WorkerLostError
 from app.services.silence import Silence
 
 TICK_SECONDS = 0.25
@@ -81,8 +81,8 @@ class Service:
         return self.process is not None and self.code is None
 
     def has_stalled(self) -> bool:
-        """Whether it ended since it, or a step of its, did not come back."""
-        return self.aborted or self.code == StalledError.exit_code
+        """Whether it ended since it, a step of its, or another worker did not come back."""
+        return self.aborted or self.code in (StalledError.exit_code, WorkerLostError.exit_code)
 
     def send(self, number: int) -> None:
         """Sends a signal to the whole process group, if it is there; one that is stopped goes on to act on it."""

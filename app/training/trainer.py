@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
@@ -20,8 +20,10 @@ from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
 from app.settings import flag
 from app.training import divergence, retention
+from app.training.agreement import Agreement
 from app.training.cadence import EverySeconds, EverySteps
 from app.training.event_log import EventLog
+from app.training.loop import Loop, describe
 from app.training.stop import StopFlag
 from app.training.time_account import TimeAccount
 from app.training.watchdog import Watchdog
@@ -32,25 +34,6 @@ log = logging.getLogger(__name__)
 TOTAL_LOSS = "Loss/total_loss"
 HEARTBEAT_SECONDS = 2.0
 REQUEST_SECONDS = 1.0
-
-
-class Loop(Protocol):
-    """The running loop as the patched `model_lib_v2` shows it (its `train_seam.Loop`)."""
-
-    step: int
-    train_steps: int
-    batch_size: int
-    is_chief: bool
-    restored_from: str | None
-    fine_tuned_from: str | None
-    checkpoints: dict[int, str]
-
-    def losses(self) -> dict[str, float]: ...
-    def learning_rate(self) -> float: ...
-    def first_non_finite(self) -> int | None: ...
-    def write_scalars(self, scalars: dict[str, float]) -> None: ...
-    def save(self) -> str: ...
-    def delete(self, steps: list[int]) -> None: ...
 
 
 class Trainer:
@@ -69,8 +52,10 @@ class Trainer:
         events: EventLog | None = None,
         loss_upper_bound: float = 0.0,
         skipped_records: int = 0,
+        agreement: Agreement | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
+        self._agreement = agreement
         self.run, self.schedule, self.stop = run, schedule, stop
         self._newest, self._mark_restart = newest, mark_restart
         self._events = events or EventLog(schedule)
@@ -120,9 +105,11 @@ class Trainer:
 
     def steps_to_run(self, loop: Loop) -> int:
         """Steps until something is due; 0 at the end of the run or when a stop is asked for."""
-        if self._is_asked_to_stop():
+        if self._is_asked_to_stop(loop):
             return 0
-        due = (self._losses_due, self._rate_due, self._log_due, self._save_due, self._events)
+        due: list[Any] = [self._losses_due, self._rate_due, self._log_due, self._events]
+        due += [] if self._saves_by_agreement else [self._save_due]
+        due += [self._agreement] if self._agreement else []
         ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
         steps = max(0, min(loop.train_steps - loop.step, self.schedule.num_steps_per_iteration, *ahead))
         if steps:
@@ -139,7 +126,7 @@ class Trainer:
         self.stop.no_progress_yet = False
         self._events.after_steps(loop)
         self._record(loop)
-        if self._save_due.is_due(loop.step) and loop.step != self._saved_step:
+        if not self._saves_by_agreement and self._is_save_due(loop):
             self._save(loop)
         if self._beat_due.is_due(loop.step):
             self._beat(loop, "training")
@@ -170,7 +157,7 @@ class Trainer:
 
         Of a call of several steps it is not known how many were done.
         """
-        loop = self._loop
+        loop = None if self._agreement else self._loop  # Of several workers all would have to save.
         if loop and loop.step != self._saved_step and self.schedule.num_steps_per_iteration == 1:
             self._save(loop)
 
@@ -193,11 +180,34 @@ class Trainer:
             log.info("train | %s of steps after %d dropped: they are run again", format_count(dropped, "line"), step)
         self._mark_restart(step)
 
-    def _is_asked_to_stop(self) -> bool:
+    def _is_save_due(self, loop: Loop) -> bool:
+        return self._save_due.is_due(loop.step) and loop.step != self._saved_step
+
+    @property
+    def _saves_by_agreement(self) -> bool:
+        """Whether a save is due by a clock, of which each worker has another."""
+        return self._agreement is not None and isinstance(self._save_due, EverySeconds)
+
+    def _is_asked_to_stop(self, loop: Loop) -> bool:
+        if self._agreement:
+            return self._is_agreed_to_stop(loop, self._agreement)
         if not self.stop.cuts_short and not self._request_due.is_due(0):
             return False
         self._request_due.mark()
         self.stopped_for = self.stop.why(lambda: read_stop_request(self.run))
+        return self.stopped_for is not None
+
+    def _is_agreed_to_stop(self, loop: Loop, agreement: Agreement) -> bool:
+        """Asks all workers, at the steps that are for it; saves if that is due by the chief's clock."""
+        if agreement.steps_until(loop.step):
+            return False
+        reason = self.stop.why(lambda: read_stop_request(self.run)) if loop.is_chief else None
+        save = self._saves_by_agreement and self._is_save_due(loop)
+        agreed = agreement.agree(loop.step, signal=self.stop.signal, request=reason is not None, save=save)
+        if agreed.save:
+            self._save(loop)
+        self.stop.signal = agreed.signal
+        self.stopped_for = self.stop.why(lambda: (reason or "the chief ends") if agreed.request else None)
         return self.stopped_for is not None
 
     def _record(self, loop: Loop) -> None:
@@ -216,7 +226,7 @@ class Trainer:
                 scalars["steps_per_sec"] = row["steps_per_sec"]
             if loop.is_chief:
                 append_metrics(self.run, row)
-            log.info(_line(loop, row))
+                log.info(describe(loop, row))
         if scalars:
             self._events.write_scalars(loop, scalars)
 
@@ -288,13 +298,3 @@ class Trainer:
         if loop.is_chief:
             self._account.write(in_progress=state not in ENDED)
             write_heartbeat(self.run, "trainer", state=state, step=loop.step, of=loop.train_steps, reason=reason)
-
-
-def _line(loop: Loop, row: dict[str, Any]) -> str:
-    rate = row["steps_per_sec"]
-    left = (loop.train_steps - loop.step) / rate if rate else 0
-    return (
-        f"train | step {loop.step}/{loop.train_steps} | loss {row['loss']:.4g} | "
-        f"lr {row['learning_rate']:.3g} | {rate:.2f} steps/s | {row['examples_per_sec']:.1f} images/s | "
-        f"eta {int(left // 60)}:{int(left % 60):02d}"
-    )

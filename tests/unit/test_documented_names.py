@@ -45,7 +45,7 @@ def test_paths_exist(page):
 
 
 def test_walks_go_where_they_say():
-    """Every function of the five walks is there."""
+    """Every function of the six walks is there."""
     names = dotted(ARCHITECTURE.read_text(encoding="utf-8"))
     assert len(names) > 40
     assert {name for name in names if not exists(name)} == set()

@@ -360,3 +360,10 @@ def test_results_are_text_or_json(result, text, value):
     """Text for people; with --json always one JSON value."""
     assert present(result, as_json=False) == text
     assert json.loads(present(result, as_json=True)) == value
+
+
+def test_from_is_short_for_from_run():
+    """Python has no parameter of that name; other commands do not know it."""
+    assert entrypoint.parse(["train", "--from=a/run.json"]).settings.from_run == "a/run.json"
+    with pytest.raises(errors.UsageError):
+        entrypoint.parse(["prepare", "--from=a/run.json"])

@@ -11,6 +11,7 @@ from app.errors import DatasetError, DivergedError
 from app.run.directory import Run
 from app.run.files import append_line, read_json, read_lines, write_json
 from app.run.heartbeat import write_heartbeat
+from app.training.agreement import Agreement
 from app.training.stop import Interrupted, StopFlag
 from app.training.trainer import Trainer
 from app.write_schedule import WriteSchedule
@@ -308,3 +309,38 @@ def test_records_that_are_passed_over_are_in_the_metrics(run):
     trainer._skipped_records = 3
     loop.drive(trainer)
     assert [row["skipped_records"] for row in read_lines(run.metrics)] == [3, 3]
+
+
+def agreed_by(answers, asked):
+    """The `total` of an agreement: `answers` are signals by step, `asked` collects what this worker said."""
+
+    def total(numbers):
+        asked.append(list(numbers))
+        return answers.pop(0) if answers else list(numbers)
+
+    return total
+
+
+def test_a_worker_stops_when_another_got_the_signal(run):
+    """At the step where they agreed, with that signal's number; it writes nothing into the run."""
+    loop, asked = FakeLoop(run, 30), []
+    loop.is_chief = False
+    trainer = trainer_for(run)
+    trainer._agreement = Agreement(
+        agreed_by([[0, 0, 0, 0, 0, 3], [1, 0, 0, 0, 0, 1]], asked), is_chief=False, clock=Clock()
+    )
+    loop.drive(trainer)
+    assert loop.step == 3 and loop.saved == [3]
+    assert trainer.stop.signal == signal.SIGTERM and trainer.stopped_for == "SIGTERM"
+    assert not run.root.exists() or not any(run.root.iterdir())
+
+
+def test_workers_save_by_the_chiefs_clock(run):
+    """By seconds, at the steps at which they ask each other, not by a clock of their own."""
+    loop, asked = FakeLoop(run, 6), []
+    loop.is_chief = False
+    trainer = trainer_for(run, checkpoint_every_secs=1)
+    save = [0, 0, 0, 0, 1, 2]
+    trainer._agreement = Agreement(agreed_by([[0, 0, 0, 0, 0, 2], save, save], asked), is_chief=False, clock=Clock())
+    loop.drive(trainer)
+    assert loop.saved == [2, 4, 6]
