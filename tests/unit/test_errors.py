@@ -22,6 +22,7 @@ def test_codes_are_the_documented_ones():
         "OutOfMemoryError": 7,
         "GateError": 8,
         "StalledError": 9,
+        "WorkerLostError": 10,
     }
 
 
