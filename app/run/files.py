@@ -52,6 +52,9 @@ def replacing(path: Path) -> Iterator[Path]:
                 path.rename(staging / "old")
             os.replace(target, path)
     finally:
+        if not path.exists():  # A signal came between the two renames.
+            with suppress(OSError):
+                (staging / "old").rename(path)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -105,7 +108,7 @@ def write_text(path: Path, text: str) -> None:
         flush([Path(temporary)])
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # A signal may come when it has just got its name.
         raise
 
 

@@ -253,3 +253,31 @@ def test_what_is_no_name_of_a_file(name):
     """It would lead elsewhere, or to what no file system has."""
     assert file_name(name) is None
     assert file_name("a" * 255) == "a" * 255
+
+
+def test_a_signal_when_a_file_has_just_got_its_name(tmp_path, monkeypatch):
+    """It is what ends the process, not that the temporary file is gone."""
+    replace = os.replace
+
+    def interrupted(source, target):
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "a", "text")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "text"}
+
+
+def test_a_signal_between_the_renames_of_a_folder(tmp_path, monkeypatch):
+    """The one that there was stays."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a") as staging:
+        staging.mkdir()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["a", "a/old"]
