@@ -50,7 +50,7 @@ def _make_writable(run: Run) -> None:
     try:
         run.root.mkdir(parents=True, exist_ok=True)
         write_text(run.root / ".writable", "")
-        (run.root / ".writable").unlink()
+        (run.root / ".writable").unlink(missing_ok=True)  # Another service looks at the same moment.
     except OSError as error:
         raise SettingsError(
             f"can't be written: {error.strerror}",

@@ -3,8 +3,9 @@
 import pytest
 
 from app.errors import SettingsError
+from app.run import preparation
 from app.run.directory import Run, find_run
-from app.run.files import write_json
+from app.run.files import write_json, write_text
 from app.run.preparation import new_directory, prepared_run
 from app.run.run_end import finished_training
 
@@ -37,6 +38,21 @@ def test_a_prepared_run_is_found(tmp_path):
     for path in (run.pipeline_config, run.label_map, run.dataset_card):
         path.write_text('{"classes": []}')
     assert prepared_run(tmp_path / "." / "r" / "..", "r") == run
+
+
+def test_two_services_look_at_the_same_moment_whether_it_can_be_written(tmp_path, monkeypatch):
+    """Each writes a file and removes it; that the other has removed it meanwhile is no fault."""
+
+    def write_beside_another(path, text):
+        write_text(path, text)
+        path.unlink()
+
+    run = find_run(tmp_path, "r")
+    run.records.mkdir(parents=True)
+    for path in (run.pipeline_config, run.label_map, run.dataset_card):
+        path.write_text('{"classes": []}')
+    monkeypatch.setattr(preparation, "write_text", write_beside_another)
+    assert prepared_run(tmp_path, "r") == run
 
 
 @pytest.mark.parametrize(
