@@ -103,9 +103,10 @@ def _check_checkpoints(run: Run) -> list[str]:
 
 
 def _check_reported(run: Run, reported: set[int]) -> list[str]:
+    # Retention counts as well what is there and was not reported: its process was killed between the two.
     there = set(run.checkpoint_steps())
-    wanted = sorted(reported)[-MAX_TO_KEEP:]
-    return [f"step {step} was reported as saved and is not there" for step in wanted if step not in there]
+    kept = sorted(reported | there)[-MAX_TO_KEEP:]
+    return [f"step {step} was reported as saved and is not there" for step in kept if step not in there]
 
 
 def _check_state(run: Run) -> Iterator[str]:

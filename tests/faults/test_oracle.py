@@ -36,6 +36,17 @@ def test_a_broken_checkpoint(place):
     assert "ckpt-2 is broken" in found
 
 
+def test_retention_counts_what_was_not_reported(place, monkeypatch):
+    """A process was killed between a save and its line: an older one went for it. A newer one is missed."""
+    monkeypatch.setattr(oracle, "call", lambda *arguments: [])
+    for step in range(2, oracle.MAX_TO_KEEP + 2):
+        (place.run.root / f"ckpt-{step}.index").touch()
+    reported = set(range(1, oracle.MAX_TO_KEEP + 1))
+    assert oracle.check(place, reported) == []
+    (place.run.root / f"ckpt-{oracle.MAX_TO_KEEP}.index").unlink()
+    assert oracle.check(place, reported) == [f"step {oracle.MAX_TO_KEEP} was reported as saved and is not there"]
+
+
 HARMS = {
     "step 2 was reported as saved and is not there": lambda run: None,
     "the file checkpoint names ckpt-2": lambda run: (run.root / "checkpoint").write_text('path: "ckpt-2"'),
