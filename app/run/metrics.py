@@ -7,6 +7,8 @@ from app.run.directory import Run
 from app.run.files import append_line, parse_line, read_lines, replacing
 from app.run.lenient_json import Schema, count, moment, number, numbers
 
+TAIL_BYTES = 16_384
+"""Of the file, that hold its last line."""
 METRICS = Schema(
     {
         "step": count,
@@ -33,6 +35,12 @@ def append_metrics(run: Run, row: Mapping[str, Any]) -> None:
 def read_metrics(run: Run, *, tail_bytes: int | None = None) -> list[dict[str, Any]]:
     """The lines in order, each with a `step`; `tail_bytes` as for `read_lines`."""
     return read_lines(run.metrics, METRICS, tail_bytes=tail_bytes)
+
+
+def newest_metrics(run: Run) -> dict[str, Any]:
+    """The last line, at the same cost however long the file is; empty without any."""
+    rows = read_metrics(run, tail_bytes=TAIL_BYTES)
+    return rows[-1] if rows else {}
 
 
 def drop_metrics_after(run: Run, step: int) -> int:

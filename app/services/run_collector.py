@@ -9,12 +9,11 @@ from prometheus_client.registry import Collector
 from app.run.directory import Run
 from app.run.evaluations import read_best, read_evaluations
 from app.run.heartbeat import ENDED, HEALTHY_SECONDS, NOT_STARTED, Heartbeat
-from app.run.metrics import read_metrics
+from app.run.metrics import newest_metrics
 from app.run.run_end import read_done
 from app.services import up_process
 
 STATES = (NOT_STARTED, *HEALTHY_SECONDS, *ENDED)
-TAIL_BYTES = 16_384
 
 
 class _Families:
@@ -87,8 +86,7 @@ def _add_service(found: _Families, beat: Heartbeat) -> None:
 
 def _add_training(found: _Families, run: Run) -> None:
     beat = Heartbeat.read(run, "trainer")
-    rows = read_metrics(run, tail_bytes=TAIL_BYTES)
-    row = rows[-1] if rows else {}
+    row = newest_metrics(run)
     found.gauge("step", "Steps made", max(beat.step, row.get("step", 0)))
     found.gauge("steps_wanted", "Steps of the whole run", beat.of or row.get("of"))
     for name, loss in row.get("losses", {}).items():

@@ -12,7 +12,7 @@ from app.run.evaluations import evaluated_steps, read_best, read_evaluations
 from app.run.files import bytes_under
 from app.run.goodput import Goodput, read_goodput
 from app.run.heartbeat import Heartbeat
-from app.run.metrics import read_metrics
+from app.run.metrics import newest_metrics
 from app.run.rollbacks import Rollback, read_rollbacks
 from app.run.run_end import read_done
 from app.settings import FIELDS
@@ -62,8 +62,8 @@ class RunState:
 def read_run_state(run: Run, metric: str, *, since: float = 0.0) -> RunState:
     """The state of `run`; heartbeats and metrics from before `since` (Unix seconds) are ignored."""
     trainer, evaluator = (_newest_heartbeat(run, service, since) for service in ("trainer", "evaluator"))
-    rows = read_metrics(run, tail_bytes=16_384)
-    row = rows[-1] if rows and rows[-1].get("time", since) >= since else {}
+    row = newest_metrics(run)
+    row = row if row.get("time", since) >= since else {}
     evaluations = read_evaluations(run)
     scores = [Score(*found) for found in selection.metric_values(evaluations, metric)]
     done = read_done(run)

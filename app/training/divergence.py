@@ -1,11 +1,9 @@
 """Where a run that diverged goes back to: a checkpoint from before it began."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.checkpoint import files_of
 from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
@@ -13,6 +11,7 @@ from app.run.evaluations import count_evaluations
 from app.run.metrics import read_metrics
 from app.run.rollbacks import append_rollback, read_rollbacks
 from app.settings import flag
+from app.training.resume import set_aside
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def roll_back(run: Run, error: DivergedError, *, before: float, rate: float) -> 
         raise DivergedError(f"{error.what}; all {ROLLBACKS} rollbacks are used up", where=error.where, remedy=remedy)
     step = last_good(steps, read_metrics(run)) or 0
     if later := [one for one in steps if one > step]:
-        _set_aside(run, later)
+        set_aside(run, [run.checkpoint(one) for one in reversed(later)])
         number = format_count(len(later), "checkpoint")
         log.warning("train | %s after step %d set aside in %s", number, step, run.broken)
     reason = error.what.partition(";")[0]
@@ -66,11 +65,3 @@ def roll_back(run: Run, error: DivergedError, *, before: float, rate: float) -> 
     )
     log.warning("train | rollback %d of %d %s", done + 1, ROLLBACKS, rollback)
     return step
-
-
-def _set_aside(run: Run, steps: Sequence[int]) -> None:
-    run.broken.mkdir(exist_ok=True)
-    for step in reversed(steps):
-        for path in reversed(files_of(run.checkpoint(step))):  # The index first: without it there is no checkpoint.
-            if path.exists():
-                os.replace(path, run.broken / path.name)

@@ -10,18 +10,10 @@ from app.events.budget import Pace, ScalarPlan
 from app.humanize import format_bytes
 from app.settings import flag
 from app.training.cadence import EverySteps
+from app.training.loop import Loop
 from app.write_schedule import WriteSchedule
 
 log = logging.getLogger(__name__)
-
-
-class Loop(Protocol):
-    """The running loop, see `training.trainer.Loop`."""
-
-    step: int
-    train_steps: int
-
-    def write_scalars(self, scalars: dict[str, float]) -> None: ...
 
 
 class Images(Protocol):

@@ -3,7 +3,7 @@
 import logging
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from app.checkpoint import files_of, find_prefixes
@@ -53,7 +53,11 @@ def find_resume(run: Run, fault: Callable[[Path], str | None]) -> Path | None:
         prefix = run.checkpoint(step)
         what = fault(prefix)
         if what is None:
-            _set_aside(run, broken)
+            for passed, fault_found in broken.items():
+                log.warning(
+                    "checkpoint %s is broken and passed over: %s; it is kept in %s", passed, fault_found, run.broken
+                )
+            set_aside(run, broken)
             return prefix
         broken[prefix] = what
     if broken:
@@ -63,9 +67,9 @@ def find_resume(run: Run, fault: Callable[[Path], str | None]) -> Path | None:
     return None
 
 
-def _set_aside(run: Run, broken: Mapping[Path, str]) -> None:
-    for prefix, what in broken.items():
-        log.warning("checkpoint %s is broken and passed over: %s; it is kept in %s", prefix, what, run.broken)
+def set_aside(run: Run, prefixes: Iterable[Path]) -> None:
+    """Moves checkpoints to `broken/`, where nobody goes on from them."""
+    for prefix in prefixes:
         run.broken.mkdir(exist_ok=True)
         for path in reversed(files_of(prefix)):  # The index first: without it there is no checkpoint.
             if path.exists():

@@ -72,6 +72,9 @@ class Trainer:
             if schedule.checkpoint_every_secs
             else EverySteps(schedule.checkpoint_every_n)
         )
+        self._due: list[Any] = [self._losses_due, self._rate_due, self._log_due, self._events]
+        self._due += [] if self._saves_by_agreement else [self._save_due]
+        self._due += [agreement] if agreement else []
         self._beat_due = EverySeconds(HEARTBEAT_SECONDS, clock)
         self._request_due = EverySeconds(REQUEST_SECONDS, clock)
         self._loop: Loop | None = None
@@ -107,10 +110,7 @@ class Trainer:
         """Steps until something is due; 0 at the end of the run or when a stop is asked for."""
         if self._is_asked_to_stop(loop):
             return 0
-        due: list[Any] = [self._losses_due, self._rate_due, self._log_due, self._events]
-        due += [] if self._saves_by_agreement else [self._save_due]
-        due += [self._agreement] if self._agreement else []
-        ahead = [steps for cadence in due if (steps := cadence.steps_until(loop.step)) is not None]
+        ahead = [steps for cadence in self._due if (steps := cadence.steps_until(loop.step)) is not None]
         steps = max(0, min(loop.train_steps - loop.step, self.schedule.num_steps_per_iteration, *ahead))
         if steps:
             self._events.before_steps(loop.step, steps)
