@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import DetboxError, SettingsError
 from app.run.directory import Run
-from app.run.files import read_json
+from app.run.run_end import read_done
 from app.services import run_table, up_process
 from app.services.supervisor import GRACE_SECONDS
 from app.settings import Settings
@@ -50,13 +50,13 @@ def run(settings: Settings) -> Stop:
         if not up.stopping:
             up_process.send_signal(up, signal.SIGTERM)
         _await_end(run, up)
-    steps, done = run.checkpoint_steps(), read_json(run.done)
+    steps, done = run.checkpoint_steps(), read_done(run)
     return Stop(
         run=run.name,
         folder=str(run.root),
         step=steps[-1] if steps else None,
         was_running=up is not None,
-        reason=f"training has ended: {done.get('reason', 'done')}" if isinstance(done, dict) else "",
+        reason=f"training has ended: {done.get('reason', 'done')}" if done else "",
     )
 
 

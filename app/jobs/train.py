@@ -24,7 +24,7 @@ from app.run.files import read_object, write_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
-from app.run.run_end import finished_training
+from app.run.run_end import finished_training, read_done
 from app.services import metrics_server
 from app.settings import Settings, flag
 from app.training import divergence, resume
@@ -132,7 +132,7 @@ def _train(
         joined.end()
     if stop.error:
         raise stop.error
-    if stop.signal is not None:
+    if stop.signal is not None and not read_done(run):  # One that comes later ends nothing.
         saved = (run.checkpoint_steps() or [0])[-1]
         raise Stopped(
             f"{stopped_for}: step {saved} is saved",

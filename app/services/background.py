@@ -12,8 +12,8 @@ from pathlib import Path
 
 from app.errors import DatasetError, DetboxError, ServiceError, SettingsError, Stopped
 from app.run.directory import Run
-from app.run.files import read_json
 from app.run.heartbeat import Heartbeat
+from app.run.run_end import read_done
 from app.services.run_logs import LogTail, bound
 from app.services.supervisor import GRACE_SECONDS, command, import_path
 from app.services.up_process import command_for, find_up, is_running_already
@@ -130,7 +130,7 @@ def _is_training(run: Run, started: float) -> bool:
     trainer, evaluator = (Heartbeat.read(run, service) for service in ("trainer", "evaluator"))
     if trainer.time >= started and not trainer.reason and trainer.state in ("training", "saving"):
         return True
-    return evaluator.time >= started and evaluator.state == "evaluating" and bool(read_json(run.done))
+    return evaluator.time >= started and evaluator.state == "evaluating" and read_done(run) is not None
 
 
 def _end(child: subprocess.Popen[bytes], lines: LogTail, signal_number: int) -> Stopped:

@@ -31,6 +31,7 @@ class StopFlag:
         self.error: DetboxError | None = None
         """What another thread has found: training is to save, and to end with it."""
         self.no_progress_yet = True
+        self._kept = "nothing was lost"
 
     def listen(self) -> None:
         """Installs the handlers; to be called in the main thread. A signal that is ignored (`nohup`) stays so."""
@@ -42,7 +43,19 @@ class StopFlag:
         first = self.signal is None
         self.signal = self.signal or number
         if first and self.no_progress_yet:
-            raise Interrupted(Stopped("nothing was lost", signal_number=number, remedy="start it again"))
+            self._end_now()
+
+    def _end_now(self) -> None:
+        if self.signal is not None:
+            raise Interrupted(Stopped(self._kept, signal_number=self.signal, remedy="start it again"))
+
+    def end_at_once(self, kept: str) -> None:
+        """From here on a signal, one that has come included, raises Interrupted: there is only time to lose.
+
+        `kept` says what is there to go on from.
+        """
+        self.no_progress_yet, self._kept = True, kept
+        self._end_now()
 
     @property
     def cuts_short(self) -> bool:

@@ -149,14 +149,16 @@ class Trainer:
         log.info("train | step %d of %d | %s", loop.step, loop.train_steps, reason)
 
     def call_failed(self) -> None:
-        """The call of the step has raised: no time is counted while the cause is looked for."""
+        """The call of the step has raised: while the cause is looked for no time is counted and a signal ends all."""
         self._watchdog.end_call()
+        self.stop.end_at_once(f"step {self._saved_step} is saved")
 
     def save_rest(self) -> None:
         """Saves the step before a call that raised because of its input, which has changed nothing.
 
         Of a call of several steps it is not known how many were done.
         """
+        self.stop.no_progress_yet = False
         loop = None if self._agreement else self._loop  # Of several workers all would have to save.
         if loop and loop.step != self._saved_step and self.schedule.num_steps_per_iteration == 1:
             self._save(loop)
@@ -165,9 +167,7 @@ class Trainer:
         """The error for a run that is not finite any more; names the last good checkpoint."""
         steps = self.run.checkpoint_steps()
         step = divergence.last_good(steps, read_metrics(self.run))
-        good = (
-            f"the last good checkpoint is {self.run.checkpoint(step)}" if step else "there is no checkpoint of before"
-        )
+        good = f"the last good checkpoint is {self.run.checkpoint(step)}" if step else "no checkpoint is of before"
         return DivergedError(
             f"{what}; nothing of it was saved, {good}",
             where="train",

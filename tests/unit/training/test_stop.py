@@ -32,6 +32,23 @@ def test_a_signal_is_remembered_once_there_is_a_step_to_lose(handlers, number):
     assert (stop.signal, stop.why(lambda: None)) == (number, signal.Signals(number).name)
 
 
+def test_a_signal_ends_at_once_what_can_only_lose_time(handlers):
+    """While the cause of a failed step is looked for; also a signal that has come in that step."""
+    stop = StopFlag()
+    stop.listen()
+    stop.no_progress_yet = False
+    stop.end_at_once("step 7 is saved")
+    with pytest.raises(Interrupted, match="step 7 is saved"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    stop = StopFlag()
+    stop.listen()
+    stop.no_progress_yet = False
+    os.kill(os.getpid(), signal.SIGHUP)
+    with pytest.raises(Interrupted) as caught:
+        stop.end_at_once("step 7 is saved")
+    assert caught.value.stopped.exit_code == 128 + signal.SIGHUP
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_that_is_ignored_stays_so(handlers, number):
     """`nohup` ignores SIGHUP, a shell without job control SIGINT of what it starts with `&`."""
