@@ -240,11 +240,15 @@ class Settings:
     tensorboard_until_done: bool = _services(
         False, "end TensorBoard with the run, if it goes on when TensorBoard starts"
     )
+    tensorboard_linger: Annotated[float, Ge(0)] = _services(10.0, "seconds that TensorBoard stays after that end")
     metrics_host: str = _services("127.0.0.1", "address of the metrics; they have no login")
     metrics_port: Annotated[int, Ge(0), Le(65535)] = _services(
         0, "port of the page /metrics for Prometheus, of `up` or of a service on its own; 0: none"
     )
     service: Literal["trainer", "evaluator"] = _services("trainer", "the service that `health` looks at")
+    restarts: Count = _services(
+        0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"
+    )
     detach: bool = _services(False, "run in the background, and return when training has begun")
     follow: bool = _services(False, "go on showing lines as they come, until the run ends; -f for short")
     compare: str = _services("", "runs to report on, comma-separated; several are compared")

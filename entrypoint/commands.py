@@ -53,6 +53,7 @@ _AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name", "se
 _ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
 _METRICS = ("metrics_host", "metrics_port")
+_SERVICE = (*_METRICS, "restarts")
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -81,14 +82,14 @@ COMMANDS: Mapping[str, Command] = {
             "run's. The model's anchors are compared with the boxes.",
         ),
         _command(
-            "train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_METRICS, "seed",
+            "train", "the trainer service", *PLACE, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_SERVICE, "seed",
             "from_run",
             more="On several machines the same command on each: TF_CONFIG, or the variables of SkyPilot, Slurm or an "
             "indexed Kubernetes Job, say which is which. --from=run.json prepares and trains a run again.",
         ),
         _command(
             "evaluate", "the evaluator service, on the CPU",
-            *PLACE, *_EVALUATION, *_AT_END, *_METRICS, "once", "checkpoint_max_to_keep", "event_log_budget",
+            *PLACE, *_EVALUATION, *_AT_END, *_SERVICE, "once", "checkpoint_max_to_keep", "event_log_budget",
         ),
         _command(
             "export",

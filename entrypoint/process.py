@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         job = parse(arguments)
         _set_up_logging(job)
-        result = jobs.load(job.command)(job.settings)
+        result = jobs.run(job)
         print(present(result, as_json=job.settings.json), end="", flush=True)
         return getattr(result, "exit_code", 0)
     except BrokenPipeError:
@@ -121,7 +121,7 @@ def _set_up_logging(job: Job) -> None:
     chatter = _log_file(job)
     if job.command in OUTLIVES_READERS:
         log.outlive_readers(find_run(job.settings.models_dir, job.settings.run_name).log(_log_name(job)))
-    if chatter and job.command in LOG_OF_COMMAND:
+    if chatter and job.command in LOG_OF_COMMAND and not job.settings.restarts:
         log.quiet_native_output(chatter)
     log.set_up(debug=job.settings.debug, chatter_file=chatter)
 

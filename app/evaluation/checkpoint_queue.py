@@ -47,7 +47,7 @@ def _unevaluated(
     clock: Callable[[], float],
 ) -> Iterator[Path]:
     damaged: set[int] = set()
-    logged = ""
+    logged, started = "", clock()
     while True:
         # Read before the list: what the trainer saved before it was done is then in the list.
         done = read_done(run)
@@ -66,8 +66,8 @@ def _unevaluated(
         if done or once:
             return
         trainer, now = Heartbeat.read(run, "trainer"), clock()
-        if trainer.has_failed_for_good(now):
-            log.warning("evaluate | the trainer has failed and was not started again: nothing left to wait for")
+        if trainer.has_failed_for_good(now, since=started):
+            log.warning("evaluate | the trainer has failed and is not started again: nothing left to wait for")
             return
         reason = describe_wait(trainer, now)
         if reason != logged:

@@ -24,6 +24,19 @@ class Job:
     settings: Settings
 
 
+SERVICES = {"train": "trainer", "evaluate": "evaluator"}
+"""Commands that are a service, with its name."""
+
+
+def run(job: Job) -> Any:
+    """Runs a job; a service that may be started again in a process of its own."""
+    if job.settings.restarts and job.command in SERVICES:
+        from app.services.kept_service import keep_service
+
+        return keep_service(SERVICES[job.command], job.settings)
+    return load(job.command)(job.settings)
+
+
 def load(command: str) -> Callable[[Settings], Any]:
     """The `run` of the command's module: `zoo fetch` is `app.jobs.zoo_fetch`."""
     return importlib.import_module(f"{__name__}.{command.replace(' ', '_')}").run

@@ -67,6 +67,7 @@ def run(settings: Settings) -> None:
         steps = config.train_config.num_steps
         if done := finished_training(run, steps):
             logger.info("train | finished at step %d already (%s)", done["step"], done.get("reason", "no reason given"))
+            write_heartbeat(run, "trainer", state="done", step=done["step"], of=steps, reason=done.get("reason", ""))
             if cluster:
                 from app.odapi import member
 

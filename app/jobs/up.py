@@ -52,7 +52,7 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
         if settings.tensorboard_port not in (0, port):
             logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
         change(tensorboard=tensorboard.url(host, port))
-        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0)
+        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0)
         silent = settings.watchdog_least_secs if settings.watchdog_factor else 0
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent)
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)

@@ -132,6 +132,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, as_json(value, indent=2) + "\n")
 
 
+def overwrite_json(path: Path, value: Any) -> None:
+    """As `write_json` where a full disk has no room for another file: into the space that this one has.
+
+    Not atomic: who reads meanwhile may meet half of it.
+    """
+    data = as_json(value).encode()
+    with open(path, "r+b") as file:
+        file.write(data)
+        file.truncate()
+
+
 def read_json(path: Path) -> Any | None:
     """What `path` holds; None if it is missing, or, which is said once, holds no JSON or can't be read."""
     try:

@@ -1,5 +1,6 @@
 """The heartbeat of a service: what it does, how far it is, since when, and whether that is progress."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from app.humanize import format_time
 from app.run.directory import Run
-from app.run.files import read_object, write_json
+from app.run.files import overwrite_json, read_object, write_json
 from app.run.lenient_json import Schema, count, moment, text
 
 HEALTHY_SECONDS: Mapping[str, float] = {
@@ -39,6 +40,7 @@ HEARTBEAT = Schema(
         "advanced": moment,
         "starts": count,
         "failures": count,
+        "code": count,
     },
     required=("state", "time"),
 )
@@ -51,7 +53,7 @@ class Heartbeat:
     States: starting, training, saving, evaluating, waiting, stopped, failed, done. `reason` says what it waits for, or
     why it ended. Unix seconds, 0 where there is none: `time` of the heartbeat, `since` of the state's begin, `advanced`
     of the step's last change. `starts`: processes of the service so far; `failures`: those that said why they failed,
-    which one that is killed does not.
+    which one that is killed does not. `code`: the exit code with which it failed for good.
     """
 
     service: str
@@ -64,6 +66,7 @@ class Heartbeat:
     advanced: float = 0.0
     starts: int = 0
     failures: int = 0
+    code: int = 0
 
     @classmethod
     def read(cls, run: Run, service: str) -> "Heartbeat":
@@ -82,6 +85,7 @@ class Heartbeat:
             advanced=found.get("advanced") or found["time"],
             starts=found.get("starts", 0),
             failures=found.get("failures", 0),
+            code=found.get("code", 0),
         )
 
     @property
@@ -110,9 +114,13 @@ class Heartbeat:
         """Whether the service has not ended, and should have written since."""
         return self.state not in ENDED and self.is_silent(now)
 
-    def has_failed_for_good(self, now: float) -> bool:
-        """Whether the service ended with an error and was not started again."""
-        return self.state == "failed" and now - self.time > FAILED_FOR_GOOD_SECONDS
+    def has_failed_for_good(self, now: float, since: float = 0.0) -> bool:
+        """Whether the service ended with an error and is not started again.
+
+        `since`: Unix seconds; one that had failed before may be about to start.
+        """
+        is_told = self.code > 0 and self.time >= since
+        return self.state == "failed" and (is_told or now - max(self.time, since) > FAILED_FOR_GOOD_SECONDS)
 
     def describe(self, now: float) -> str:
         """The state as a person reads it: `waiting: for the checkpoint of step 200 (12 s)`."""
@@ -141,11 +149,12 @@ def write_heartbeat(
     of: int,
     reason: str = "",
     is_start: bool = False,
+    code: int = 0,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Writes the heartbeat of `service`, which began its state and changed its step when the one before says so.
 
-    `is_start`: it is the first of its process.
+    `is_start`: it is the first of its process. `code`: it failed with that exit code, for good.
     """
     now, previous = clock(), Heartbeat.read(run, service)
     beat = Heartbeat(
@@ -159,8 +168,15 @@ def write_heartbeat(
         advanced=previous.advanced if previous.has_started and previous.step == step else now,
         starts=previous.starts + is_start,
         failures=previous.failures + (state == "failed" != previous.state),
+        code=code,
     )
-    write_json(run.status(service), {**asdict(beat), "pid": os.getpid()})
+    value = {**asdict(beat), "pid": os.getpid()}
+    try:
+        write_json(run.status(service), value)
+    except OSError as error:
+        if not code or error.errno != errno.ENOSPC:
+            raise
+        overwrite_json(run.status(service), value)  # Who waits for it must hear of its end, also of this one.
 
 
 def first_line(error: BaseException) -> str:

@@ -15,7 +15,8 @@ from app.run.directory import Run
 from app.run.heartbeat import Heartbeat
 from app.run.run_end import read_done
 from app.services.run_logs import LogTail, bound
-from app.services.supervisor import GRACE_SECONDS, command, import_path
+from app.services.service import command, import_path
+from app.services.supervisor import GRACE_SECONDS
 from app.services.up_process import command_for, find_up, is_running_already
 from app.settings import flag
 from app.terminal_text import escape_controls

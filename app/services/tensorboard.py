@@ -20,8 +20,6 @@ from app.settings import flag
 logger = logging.getLogger(__name__)
 
 FREE_PORTS_TRIED = 100
-LINGER_SECONDS = 10.0
-"""Lets an open page load the last values: TensorBoard reads the events again every 5 s."""
 
 
 def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> None:
@@ -53,8 +51,11 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
         raise DetboxError(f"ended with code {code}: {message}", where="TensorBoard")
 
 
-def end_when(is_over: Callable[[], bool], *, every: float = 2.0, linger: float = LINGER_SECONDS) -> None:
-    """Ends this process, with code 0, `linger` seconds after `is_over()` is first true."""
+def end_when(is_over: Callable[[], bool], *, every: float = 2.0, linger: float) -> None:
+    """Ends this process, with code 0, `linger` seconds after `is_over()` is first true.
+
+    An open page needs some to load the last values: TensorBoard reads the events again every 5 s.
+    """
 
     def wait() -> None:
         while not is_over():

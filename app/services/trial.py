@@ -25,7 +25,7 @@ from app.run import provenance
 from app.run.directory import PIPELINE_CONFIG, Run
 from app.run.files import read_object, write_json
 from app.run.lenient_json import Schema, number, text
-from app.services.supervisor import end_with_parent, import_path
+from app.services.service import end_with_parent, import_path
 from app.settings import flag
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,12 @@ from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
 from app.run import sign_of_life
 from app.run.directory import Run
+from app.run.evaluations import evaluated_steps
 from app.services import live_view, run_logs, run_state, tensorboard
 from app.services.hangup import Hangup
+from app.services.service import Service, command, import_path
 from app.services.silence import Silence
-from app.services.supervisor import Service, Supervisor, command, import_path
+from app.services.supervisor import Supervisor
 from app.services.up_process import command_for
 
 REFRESH_SECONDS = 1.0
@@ -120,7 +122,7 @@ def run_services(
             services,
             is_outlived=hangup.is_outlived,
             on_stop=lambda: change(stopping=True),
-            progress=lambda: run.checkpoint_steps()[-1:],
+            progress=lambda: (run.checkpoint_steps()[-1:], evaluated_steps(run)),
         )
         supervisor.run(refresh, lambda line: view.print(line))
     except Stopped as stopped:
@@ -140,7 +142,7 @@ def bound_logs(run: Run, services: Sequence[Service]) -> None:
     """Keeps what the services and `up` itself write within bounds."""
     run_logs.bound(run.log("up"))
     for service in services:
-        if run_logs.bound(service.log):
+        if service.log and run_logs.bound(service.log):
             service.log_start = 0
 
 

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from compose_project import SHORT, docker, wait_for
 
-from app.services.tensorboard import LINGER_SECONDS
+from app.settings import FIELDS
 
 pytestmark = pytest.mark.container
 
@@ -125,7 +125,7 @@ def test_tensorboard_shows_a_finished_run_again(finished):
     """Started on a run that has ended, it stays until it is stopped."""
     finished.project.ok("up", "--detach", "tensorboard")
     assert wait_for(lambda: scalar_tags(finished.project), 120, "TensorBoard lists the losses again")
-    time.sleep(LINGER_SECONDS + 3)
+    time.sleep(FIELDS["tensorboard_linger"].default + 3)
     assert finished.project.inspect("tensorboard")["State"]["Running"]
     finished.project.ok("stop")
     assert finished.project.inspect("tensorboard")["State"]["ExitCode"] == 0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from app.run import sign_of_life
 from app.run.directory import Run
+from app.services.service import Service
 from app.services.silence import Silence
-from app.services.supervisor import Service
 
 HEAD = """
 import os, signal, sys, time

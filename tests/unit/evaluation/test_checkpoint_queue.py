@@ -113,7 +113,7 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     save(run, 10)
     write_json(run.status("trainer"), {"state": "failed", "step": 10, "of": 90, "time": 1000.0})
     waits = []
-    times = iter([1010.0, 2000.0])
+    times = iter([1005.0, 1010.0, 2000.0])
 
     def stream_of():
         for prefix in checkpoint_queue.iterate_checkpoints(
@@ -125,7 +125,25 @@ def test_it_does_not_wait_for_a_trainer_that_failed_for_good(run, caplog):
     with caplog.at_level("WARNING", logger="app"):
         assert len(list(stream_of())) == 1
     assert len(waits) == 1
-    assert "was not started again" in caplog.text
+    assert "is not started again" in caplog.text
+
+
+def test_it_ends_at_once_with_a_trainer_that_said_it_failed_for_good(run):
+    """Since it waits, that is: one that had failed before may be about to start."""
+    save(run, 10)
+    failed = {"state": "failed", "step": 10, "of": 90, "code": 6}
+    write_json(run.status("trainer"), {**failed, "time": 1000.0})
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        write_json(run.status("trainer"), {**failed, "time": 1020.0})
+
+    for prefix in checkpoint_queue.iterate_checkpoints(
+        run, once=False, wait_secs=1, fault=lambda prefix: None, sleep=sleep, clock=lambda: 1010.0
+    ):
+        evaluated(run, prefix)
+    assert waits == [1]
 
 
 def test_a_disk_that_fails_ends_the_stream_without_a_word_of_its_own(run, monkeypatch):

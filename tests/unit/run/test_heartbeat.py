@@ -1,5 +1,8 @@
 """A service is healthy while its work advances, not while its process is there."""
 
+import subprocess
+import time
+
 import pytest
 
 from app.jobs import health
@@ -104,3 +107,30 @@ def test_a_damaged_heartbeat_is_read(tmp_path, damage):
     assert (found.step, found.of, found.has_started) == (0, 0, False)
     assert not found.is_healthy(NOW) and not found.is_stalled(NOW)
     assert found.describe_progress(NOW) == "has not started"
+
+
+def test_the_end_of_a_service_is_told_on_a_full_disk(tmp_path):
+    """Who waits for the trainer has to hear that the disk has ended it; other heartbeats fail."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        run = Run(tmp_path / "r")
+        write_heartbeat(run, "trainer", state="training", step=5, of=9)
+        with pytest.raises(OSError, match="space"), open(tmp_path / "rest", "wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 1024)
+        with pytest.raises(OSError, match="space"):
+            write_heartbeat(run, "trainer", state="training", step=6, of=9)
+        write_heartbeat(run, "trainer", state="failed", step=5, of=9, reason="no space left", code=3)
+        beat = Heartbeat.read(run, "trainer")
+        assert (beat.state, beat.code, beat.step, beat.reason) == ("failed", 3, 5, "no space left")
+        assert beat.has_failed_for_good(time.time())
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_failure_of_before_does_not_count():
+    """For who was started after it: the service may be about to start."""
+    told = Heartbeat(service="trainer", state="failed", time=NOW - 5, code=6)
+    assert [told.has_failed_for_good(NOW, since=since) for since in (NOW - 9, NOW - 1)] == [True, False]
+    assert told.has_failed_for_good(NOW + 600, since=NOW - 1)

@@ -1,0 +1,61 @@
+"""A service that is started again as long as that can help; what it ended with for good is told to the others."""
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from app.environment import as_environment
+from app.errors import ServiceError
+from app.run import lock, sign_of_life
+from app.run.directory import Run, find_run
+from app.run.evaluations import evaluated_steps
+from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.services.service import Service, command, import_path
+from app.services.silence import Silence
+from app.services.supervisor import Supervisor
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+COMMANDS = {"trainer": "train", "evaluator": "evaluate"}
+PROGRESS: Mapping[str, Callable[[Run], object]] = {
+    "trainer": lambda run: run.checkpoint_steps()[-1:],
+    "evaluator": evaluated_steps,
+}
+
+
+def keep_service(name: str, settings: Settings, argv: Sequence[str] | None = None) -> None:
+    """Runs the service `name` in a process of its own, again as often as `settings.restarts` allows.
+
+    `argv`: its command line, if it is another than detbox's.
+    Raises ServiceError if it failed for good, Stopped after a signal. The evaluator fails with the trainer.
+    """
+    run = find_run(settings.models_dir, settings.run_name)
+    environ = as_environment(dataclasses.replace(settings, restarts=0), os.environ)
+    limit = settings.watchdog_least_secs if settings.watchdog_factor else 0
+    silence = Silence(partial(sign_of_life.last, run, name), limit)
+    service = Service(name, argv or command(COMMANDS[name]), import_path(environ), log=None, silence=silence)
+    try:
+        Supervisor([service], restarts=settings.restarts, progress=partial(PROGRESS[name], run)).run(
+            lambda: None, logger.warning
+        )
+    except ServiceError as error:
+        raise fail_for_good(run, name, error) from None
+    if name == "evaluator" and (trainer := Heartbeat.read(run, "trainer")).has_failed_for_good(time.time()):
+        raise ServiceError(f"the trainer failed: {trainer.reason}", where=str(run.root), exit_code=trainer.code or 1)
+
+
+def fail_for_good(run: Run, name: str, error: ServiceError) -> ServiceError:
+    """Says in the run that the service does not come back, unless it lives elsewhere; the error to raise."""
+    beat = Heartbeat.read(run, name)
+    if not beat.has_started or lock.is_held(run.service_lock(name)):
+        return error
+    reason = beat.reason if beat.state == "failed" else error.what
+    try:
+        write_heartbeat(run, name, state="failed", step=beat.step, of=beat.of, reason=reason, code=error.exit_code)
+    except OSError as disk:
+        logger.warning("%s | the run can't be told of it: %s", name, disk)
+    return ServiceError(f"{error.what}: {reason}", where=str(run.root), exit_code=error.exit_code)
