@@ -15,6 +15,7 @@ from app.dataset import integrity
 from app.errors import DatasetError, DetboxError, SettingsError
 from app.evaluation import checkpoint_queue, details, early_stopping, metrics_sets, selection
 from app.evaluation.event_pace import EventPace
+from app.export import formats
 from app.export.session import export_formats
 from app.humanize import format_figure
 from app.jobs.prepare import check_metrics, settings_of_run
@@ -29,11 +30,11 @@ from app.run import lock, sign_of_life
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.evaluations import append_evaluation, evaluated_steps, measured, read_best, read_evaluations
 from app.run.files import bytes_under
-from app.run.heartbeat import first_line, write_heartbeat
+from app.run.heartbeat import Heartbeat, first_line, write_heartbeat
 from app.run.preparation import prepared_run
 from app.run.provenance import read_given
 from app.run.run_end import read_done, request_stop
-from app.services import metrics_server
+from app.services import metrics_server, run_state
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
@@ -61,6 +62,9 @@ def run(settings: Settings) -> None:
         model_versions(run, settings)  # Refuses a wrong name now, not at the first checkpoint that passes.
     os.nice(EVALUATOR_NICENESS)
     with lock.hold_service(run, "evaluator"):
+        if _has_nothing_to_do(run, settings):
+            logger.info("evaluate | training has ended, and all that is asked for is there")
+            return
         sign_of_life.give(run, "evaluator")
         metrics_server.serve_metrics(run, ("evaluator",), host=settings.metrics_host, port=settings.metrics_port)
         _write_state(run, "starting", "loading TensorFlow", is_start=True)
@@ -70,6 +74,16 @@ def run(settings: Settings) -> None:
             with contextlib.suppress(OSError):  # The disk may be the error.
                 _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
             raise
+
+
+def _has_nothing_to_do(run: Run, settings: Settings) -> bool:
+    """Whether an evaluator has ended with the run and left what this one is asked for."""
+    if Heartbeat.read(run, "evaluator").state != "done" or not run_state.is_finished(run):
+        return False
+    forms = formats.parse(settings.export_forms) if settings.export_when_done else ()
+    return settings.promote_threshold is None and run_state.has_outputs(
+        run, images=settings.detection_outputs > 0, forms=forms
+    )
 
 
 def _write_state(run: Run, state: str, reason: str, *, is_start: bool = False) -> None:
@@ -95,7 +109,7 @@ def _evaluate_run(run: Run, settings: Settings) -> None:
     _promote(run, settings)
     has_ended = read_done(run) is not None
     if has_ended:
-        _delete_backlog(run, settings)
+        checkpoint_files.delete_backlog(run, settings.checkpoint_max_to_keep)
     if read_best(run):
         _write_outputs(run, settings)
     elif evaluated_steps(run):
@@ -283,14 +297,3 @@ def _eval_override(settings: Settings) -> str:
     if "eval_image_outputs" in settings.given:
         texts.append(f"num_visualizations: {settings.eval_image_outputs}")
     return f"eval_config {{ {' '.join(texts)} }}" if texts else ""
-
-
-def _delete_backlog(run: Run, settings: Settings) -> None:
-    """Deletes the checkpoints that the trainer kept for the evaluator only, once both are done."""
-    from app.odapi import checkpoint_files
-    from app.training import retention
-
-    plan = retention.plan_retention(
-        run.checkpoint_steps(), evaluated_steps(run), max_to_keep=settings.checkpoint_max_to_keep, backlog_max=0
-    )
-    checkpoint_files.delete(run.root, plan.delete)

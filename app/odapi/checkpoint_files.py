@@ -14,7 +14,9 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from app.pipeline.checkpoint_index import SUFFIX
 from app.pipeline.fine_tune_checks import OBJECT_GRAPH
 from app.protos.pipeline_config import PipelineConfig
-from app.run.directory import CHECKPOINT_PREFIX, checkpoint_step
+from app.run.directory import CHECKPOINT_PREFIX, Run, checkpoint_step
+from app.run.evaluations import evaluated_steps
+from app.training import retention
 
 BUILT_SIDE = 256
 """Pixels of the image that a model is built with: what every family can take; variables don't depend on it."""
@@ -117,3 +119,11 @@ def delete(folder: Path, steps: Iterable[int]) -> None:
     for step in gone:
         for path in sorted(folder.glob(f"{CHECKPOINT_PREFIX}{step}.*"), reverse=True):
             path.unlink(missing_ok=True)
+
+
+def delete_backlog(run: Run, max_to_keep: int) -> None:
+    """Deletes the checkpoints that the trainer kept for the evaluator only, once both are done."""
+    plan = retention.plan_retention(
+        run.checkpoint_steps(), evaluated_steps(run), max_to_keep=max_to_keep, backlog_max=0
+    )
+    delete(run.root, plan.delete)

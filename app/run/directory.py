@@ -104,6 +104,10 @@ class Run:
         """The cards of the exports that are complete: one that is being written has a hidden name."""
         return sorted(self.exports.glob(f"[!.]*/{CARD}"))
 
+    def export_card(self, form: str) -> Path:
+        """The card of the export in `form`."""
+        return self.exports / form / CARD
+
     def log(self, service: str) -> Path:
         return self.logs / f"{service}.log"
 

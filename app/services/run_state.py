@@ -1,6 +1,7 @@
 """The state of a run, as read from its directory alone."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +119,16 @@ def is_finished(run: Run, num_train_steps: int = 0) -> bool:
     if done is None or (done.get("reason") == "completed" and num_train_steps > done["step"]):
         return False
     return max(evaluated_steps(run), default=-1) >= done["step"]
+
+
+def has_outputs(run: Run, *, images: bool, forms: Sequence[str]) -> bool:
+    """Whether the report, drawn images if asked for, and exports in `forms` are there of the best checkpoint."""
+    wanted = [run.report, *([run.detections_index] if images else []), *(run.export_card(form) for form in forms)]
+    try:
+        best = run.best_card.stat().st_mtime
+        return all(path.stat().st_mtime >= best for path in wanted)
+    except OSError:
+        return False
 
 
 def _newest_heartbeat(run: Run, service: str, since: float) -> Heartbeat:

@@ -21,7 +21,9 @@ ONCE_THEN = HEAD + "sys.path.insert(0, ''); n = run.root / 'n'; count = len(n.re
 ONCE_THEN += "run.root.mkdir(exist_ok=True); n.write_text('x' * (count + 1))\n"
 KILLED_ONCE = ONCE_THEN + "if not count: os.kill(os.getpid(), signal.SIGKILL)\n"
 BUG_AFTER_PROGRESS = ONCE_THEN + "if count: sys.exit(0)\nwrite_text(run.root / 'ckpt-7.index', ''); sys.exit(1)\n"
-BUG_AT_START = ONCE_THEN + "write_heartbeat(run, 'trainer', state='failed', step=0, of=9, reason='a bug'); sys.exit(1)\n"
+BUG_AT_START = (
+    ONCE_THEN + "write_heartbeat(run, 'trainer', state='failed', step=0, of=9, reason='a bug'); sys.exit(1)\n"
+)
 ALWAYS_KILLED = ONCE_THEN + "write_heartbeat(run, 'trainer', state='training', step=1, of=9)\n"
 ALWAYS_KILLED += "os.kill(os.getpid(), signal.SIGKILL)\n"
 

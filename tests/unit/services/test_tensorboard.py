@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
+from app.jobs.tensorboard import RunEnd
+from app.run.directory import Run
+from app.run.evaluations import append_evaluation
+from app.run.files import write_json
+from app.run.heartbeat import write_heartbeat
 from app.services import tensorboard
 
 ROOT = Path(__file__).parents[3]
@@ -103,3 +108,34 @@ def test_it_can_end_with_the_run(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """A run that was trained to step 9 and evaluated there, an hour ago."""
+    run = Run(tmp_path)
+    write_json(run.done, {"step": 9, "of": 9, "reason": "completed"})
+    append_evaluation(run, {"step": 9, "metrics": {}}, {})
+    write_heartbeat(run, "trainer", state="done", step=9, of=9, clock=lambda: time.time() - 3600)
+    return run
+
+
+def test_a_finished_run_is_shown_until_a_trainer_finds_nothing_to_do(ended):
+    """`docker compose up tensorboard` stays, `docker compose up` of all services ends."""
+    over = RunEnd(ended, time.time())
+    assert over.was_finished and not over()
+    write_heartbeat(ended, "trainer", state="done", step=9, of=9)
+    assert over()
+
+
+def test_a_run_is_over_when_it_is_evaluated_or_has_failed_for_good(ended):
+    """A failure of before TensorBoard's start is none: the trainer may be about to start."""
+    ended.done.unlink()
+    write_heartbeat(ended, "trainer", state="failed", step=5, of=9, code=6, clock=lambda: time.time() - 3600)
+    over = RunEnd(ended, time.time())
+    assert not over.was_finished and not over()
+    write_json(ended.done, {"step": 9, "of": 9, "reason": "completed"})
+    assert over()
+    ended.done.unlink()
+    write_heartbeat(ended, "trainer", state="failed", step=5, of=9, code=6)
+    assert over()
