@@ -19,7 +19,7 @@ from app.run_name import derive_run_name
 
 # ruff: noqa: RUF009 (`setting` gives a dataclass field)
 PREFIX = "DETBOX_"
-NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR"}
+NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR", "DETBOX_PROJECT"}
 """Variables with our prefix that other parts read (tests, compose.yaml)."""
 
 Count = Annotated[int, Ge(0)]

@@ -58,8 +58,13 @@ def read_given(run: Run) -> dict[str, str] | None:
 
 def write_given(run: Run, given: Mapping[str, str], dataset: str = "") -> None:
     """Records them and the path of the data set, empty for the sample, beside what else the run's provenance has."""
-    path = str(Path(dataset).resolve()) if dataset else ""
-    write_json(run.provenance, read_object(run.provenance) | {"given": dict(given), "dataset": path})
+    found = {"given": dict(given), "dataset": dataset_path(dataset)}
+    write_json(run.provenance, read_object(run.provenance) | found)
+
+
+def dataset_path(dataset: str) -> str:
+    """The path of a data set as it is recorded, empty for the sample."""
+    return str(Path(dataset).resolve()) if dataset else ""
 
 
 def settings_again(path: Path, settings: Settings) -> Settings:

@@ -53,9 +53,12 @@ def fail_for_good(run: Run, name: str, error: ServiceError) -> ServiceError:
     beat = Heartbeat.read(run, name)
     if not beat.has_started or lock.is_held(run.service_lock(name)):
         return error
-    reason = beat.reason if beat.state == "failed" else error.what
+    told = beat.reason if beat.state == "failed" else ""
+    what = f"{error.what}: {told}" if told else error.what
     try:
-        write_heartbeat(run, name, state="failed", step=beat.step, of=beat.of, reason=reason, code=error.exit_code)
+        write_heartbeat(
+            run, name, state="failed", step=beat.step, of=beat.of, reason=told or what, code=error.exit_code
+        )
     except OSError as disk:
         logger.warning("%s | the run can't be told of it: %s", name, disk)
-    return ServiceError(f"{error.what}: {reason}", where=str(run.root), exit_code=error.exit_code)
+    return ServiceError(what, where=str(run.root), exit_code=error.exit_code)

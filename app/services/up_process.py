@@ -6,16 +6,16 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from app.errors import SettingsError
 from app.humanize import format_time
-from app.run import lock
+from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.files import read_object, write_json
 from app.run.lenient_json import Schema, moment, process_number, text, yes_or_no
-from app.settings import flag
+from app.settings import FIELDS, flag
 
 SERVICES = ("trainer", "evaluator")
 UP = Schema(
@@ -105,6 +105,24 @@ def find_services(run: Run) -> list[str]:
 def is_active(run: Run) -> bool:
     """Whether anything works on the run."""
     return find_up(run) is not None or bool(find_services(run))
+
+
+def refuse_change(run: Run, given: Mapping[str, str], dataset: str) -> None:
+    """Raises SettingsError if a trainer or evaluator works on the run, and was prepared from other settings or data.
+
+    As with a second user of a host, or a second clone, who chose the same name.
+    """
+    before = provenance.read_given(run)
+    if before is None or not (active := find_services(run)):
+        return
+    names = [name for name in FIELDS if before.get(name) != given.get(name)]
+    names += ["dataset"] if provenance.dataset_path(dataset) != read_object(run.provenance).get("dataset") else []
+    if names:
+        raise SettingsError(
+            f"the {' and '.join(active)} of this run work on it with another {', '.join(names[:3])}",
+            where=str(run.root),
+            remedy=f"stop that first, or start another run: {flag('run', 'NAME')}",
+        )
 
 
 def await_services(run: Run, wait_secs: float = ORPHAN_SECONDS) -> None:

@@ -112,10 +112,20 @@ def test_metrics_are_served_on_request_to_the_project_only():
         assert silent[name]["environment"]["DETBOX_METRICS_PORT"] == ""
 
 
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [({"USER": "john.doe"}, "detbox-johndoe"), ({"USER": ""}, "detbox-anyone"), ({"DETBOX_PROJECT": "mine"}, "mine")],
+)
+def test_two_users_have_a_project_each(variables, name):
+    """Whatever their clones are called: a project's volume has its name."""
+    found = config(FILES["cpu"], **variables)
+    assert (found["name"], found["volumes"]["models"]["name"]) == (name, f"{name}_models")
+
+
 def test_a_worker_is_a_trainer_that_knows_the_others():
-    """The same command with the same GPUs; TF_CONFIG reaches it, and no other service."""
+    """The same service with the same GPUs; TF_CONFIG reaches it, and no other service."""
     services = config(FILES["gpu"], "--profile", "workers", TF_CONFIG="{}")["services"]
     worker, trainer = services["worker"], services["trainer"]
-    assert worker["command"] == trainer["command"] and worker["deploy"] == trainer["deploy"]
+    assert worker["command"][:1] == trainer["command"][:1] == ["train"] and worker["deploy"] == trainer["deploy"]
     assert [name for name, one in services.items() if one["environment"].get("TF_CONFIG")] == ["worker"]
     assert "worker" not in config(FILES["gpu"], TF_CONFIG="{}")["services"]

@@ -9,7 +9,7 @@ import pytest
 from refusals import refused
 
 from app.errors import SettingsError
-from app.run import lock
+from app.run import lock, provenance
 from app.run.directory import Run
 from app.services import up_process
 
@@ -35,3 +35,16 @@ def test_a_damaged_file_is_an_up_of_which_nothing_is_known(tmp_path, content):
         up = up_process.find_up(run)
     assert (up.pid, up.place, up.background, up.tensorboard) == (0, "", False, "")
     assert up.describe(time.time())
+
+
+def test_a_run_that_is_being_trained_is_not_prepared_from_other_settings(tmp_path):
+    """By a second user who took the same name, say; by the same settings nothing changes."""
+    run = Run(tmp_path / "r")
+    provenance.write_given(run, {"batch_size": "4"}, "data/one")
+    up_process.refuse_change(run, {"batch_size": "8"}, "data/two")
+    with lock.hold_service(run, "trainer"):
+        up_process.refuse_change(run, {"batch_size": "4"}, "data/one")
+        with refused(SettingsError, about="batch_size", where=str(run.root), flag="run"):
+            up_process.refuse_change(run, {"batch_size": "8"}, "data/one")
+        with refused(SettingsError, about="dataset", where=str(run.root), flag="run"):
+            up_process.refuse_change(run, {"batch_size": "4"}, "data/two")
