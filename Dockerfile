@@ -90,11 +90,14 @@ COPY --from=environment /opt/detbox/env /opt/detbox/env
 COPY --from=code /opt/detbox/code /opt/detbox/code
 # HOME, and with it every cache, is the one place that is writable under any user on a read-only root. What a
 # driver compiles for a GPU that TensorFlow has no kernels for takes minutes, so that is kept with the runs.
+# NVIDIA_REQUIRE_CUDA: the base image refuses drivers before its own CUDA (but for those of data centers), and all of
+# CUDA 12 runs on those of 12.0. What a GPU needs beyond that, detbox says itself (app/machine/gpus.py).
 ENV PATH=/opt/detbox/code/bin:/opt/detbox/env/bin:${PATH} \
     HOME=/tmp \
     USER=detbox \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    NVIDIA_REQUIRE_CUDA=cuda>=12.0 \
     CUDA_CACHE_PATH=/models/.cuda-cache \
     CUDA_CACHE_MAXSIZE=4294967296 \
     DETBOX_MODELS_DIR=/models

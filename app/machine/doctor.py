@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.errors import PatchMismatchError
-from app.machine import gpus, odapi_build
+from app.machine import gpu_probe, gpus, odapi_build
 
 PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
 LITTLE_DISK, LITTLE_MEMORY = 5e9, 3e9
-GPUS_OF_TENSORFLOW = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Diagnosis:
 def diagnose(models_dir: Path) -> Diagnosis:
     """Looks at everything; never raises for what it finds."""
     checks = [check_python(), *check_packages(), check_od_api(), check_cpu(), check_memory()]
-    checks += [check_models_dir(models_dir), check_disk(models_dir), check_gpu(), check_cuda_libraries()]
+    checks += [check_models_dir(models_dir), check_disk(models_dir), *check_gpus(), check_cuda_libraries()]
     revision = os.environ.get("DETBOX_REVISION") or None
     checks.append(Check("revision", "ok", revision or "not that of an image"))
     return Diagnosis(checks, revision, odapi_build.record())
@@ -147,22 +146,34 @@ def check_disk(models_dir: Path) -> Check:
     return Check("disk", "ok", text)
 
 
-def check_gpu(ask: Callable[[list[str]], str | None] | None = None) -> Check:
-    """The GPUs that the driver shows, and whether TensorFlow (asked in a process of its own) can use them."""
-    ask = ask or gpus.output
+def check_gpus(
+    ask: Callable[[list[str]], str | None] = gpus.output, run: gpu_probe.Runner = gpu_probe.run_child
+) -> list[Check]:
+    """The GPUs that the driver shows, then what came of kernels on each that TensorFlow sees.
+
+    TensorFlow is imported, in a process of its own, only where nvidia-smi or CUDA's driver shows a GPU.
+    """
     found = gpus.visible(gpus.read_gpus(ask), os.environ)
-    if not found:
-        return Check("gpu", "ok", "none: training runs on the CPU")
+    if not found and not gpu_probe.count_gpus(run):
+        return [Check("gpu", "ok", "none: training runs on the CPU")]
     supports = [gpus.gpu_support(gpu) for gpu in found]
     text = "; ".join(f"{gpu}: {support.text}" for gpu, support in zip(found, supports, strict=True))
-    remedies = dict.fromkeys(support.remedy for support in supports if support.remedy)
-    seen = ask([sys.executable, "-c", GPUS_OF_TENSORFLOW])
-    if any(support.kind == "none" for support in supports):
-        return Check("gpu", "warn", text, "; ".join(remedies))
-    if not seen or seen.split()[-1] == "0":
-        remedy = "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"
-        return Check("gpu", "warn", f"{text}, but TensorFlow can't use it", remedy)
-    return Check("gpu", "ok", text, "; ".join(remedies))
+    text = text or "one that nvidia-smi does not list"
+    remedies = "; ".join(dict.fromkeys(support.remedy for support in supports if support.remedy))
+    probes = gpu_probe.probe_gpus(run)
+    if not probes:
+        remedy = remedies or "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"
+        return [Check("gpu", "warn", f"{text}, but TensorFlow can't use it", remedy)]
+    bad = any(support.kind in ("none", "reported") for support in supports)
+    return [Check("gpu", "warn" if bad else "ok", text, remedies), *map(_check_kernels, probes)]
+
+
+def _check_kernels(probe: gpu_probe.GpuProbe) -> Check:
+    if probe.error:
+        remedy = f"training would fail alike: another driver, {gpus.OTHER_GPU}"
+        return Check("gpu kernels", "fail", f"{probe.gpu}: {probe.error}", remedy)
+    text = f"{probe.gpu}: convolution, matrix product and gradients as on the CPU"
+    return Check("gpu kernels", "ok", f"{text}, {probe.difference:.1g} apart, {probe.seconds:.1f} s")
 
 
 def check_cuda_libraries() -> Check:

@@ -1,30 +1,31 @@
-"""What a GPU of a given compute capability and driver will do with the TensorFlow that detbox locks.
+"""What a GPU of a given compute capability and driver will do with the libraries that detbox locks.
 
-    compute capability      cards, for example                TensorFlow 2.21
-    below 6.0               Maxwell (GTX 900, M40)            not at all
-    6.0 to 8.9              P100, V100, T4, A100, L4, RTX 40  native: kernels are in the wheel
-    9.0 and up              H100, H200, B200, RTX 50          compiled by the driver at first use, then cached
-
-The wheel has machine code (cubin) for 6.0, 7.0, 8.0 and 8.9, and PTX for 9.0. Machine code runs on the same major
-version from its minor version on; PTX is compiled by the driver for its version and every later one
-(CUDA C++ Programming Guide, "Binary Compatibility" and "PTX Compatibility").
+TensorFlow, cuDNN and cuBLAS must each have code for it: machine code (cubin), which runs on the same major version from
+its minor version on, or PTX, which the driver compiles for its version and every later one (CUDA C++ Programming Guide,
+"Binary Compatibility" and "PTX Compatibility"). Which code they have is in device_code.json, read from the wheels by
+scripts/scan-cuda-wheels.
 """
 
+import functools
+import json
 import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Literal
 
 Version = tuple[int, ...]
 
-MACHINE_CODE: tuple[Version, ...] = ((6, 0), (7, 0), (8, 0), (8, 9))
-PTX: Version = (9, 0)
 DRIVER_OF_CUDA_12: Version = (525, 60, 13)
 """The oldest driver on which any CUDA 12 runs (CUDA Compatibility, "Minor Version Compatibility")."""
-DRIVER_OF_PTX: Version = (555, 42, 2)
-"""The driver of CUDA 12.5, which made the PTX: an older one can't compile it, whatever minor versions allow."""
+DRIVERS_OF_PTX: dict[Version, Version] = {(8, 5): (555, 42, 2)}
+"""By the version of PTX, the driver of the CUDA that brought it (here 12.5): none older can compile it."""
+REPORTED = {12: "CUDA_ERROR_INVALID_PTX, github.com/tensorflow/tensorflow/issues/89272 and /111958"}
+"""By major version of the compute capability, what users report instead of kernels that are compiled and run."""
+OTHER_GPU = "another GPU, or train on the CPU: CUDA_VISIBLE_DEVICES=-1"
+NAMES = {"tensorflow": "TensorFlow", "nvidia-cudnn-cu12": "cuDNN", "nvidia-cublas-cu12": "cuBLAS"}
 
 QUERY = ["nvidia-smi", "--query-gpu=index,uuid,name,compute_cap,driver_version", "--format=csv,noheader"]
 
@@ -46,34 +47,75 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuSupport:
-    """What will happen on a GPU: `native`, `compiled` at first use, or `none`; and what to do about it."""
+    """What will happen on a GPU, and what to do about it.
 
-    kind: Literal["native", "compiled", "none"]
+    `kind`: `native`, `compiled` at first use, `reported` as not working though it should be compiled, or `none`.
+    """
+
+    kind: Literal["native", "compiled", "reported", "none"]
     text: str
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class DeviceCode:
+    """What a locked package has code for: capabilities of its machine code, and PTX of a version of that language."""
+
+    package: str
+    version: str
+    machine_code: tuple[Version, ...]
+    ptx: Version | None
+    ptx_version: Version | None
+
+    def __str__(self) -> str:
+        return f"{NAMES[self.package]} {_text(_version(self.version)[:2])}"
+
+    def is_native(self, capability: Version) -> bool:
+        return any(code[0] == capability[0] and code <= capability for code in self.machine_code)
+
+    def is_compiled(self, capability: Version) -> bool:
+        return self.ptx is not None and self.ptx <= capability
+
+
+@functools.cache
+def device_code() -> tuple[DeviceCode, ...]:
+    """TensorFlow's, cuDNN's and cuBLAS' code, as scripts/scan-cuda-wheels found it."""
+    table = json.loads(resources.files(__package__).joinpath("device_code.json").read_text(encoding="utf-8"))
+    return tuple(
+        DeviceCode(
+            package,
+            found["version"],
+            tuple(_version(text) for text in found["machine_code"]),
+            _version(found["ptx"]) if found["ptx"] else None,
+            _version(found["ptx_version"]) if found["ptx_version"] else None,
+        )
+        for package, found in table.items()
+    )
+
+
 def gpu_support(gpu: Gpu) -> GpuSupport:
-    """What TensorFlow will do on `gpu`."""
+    """What the locked libraries will do on `gpu`."""
     capability = _text(gpu.compute_capability)
-    oldest = _text(MACHINE_CODE[0])
-    if gpu.compute_capability < MACHINE_CODE[0]:
-        text = f"not at all: TensorFlow needs compute capability {oldest}, it has {capability}"
-        return GpuSupport("none", text, "another GPU, or train on the CPU: CUDA_VISIBLE_DEVICES=-1")
+    compiled = [code for code in device_code() if not code.is_native(gpu.compute_capability)]
+    if missing := [code for code in compiled if not code.is_compiled(gpu.compute_capability)]:
+        names = " and ".join(map(str, missing))
+        have = "has" if len(missing) == 1 else "have"
+        return GpuSupport("none", f"not at all: {names} {have} no code for compute capability {capability}", OTHER_GPU)
     if gpu.driver < DRIVER_OF_CUDA_12:
         text = f"not at all: driver {_driver_text(gpu.driver)} is too old for CUDA 12"
-        return GpuSupport("none", text, f"install driver {_driver_text(DRIVER_OF_PTX)} or newer on the host")
-    if any(_runs_on(code, gpu.compute_capability) for code in MACHINE_CODE):
+        return GpuSupport("none", text, _install(_driver_of_ptx()))
+    if not compiled:
         return GpuSupport("native", "native")
-    if gpu.driver < DRIVER_OF_PTX:
-        text = (
-            f"not at all: TensorFlow has no kernels for {capability}, "
-            f"and driver {_driver_text(gpu.driver)} is too old to compile them"
-        )
-        return GpuSupport("none", text, f"install driver {_driver_text(DRIVER_OF_PTX)} or newer on the host")
+    names = " and ".join(map(str, compiled))
+    if gpu.driver < _driver_of_ptx():
+        text = f"{names} lacks kernels for {capability}, and driver {_driver_text(gpu.driver)} can't compile them"
+        return GpuSupport("none", f"not at all: {text}", _install(_driver_of_ptx()))
+    if report := REPORTED.get(gpu.compute_capability[0]):
+        text = f"reported as not working: {names} lacks kernels for {capability}, and compiling them fails ({report})"
+        return GpuSupport("reported", text, f"`detbox doctor` tries one; {OTHER_GPU}")
     return GpuSupport(
         "compiled",
-        f"TensorFlow has no kernels for {capability}: the driver compiles them at first use, some minutes",
+        f"{names} lacks kernels for {capability}: the driver compiles them at first use, some minutes",
         "keep what it compiles: CUDA_CACHE_PATH on a volume, CUDA_CACHE_MAXSIZE=4294967296",
     )
 
@@ -141,8 +183,13 @@ def library_faults(requires: Iterable[str], installed: Mapping[str, str]) -> lis
     return faults
 
 
-def _runs_on(code: Version, capability: Version) -> bool:
-    return code[0] == capability[0] and code <= capability
+def _driver_of_ptx() -> Version:
+    """The oldest driver that compiles every package's PTX."""
+    return max(DRIVERS_OF_PTX[code.ptx_version] for code in device_code() if code.ptx_version)
+
+
+def _install(driver: Version) -> str:
+    return f"install driver {_driver_text(driver)} or newer on the host"
 
 
 def _version(text: str) -> Version:

@@ -13,7 +13,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 def paths(text: str) -> set[str]:
     """Paths of the code that a page names; one that ends in a slash is a folder."""
-    return set(re.findall(r"\b(?:app|entrypoint)/[a-z0-9_/]*(?:\.py)?", text)) - {"app/", "entrypoint/"}
+    return set(re.findall(r"\b(?:app|entrypoint)/[a-z0-9_/]*(?:\.py|\.json)?", text)) - {"app/", "entrypoint/"}
 
 
 def dotted(text: str) -> set[str]:

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from app.machine import doctor
+from app.machine import doctor, gpu_probe
+from app.machine.gpu_probe import Ended
 
 
 def test_doctor_gives_the_code_of_the_worst():
@@ -43,23 +44,47 @@ def test_a_models_dir_of_another_user_is_told(tmp_path):
 
 
 H100 = "0, GPU-1f, NVIDIA H100, 9.0, 580.65.06\n"
+NOTHING = Ended(0)
+WORKS = '{"gpu": "NVIDIA H100", "seconds": 2.0, "difference": 0.0005}\n'
+FAILS = '{"gpu": "NVIDIA H100", "error": "InternalError: \'cuLaunchKernel\' failed\\nmore"}\n'
+
+
+def machine(monkeypatch, *, listed=None, cuda="", kernels=NOTHING):
+    """What `doctor` says of a machine by its nvidia-smi, CUDA's driver and TensorFlow; and the processes it started."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    started = []
+
+    def run(argv, seconds):
+        started.append(argv)
+        return kernels if argv == gpu_probe.KERNELS else Ended(0, cuda)
+
+    return doctor.check_gpus(lambda argv: listed, run), started
+
+
+def test_without_a_gpu_tensorflow_is_not_imported(monkeypatch):
+    """Neither nvidia-smi nor CUDA's driver shows one: there is nothing to try."""
+    (check,), started = machine(monkeypatch)
+    assert (check.state, started) == ("ok", [gpu_probe.COUNT])
+    assert "none" in check.text
 
 
 @pytest.mark.parametrize(
-    ("listed", "seen", "state", "words"),
+    ("listed", "cuda", "kernels", "states", "words"),
     [
-        (None, None, "ok", "none: training runs on the CPU"),
-        (H100, "1\n", "ok", "compiles them at first use"),
-        (H100, "0\n", "warn", "TensorFlow can't use it"),
-        (H100, None, "warn", "TensorFlow can't use it"),
-        (H100.replace("580.65.06", "535.183.01"), "1\n", "warn", "too old to compile them"),
+        (H100, "", Ended(0, WORKS), ["ok", "ok"], ["compiles them at first use", "0.0005 apart"]),
+        (None, "1\n", Ended(0, WORKS), ["ok", "ok"], ["nvidia-smi does not list", "0.0005 apart"]),
+        (H100, "", Ended(0, FAILS), ["ok", "fail"], ["compiles", "InternalError"]),
+        (H100, "", Ended(0, ""), ["warn"], ["TensorFlow can't use it"]),
+        (H100.replace("580.65.06", "535.183.01"), "", Ended(0, WORKS), ["warn", "ok"], ["can't compile them", "apart"]),
+        (H100.replace("9.0", "12.0"), "", Ended(0, WORKS), ["warn", "ok"], ["reported as not working", "apart"]),
     ],
 )
-def test_a_gpu_that_tensorflow_does_not_see_is_told(listed, seen, state, words, monkeypatch):
-    """The driver's list, TensorFlow's and its build are held against each other."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    found = doctor.check_gpu(lambda argv: listed if argv[0] == "nvidia-smi" else seen)
-    assert (found.state, words in found.text) == (state, True)
+def test_what_is_said_of_a_gpu_is_tried(listed, cuda, kernels, states, words, monkeypatch):
+    """The driver's list and the table of GPUs come first, then what came of kernels, whatever those two say."""
+    checks, _ = machine(monkeypatch, listed=listed, cuda=cuda, kernels=kernels)
+    assert [check.state for check in checks] == states
+    assert [word in check.text for check, word in zip(checks, words, strict=True)] == [True] * len(words)
+    assert not any("\n" in check.text for check in checks)
 
 
 def test_legacy_keras_turned_off_is_told(monkeypatch):

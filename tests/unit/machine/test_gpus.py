@@ -1,6 +1,7 @@
 """What is said of a GPU before training is what TensorFlow 2.21's build makes of it."""
 
 import importlib.metadata
+import re
 import tomllib
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def gpu(capability, driver=NEW_DRIVER, index=0, uuid="GPU-a"):
     [
         ((3, 5), "none"),  # K80
         ((5, 2), "none"),  # M40, GTX 980
-        ((6, 0), "native"),  # P100
-        ((6, 1), "native"),  # GTX 1080
-        ((7, 0), "native"),  # V100
+        ((6, 0), "none"),  # P100
+        ((6, 1), "none"),  # GTX 1080
+        ((7, 0), "none"),  # V100
         ((7, 5), "native"),  # T4
         ((8, 0), "native"),  # A100
         ((8, 6), "native"),  # A10, RTX 3090
@@ -32,12 +33,13 @@ def gpu(capability, driver=NEW_DRIVER, index=0, uuid="GPU-a"):
         ((9, 0), "compiled"),  # H100, H200
         ((10, 0), "compiled"),  # B200
         ((10, 3), "compiled"),  # B300
-        ((12, 0), "compiled"),  # RTX 5090
-        ((12, 1), "compiled"),  # DGX Spark
+        ((12, 0), "reported"),  # RTX 5090
+        ((12, 1), "reported"),  # DGX Spark
+        ((13, 0), "none"),  # not out yet
     ],
 )
 def test_a_current_driver(capability, kind):
-    """Machine code for 6.0, 7.0, 8.0, 8.9 and their later minor versions; PTX from 9.0 on."""
+    """Machine code in TensorFlow, cuDNN and cuBLAS; TensorFlow's PTX from 9.0 on; or one of them has nothing."""
     assert gpus.gpu_support(gpu(capability)).kind == kind
 
 
@@ -50,7 +52,7 @@ def test_a_current_driver(capability, kind):
         ((9, 0), (535, 183, 1), "none"),
         ((9, 0), (555, 42, 1), "none"),
         ((9, 0), (555, 42, 2), "compiled"),
-        ((12, 0), (570, 86, 10), "compiled"),
+        ((12, 0), (570, 86, 10), "reported"),
     ],
 )
 def test_the_driver_decides_too(capability, driver, kind):
@@ -62,7 +64,8 @@ def test_what_will_not_work_has_its_remedy():
     """The line names what is there, what is needed, and what to install."""
     old = gpus.gpu_support(gpu((9, 0), (535, 183, 1)))
     assert "9.0" in old.text and "535.183.01" in old.text and "555.42.02" in old.remedy
-    assert "5.2" in gpus.gpu_support(gpu((5, 2))).text
+    pascal = gpus.gpu_support(gpu((6, 0)))
+    assert "6.0" in pascal.text and "cuDNN" in pascal.text and "TensorFlow" not in pascal.text
     assert gpus.gpu_support(gpu((8, 6))).remedy == ""
 
 
@@ -134,6 +137,20 @@ def test_the_lock_has_what_tensorflow_asks_for():
     locked = {package["name"]: package.get("version", "") for package in packages}
     assert any("and-cuda" in line for line in requires)
     assert gpus.library_faults(requires, locked) == []
+
+
+def test_the_table_is_of_the_locked_wheels():
+    """Another version of TensorFlow, cuDNN or cuBLAS may have code for other GPUs."""
+    packages = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
+    locked = {package["name"]: package.get("version") for package in packages}
+    table = {code.package: code.version for code in gpus.device_code()}
+    assert table == {name: locked[name] for name in gpus.NAMES}, "run scripts/scan-cuda-wheels"
+
+
+def test_the_image_lets_in_the_drivers_of_the_table():
+    """The base image's own condition refuses drivers on which all kernels of 7.5 to 8.9 run."""
+    assert gpus.DRIVER_OF_CUDA_12 == (525, 60, 13), "the driver of CUDA 12.0"
+    assert re.search(r"\bNVIDIA_REQUIRE_CUDA=\"?cuda>=12\.0\"?\s", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
 
 
 def test_the_report_is_of_the_visible_gpus():
