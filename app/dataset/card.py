@@ -34,6 +34,11 @@ class SplitCard:
     difficult: int | None = None
     files: tuple[RecordFile, ...] | None = None
 
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of a record on average; 0 where the files are not known."""
+        return sum(file.bytes for file in self.files or ()) // max(self.images, 1)
+
 
 @dataclass(frozen=True)
 class Card:

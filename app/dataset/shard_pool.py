@@ -1,7 +1,6 @@
 """The processes that write shards."""
 
 import multiprocessing
-import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +9,7 @@ from typing import Any
 from app.dataset import shards
 from app.dataset.shards import Shard, Written
 from app.errors import DatasetError
+from app.machine.cores import usable_cores
 from app.progress import Progress
 
 ALONE_BELOW, FEW = 48 << 20, 2000
@@ -23,7 +23,7 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
     `report(done, of)` counts images. Raises DatasetError if a process is killed.
     """
     total = sum(len(shard.images) for shard in plan)
-    workers = min(workers or _cpus(), len(plan))
+    workers = min(workers or usable_cores(), len(plan))
     if workers < 2 or (total < FEW and _size(plan) < ALONE_BELOW):
         done = iter(range(1, total + 1))
         return [shards.write(shard, lambda: report(next(done), total)) for shard in plan]
@@ -52,10 +52,6 @@ def write(plan: list[Shard], workers: int | None, report: Progress) -> list[Writ
 def _size(plan: list[Shard]) -> int:
     paths = {image.path for shard in plan for image in shard.images}
     return sum(path.stat().st_size for path in paths if path.exists())
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _counter: Any = None

@@ -1,7 +1,6 @@
 """Iterates the images of a data set or of records with their valid boxes."""
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from app.dataset.formats import registry
 from app.dataset.records import REMEDY, Example, read_examples
 from app.dataset.splits import EVAL, TRAIN
 from app.errors import DatasetError
+from app.machine.cores import usable_cores
 from app.raster_image import MAX_PIXELS
 from app.run.directory import DATASET_CARD
 from app.settings import flag
@@ -217,7 +217,7 @@ def _assign(
 
 def _threads() -> ThreadPoolExecutor:
     # Threads: Pillow's decoders, and reading files, let go of the interpreter.
-    return ThreadPoolExecutor(min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, 16))
+    return ThreadPoolExecutor(min(usable_cores(), 16))
 
 
 def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:

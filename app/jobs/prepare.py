@@ -16,7 +16,7 @@ from app.errors import DetboxError, SettingsError
 from app.evaluation import metrics_sets
 from app.humanize import list_names
 from app.machine import cluster, memory
-from app.pipeline import build, fine_tune_checks, image_size, origin, run_config
+from app.pipeline import build, fine_tune_checks, image_size, origin, readers, run_config
 from app.pipeline import preflight as checks
 from app.pipeline.resources import Resources
 from app.pipeline.zoo import local
@@ -209,6 +209,7 @@ def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origi
         eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
         num_train_images=card.train.images,
         max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
+        host=readers.this_host(card.train.record_bytes),
     )
     pipeline = build.build(request, found, read_rollbacks(run))
     for note in pipeline.notes:
@@ -238,8 +239,7 @@ def check_before_training(
 
     `replicas`, `workers`, `verify_checkpoint`: see `pipeline.preflight.check`.
     """
-    card = cards.read(run.records)
-    boxes = None
+    card, boxes = cards.read(run.records), None
     if card is not None:
         boxes = {number: card.train.boxes_per_class.get(name, 0) for number, name in enumerate(card.classes, start=1)}
     there = memory.training_memory()

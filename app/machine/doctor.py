@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from app.errors import PatchMismatchError
 from app.machine import gpu_probe, gpus, odapi_build
+from app.machine.cores import usable_cores
 
 PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
 LITTLE_DISK, LITTLE_MEMORY = 5e9, 3e9
@@ -107,8 +108,7 @@ def check_od_api() -> Check:
 
 
 def check_cpu() -> Check:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Check("cpu", "ok", f"{usable} of {os.cpu_count()} cores")
+    return Check("cpu", "ok", f"{usable_cores()} of {os.cpu_count()} cores")
 
 
 def check_memory() -> Check:

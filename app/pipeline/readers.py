@@ -1,14 +1,36 @@
 """What a pipeline.config says about reading records and evaluating them."""
 
+from dataclasses import dataclass
 from glob import glob
 from typing import Any
 
 from app.errors import SettingsError
+from app.humanize import format_bytes, format_count
+from app.machine.cores import usable_cores
+from app.machine.memory import host_memory
 from app.protos import architecture
 from app.protos.pipeline_config import PipelineConfig
 from app.settings import flag
 
 METRICS = "coco_detection_metrics"
+CALLS_PER_CORE = 4
+"""Images that are decoded and augmented at a time: more than run, so that a slow one leaves no core without work."""
+SHUFFLED_SHARE = 1 / 16
+"""Of the memory, what encoded images in the shuffle buffer may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What reads the training records: cores, bytes of memory; and bytes of a record on average, 0 if not known."""
+
+    cores: int
+    memory: int
+    record: int = 0
+
+
+def this_host(record: int) -> Host:
+    """This machine or container, reading records of that many bytes."""
+    return Host(cores=usable_cores(), memory=host_memory(), record=record)
 
 
 def find_records(reader: Any) -> list[str]:
@@ -34,6 +56,41 @@ def edit_train(config: PipelineConfig, *, num_images: int) -> None:
     reader.ClearField("num_epochs")
     if 0 < num_images < reader.shuffle_buffer_size:
         reader.shuffle_buffer_size = num_images
+
+
+def fit_train(config: PipelineConfig, *, num_images: int, host: Host) -> list[str]:
+    """Fits what the config itself does not say to the host: the shuffle buffer, images in work. Returns notes."""
+    reader = config.train_input_reader
+    given = reader.HasField("shuffle_buffer_size") and reader.shuffle_buffer_size != num_images
+    notes = [] if given else _fit_buffer(reader, host)
+    return notes + _fit_parallelism(reader, config.train_config.batch_size, host.cores)
+
+
+def _fit_buffer(reader: Any, host: Host) -> list[str]:
+    if not host.record:
+        return []
+    before, most = reader.shuffle_buffer_size, max(int(host.memory * SHUFFLED_SHARE / host.record), 1)
+    if most >= before:
+        return []
+    reader.shuffle_buffer_size = most
+    return [
+        f"shuffle_buffer_size lowered from {before} to {most}: records of {format_bytes(host.record)} on average, "
+        f"in 1/{1 / SHUFFLED_SHARE:.0f} of {format_bytes(host.memory)} of memory"
+    ]
+
+
+def _fit_parallelism(reader: Any, batch_size: int, cores: int) -> list[str]:
+    """Upstream decodes and augments `num_parallel_batches` times a batch at once, whatever may run."""
+    if batch_size < 1 or reader.HasField("num_parallel_batches"):
+        return []
+    before, enough = reader.num_parallel_batches, -(-CALLS_PER_CORE * cores // batch_size)
+    if enough >= before:
+        return []
+    reader.num_parallel_batches = enough
+    return [
+        f"num_parallel_batches lowered from {before} to {enough}: {enough * batch_size} images in work at once keep "
+        f"{format_count(cores, 'core')} busy, {before * batch_size} would only take memory"
+    ]
 
 
 def edit_eval(config: PipelineConfig, *, batch_size: int, image_outputs: int, sample_1_of_n: int) -> list[str]:
