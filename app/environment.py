@@ -14,6 +14,11 @@ from app.settings import FIELDS, NOT_SETTINGS, PREFIX, Settings, as_text, docume
 GIVEN = f"{PREFIX}GIVEN"
 """What the process that started this one was given; all else that it passes on are its defaults."""
 
+OLD_TEXTS = {
+    "mixed_precision": dict.fromkeys(("true", "1", "yes"), "auto") | dict.fromkeys(("false", "0", "no"), "off"),
+}
+"""What values of settings were called before, and are called now."""
+
 
 def load(
     flags: Mapping[str, str | None] | None = None,
@@ -107,6 +112,7 @@ def _validate(values: Mapping[str, str], sources: Mapping[str, str]) -> Settings
     # Imported here because pydantic takes longer to import than `--help` may take.
     from pydantic import TypeAdapter, ValidationError
 
+    values = {name: OLD_TEXTS.get(name, {}).get(text.lower(), text) for name, text in values.items()}
     try:
         return TypeAdapter(Settings).validate_python(values)
     except ValidationError as error:

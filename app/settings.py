@@ -91,7 +91,8 @@ class Settings:
         "", "what is taken from it; empty: `detection`"
     )
     config_override: str = _model("", "proto text merged into the pipeline.config last")
-    batch_size: Count = _model(0, "images per step over all replicas; 0: the model's")
+    batch_size: Count = _model(0, "images of one pass through the model, over all replicas; 0: the model's")
+    effective_batch_size: Count = _model(0, "images of one update, made in passes of batch_size; 0: one pass")
     num_train_steps: Count = _model(0, "steps of the whole run; 0: the model's")
     learning_rate: Annotated[float, Gt(0)] | None = _model(
         None, "peak learning rate; empty: the model's, scaled to the batch size"
@@ -104,10 +105,7 @@ class Settings:
         None, "decay of batch norm's moving averages; empty: tied to the length of the run"
     )
     image_size: str = _model("", "pixels that the model sees: 640, or 480x640 (height x width); empty: the model's")
-    augmentations: str = _model(
-        "", "names of augmentations, comma-separated; none: no augmentation; empty: the model's"
-    )
-    mixed_precision: bool = _model(False, "compute in half precision where the GPU is good at it")
+    augmentations: str = _model("", "augmentations, comma-separated; none: no augmentation; empty: the model's")
 
     # The training loop
     checkpoint_every_n: Count = _training(0, "steps between checkpoints; 0: a tenth of the run, at most 1000")
@@ -147,6 +145,10 @@ class Settings:
     trial_secs: Count = _training(
         300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
     )
+    mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = _training(
+        "auto", "what layers compute in: bfloat16, float16, or off for float32; auto: what the GPUs are good at"
+    )
+    jit_compile: bool = _training(False, "have XLA compile what it can of the training step")
     resume: bool = _training(True, "go on from the newest complete checkpoint; false: refuse a run that has any")
     deterministic: bool = _training(
         False, "the same losses bit for bit, run after run, on the same machine and image; slower"

@@ -18,7 +18,8 @@ from app.evaluation.event_pace import EventPace
 from app.export import formats
 from app.export.session import export_formats
 from app.humanize import format_figure
-from app.jobs.prepare import check_metrics, settings_of_run
+from app.jobs.checks import check_metrics
+from app.jobs.prepare import settings_of_run
 from app.jobs.promote import model_versions, promote_best
 from app.jobs.report import report_at_end
 from app.odapi.models import load_detector, load_models

@@ -2,23 +2,19 @@
 
 import glob
 import logging
-import shutil
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.checkpoint import bytes_of
 from app.dataset import card as cards
 from app.dataset import preparation, sample
 from app.dataset.card import Card
 from app.environment import refuse_other_bytes, with_recorded
 from app.errors import DetboxError, SettingsError
-from app.evaluation import metrics_sets
 from app.humanize import list_names
-from app.machine import cluster, memory
-from app.pipeline import build, fine_tune_checks, image_size, origin, readers, run_config
-from app.pipeline import preflight as checks
-from app.pipeline.resources import Resources
+from app.jobs import checks
+from app.machine import cluster
+from app.pipeline import build, fine_tune_checks, image_size, origin, preflight, readers, run_config
 from app.pipeline.zoo import local
 from app.protos import architecture, label_map
 from app.protos.pipeline_config import PipelineConfig
@@ -28,9 +24,8 @@ from app.run.files import write_text
 from app.run.preparation import new_directory
 from app.run.rollbacks import read_rollbacks
 from app.run.run_end import finished_training
-from app.services import trial
 from app.settings import FIELDS, Settings, as_text, flag, is_given
-from app.write_schedule import WriteSchedule, write_schedule
+from app.write_schedule import write_schedule
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +98,7 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
             where=settings.dataset or "the built-in sample",
             remedy=f"choose a model of boxes: {flag('model')}; or see {flag('masks')}",
         )
-    if run.checkpoint_steps() and run.label_map.is_file() and _names_of(run) != card.class_names:
+    if run.checkpoint_steps() and run.label_map.is_file() and checks.names_of(run) != card.class_names:
         raise SettingsError(
             "the classes differ from those that this run was trained on",
             where=str(run.root),
@@ -112,10 +107,16 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
     write_text(run.label_map, label_map.print_label_map(card.class_names))
     pipeline = build_pipeline(run, settings, card, found)
     schedule = write_schedule(settings, pipeline.num_train_steps)
-    check_before_training(run, pipeline.config, schedule, workers=cluster.count_workers(settings.workers))
-    check_metrics(run, pipeline.config, settings)
+    checks.check_before_training(
+        run,
+        pipeline.config,
+        schedule,
+        parts=checks.plan_step(settings, pipeline.config).parts,
+        workers=cluster.count_workers(settings.workers),
+    )
+    checks.check_metrics(run, pipeline.config, settings)
     try:
-        try_before_training(run, pipeline.config, settings)
+        checks.try_before_training(run, pipeline.config, settings)
     except DetboxError:
         logger.info("prepare: the records are kept, so that the next prepare of this run is quick: %s", run.records)
         raise
@@ -226,55 +227,6 @@ def build_request(settings: Settings, *, num_classes: int, **of_data: Any) -> bu
     )
 
 
-def check_before_training(
-    run: Run,
-    config: PipelineConfig,
-    schedule: WriteSchedule,
-    *,
-    replicas: int = 1,
-    workers: int = 1,
-    verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
-) -> None:
-    """Checks pipeline, label map, records, checkpoint and machine against each other. Raises SettingsError.
-
-    `replicas`, `workers`, `verify_checkpoint`: see `pipeline.preflight.check`.
-    """
-    card, boxes = cards.read(run.records), None
-    if card is not None:
-        boxes = {number: card.train.boxes_per_class.get(name, 0) for number, name in enumerate(card.classes, start=1)}
-    there = memory.training_memory()
-    sizes = [bytes_of(run.checkpoint(step)) for step in run.checkpoint_steps()]
-    findings = checks.check(
-        config,
-        label_map=_names_of(run),
-        boxes_per_class=boxes,
-        classes=card.classes if card is not None else None,
-        resuming=bool(sizes),
-        resources=Resources(
-            schedule=schedule,
-            free_bytes=shutil.disk_usage(run.root).free,
-            checkpoint_bytes=max(sizes, default=0),
-            present_bytes=sum(sizes),
-            memory_bytes=there.size,
-            memory_of=there.of,
-        ),
-        replicas=replicas,
-        workers=workers,
-        verify_checkpoint=verify_checkpoint,
-        masks=card.masks if card is not None else None,
-        keypoints=card.keypoints if card is not None else 0,
-    )
-    checks.raise_if_any(findings)
-
-
-def check_metrics(run: Run, config: PipelineConfig, settings: Settings) -> None:
-    """Checks what is to be measured, and that `best_metric` is part of it. Raises SettingsError."""
-    card, classes = cards.read(run.records), _names_of(run).values()
-    if card is not None:
-        metrics_sets.check_sets(config, classes=classes, masks=card.masks, keypoints=card.keypoints > 0)
-    metrics_sets.check_best_metric(settings.best_metric, config, classes)
-
-
 def check_model(settings: Settings, found: origin.Origin, *, resuming: bool) -> None:
     """Refuses what shows without the data set, before that is read and written as records. Raises SettingsError."""
     copy = type(found.config)()
@@ -282,19 +234,7 @@ def check_model(settings: Settings, found: origin.Origin, *, resuming: bool) -> 
     classes = max(architecture.body(copy, where=found.name).num_classes, 1)
     request = build_request(settings, num_classes=classes)
     config = build.build(request, replace(found, config=copy)).config
-    findings = checks.check_config(config)
+    findings = preflight.check_config(config)
     if not resuming:
         findings += fine_tune_checks.check(config)
-    checks.raise_errors(findings)
-
-
-def try_before_training(run: Run, config: PipelineConfig, settings: Settings) -> None:
-    """The trial of `config` on the run's records, if there is to be one. SettingsError, DatasetError."""
-    card = cards.read(run.records)
-    if settings.trial_secs and card is not None:
-        limits, skips = trial.Limits(settings.trial_secs, trial.free_memory()), settings.skip_corrupt_records > 0
-        trial.try_pipeline(run, config, card.fingerprint, limits, skips_records=skips)
-
-
-def _names_of(run: Run) -> dict[int, str]:
-    return label_map.read_label_map(run.label_map)
+    preflight.raise_errors(findings)

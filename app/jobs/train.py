@@ -13,9 +13,10 @@ from app.dataset import integrity
 from app.dataset.readable_records import ReadableRecords
 from app.errors import DatasetError, DivergedError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
-from app.jobs import prepare
+from app.jobs import checks, prepare
 from app.machine.cluster import Cluster, find_cluster
 from app.pipeline import build, preflight, readers, run_config, schedule
+from app.pipeline.step_plan import StepPlan
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance, sign_of_life
@@ -88,7 +89,7 @@ def run(settings: Settings) -> None:
             preflight.raise_errors(preflight.check_config(config))
             if not settings.skip_corrupt_records:
                 integrity.check_sizes(_input_path(config))
-            prepare.try_before_training(run, config, settings)
+            checks.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop, cluster)
         except BaseException as error:
             _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
@@ -121,15 +122,14 @@ def _train(
     for line in gpus.describe_gpus():
         logger.info("gpu %s", line)
     tf = runtime.start(use_gpu=True, seed=settings.seed)
-    runtime.configure(
-        tf, deterministic=settings.deterministic, mixed_precision=settings.mixed_precision, seed=settings.seed
-    )
+    runtime.configure(tf, deterministic=settings.deterministic, seed=settings.seed)
+    plan = checks.plan_step(settings, config, runtime.capabilities(tf))
     from app.odapi import workers
 
     joined = workers.join(cluster, wait_secs=settings.worker_wait_secs)
     stop.listen()  # TensorFlow puts a handler of its own for SIGTERM in place.
     with joined.losses_named():
-        stopped_for = _train_as_chief(run, settings, config, changed, stop, joined)
+        stopped_for = _train_as_chief(run, settings, config, changed, stop, joined, plan)
         joined.end()
     if stop.error:
         raise stop.error
@@ -150,6 +150,7 @@ def _train_as_chief(
     changed: build.Pipeline | None,
     stop: StopFlag,
     joined: "Alone | Workers",
+    plan: StepPlan,
 ) -> str | None:
     """What training was stopped for; None if it came to its end."""
     from app.odapi import checkpoint_files, member, train_events, train_loop
@@ -161,16 +162,16 @@ def _train_as_chief(
     newest = resume.find_resume(run, checkpoint_files.fault)
     _clear_leftovers(run)
     cadences = write_schedule(settings, config.train_config.num_steps, provenance.read_given(run) or ())
-    starting = bool(config.train_config.fine_tune_checkpoint) and newest is None
-    prepare.check_before_training(
+    checks.check_before_training(
         run,
         config,
         cadences,
+        parts=plan.parts,
         replicas=joined.strategy.num_replicas_in_sync,
         workers=joined.size,
-        verify_checkpoint=checkpoint_files.verify_checkpoint if starting else None,
+        verify_checkpoint=None if newest else checkpoint_files.verify_checkpoint,
     )
-    prepare.check_metrics(run, config, settings)
+    checks.check_metrics(run, config, settings)
     if changed:
         run_config.write_pipeline(run, changed)
     run_config.lower_rate(run)
@@ -180,11 +181,10 @@ def _train_as_chief(
 
     steps = config.train_config.num_steps
     dog = watchdog.Watchdog(settings.watchdog_factor, settings.watchdog_first_secs, settings.watchdog_least_secs)
-    shards = readers.find_records(config.train_input_reader)
     dog.watch(
         partial(
             watchdog.end_process,
-            describe_input=partial(input_state.describe_input, shards),
+            describe_input=partial(input_state.describe_input, readers.find_records(config.train_input_reader)),
             before_end=lambda error: _record_exit(run, "failed", steps, error),
         )
     )
@@ -207,10 +207,10 @@ def _train_as_chief(
             skipped_records=source.skipped,
             agreement=joined.agreement(),
         )
-        joined.share(member.plan(run, settings, newest, steps, source.paths))
+        joined.share(member.plan(run, settings, newest, steps, source.paths, plan))
         joined.seed(settings.seed)
         try:
-            train_loop.train(run.pipeline_config, run.root, trainer, joined.strategy, source.paths, images)
+            train_loop.train(run.pipeline_config, run.root, trainer, joined.strategy, source.paths, images, plan)
             return trainer.stopped_for
         except Interrupted:
             account.write(in_progress=False)
@@ -232,11 +232,12 @@ def _train_beside_chief(settings: Settings, cluster: Cluster, stop: StopFlag) ->
 
     run = find_run(settings.models_dir, settings.run_name)
 
-    def check(told: Settings, joined: "Workers") -> None:
-        prepare.check_before_training(
+    def check(told: Settings, joined: "Workers", plan: StepPlan) -> None:
+        checks.check_before_training(
             prepared_run(settings.models_dir, run.name, writable=False),
             pipeline_config.read_pipeline(run.pipeline_config),
             write_schedule(told, 1),
+            parts=plan.parts,
             replicas=joined.strategy.num_replicas_in_sync,
             workers=joined.size,
         )
@@ -295,6 +296,5 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
         card.fingerprint if card else None,
         zoo_model=store.record_of(fine_tune_checkpoint),
     )
-    kept = {"given": given, "dataset": read_object(run.provenance).get("dataset")}
-    write_json(run.provenance, record | kept)
+    write_json(run.provenance, record | {"given": given, "dataset": read_object(run.provenance).get("dataset")})
     run_config.record_pipeline(run)

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from app.environment import load
 from app.errors import DivergedError, SettingsError, Stopped, WorkerLostError
 from app.machine.cluster import Cluster
 from app.odapi import runtime
+from app.pipeline.step_plan import StepPlan
 from app.run.directory import PIPELINE_CONFIG, Run
 from app.settings import FIELDS, Settings, as_text, flag
 from app.training import watchdog
@@ -25,7 +27,9 @@ SHARED_GROUPS = {"data", "model", "training"}
 """Settings that are the chief's for all workers."""
 
 
-def plan(run: Run, settings: Settings, newest: Path | None, steps: int, records: Sequence[str]) -> dict[str, Any]:
+def plan(
+    run: Run, settings: Settings, newest: Path | None, steps: int, records: Sequence[str], step: StepPlan
+) -> dict[str, Any]:
     """What the chief says of a loop before it begins; see `train`."""
     names = [name for name, field in FIELDS.items() if field.metadata["group"] in SHARED_GROUPS]
     return {
@@ -33,6 +37,7 @@ def plan(run: Run, settings: Settings, newest: Path | None, steps: int, records:
         "newest": newest.name if newest else "",
         "steps": steps,
         "records": list(records),
+        "step": asdict(step),
         "settings": {name: as_text(getattr(settings, name)) for name in names},
     }
 
@@ -40,7 +45,7 @@ def plan(run: Run, settings: Settings, newest: Path | None, steps: int, records:
 def train(run: Run, settings: Settings, cluster: Cluster, stop: StopFlag, check: Callable[..., None]) -> None:
     """Trains beside the chief until all workers end; what it has to write goes to a folder that is removed.
 
-    `check` is given the chief's settings and the workers before the first loop.
+    `check` is given the chief's settings, the workers and the plan of a step before the first loop.
     Raises WorkerLostError, Stopped, and what the loop raises.
     """
     tf = runtime.start(use_gpu=True)
@@ -53,11 +58,9 @@ def train(run: Run, settings: Settings, cluster: Cluster, stop: StopFlag, check:
     with joined.losses_named(), tempfile.TemporaryDirectory(prefix="detbox-worker-") as folder:
         is_first = True
         while said := joined.share():
-            told = _as_told(said, settings)
+            told, step = _as_told(said, settings), StepPlan(**said["step"])
             if is_first:
-                runtime.configure(
-                    tf, deterministic=told.deterministic, mixed_precision=told.mixed_precision, seed=told.seed
-                )
+                runtime.configure(tf, deterministic=told.deterministic, seed=told.seed)
             joined.seed(told.seed)
             newest = run.root / said["newest"] if said["newest"] else None
             if newest and not newest.with_name(f"{newest.name}.index").is_file():
@@ -67,7 +70,7 @@ def train(run: Run, settings: Settings, cluster: Cluster, stop: StopFlag, check:
                     remedy=f"every worker needs the same folder of runs: {flag('models_dir')}",
                 )
             if is_first:
-                check(told, joined)
+                check(told, joined, step)
             is_first = False
             config = Path(folder) / PIPELINE_CONFIG
             config.write_text(said["pipeline"], encoding="utf-8")
@@ -82,7 +85,7 @@ def train(run: Run, settings: Settings, cluster: Cluster, stop: StopFlag, check:
                 agreement=joined.agreement(),
             )
             try:
-                train_loop.train(config, Path(folder), trainer, joined.strategy, said["records"], images)
+                train_loop.train(config, Path(folder), trainer, joined.strategy, said["records"], images, step)
                 break
             except DivergedError:
                 if told.on_divergence == "stop":

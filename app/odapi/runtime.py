@@ -1,4 +1,4 @@
-"""TensorFlow made ready for a service: legacy Keras, the devices it may see, seed, precision."""
+"""TensorFlow made ready for a service: legacy Keras, the devices it may see, seed."""
 
 import importlib
 import logging
@@ -6,8 +6,6 @@ import os
 from typing import Any
 
 from app import log
-from app.errors import SettingsError
-from app.settings import flag
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +18,8 @@ def start(*, use_gpu: bool, seed: int | None = None) -> Any:
     if not use_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # Where a step has XLA compile, on CPUs as well; read once, when TensorFlow starts.
+    os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_cpu_global_jit")
     with log.native_output_dropped():
         importlib.import_module("object_detection")
         tf = importlib.import_module("tensorflow")
@@ -36,23 +36,19 @@ def start(*, use_gpu: bool, seed: int | None = None) -> Any:
     return tf
 
 
-def configure(tf: Any, *, deterministic: bool, mixed_precision: bool, seed: int) -> None:
-    """How everything is computed from here on. SettingsError for mixed precision without a GPU."""
+def configure(tf: Any, *, deterministic: bool, seed: int) -> None:
+    """How everything is computed from here on."""
     if deterministic:
         tf.config.experimental.enable_op_determinism()
         # Upstream's input is made of TensorFlow's legacy functions, whose graphs take no seed from anywhere.
         importlib.import_module("tensorflow.python.framework.function")._FuncGraph.seed = seed
-    if mixed_precision:
-        use_mixed_precision(tf)
 
 
-def use_mixed_precision(tf: Any) -> None:
-    """Computes in float16 on the GPUs from here on; variables stay float32. SettingsError without a GPU."""
-    if not tf.config.list_physical_devices("GPU"):
-        raise SettingsError(
-            "mixed precision needs a GPU, and none is visible", remedy=f"leave out {flag('mixed_precision')}"
-        )
-    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+def capabilities(tf: Any) -> list[tuple[int, ...]]:
+    """The compute capabilities of the GPUs that TensorFlow sees. Comes before any TensorFlow op, or after."""
+    gpus = tf.config.list_physical_devices("GPU")
+    found = [tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus]
+    return [capability for capability in found if capability]
 
 
 def strategy(tf: Any) -> Any:

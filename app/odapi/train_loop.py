@@ -1,5 +1,6 @@
 """The patched `train_loop`, run under a hook that decides."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,12 +12,16 @@ from app.dataset import integrity
 from app.errors import DivergedError, SettingsError
 from app.odapi import workers
 from app.odapi.record_decoder import RecordDecoder
+from app.odapi.train_step import TrainStep
 from app.odapi.training_images import TrainingImages
 from app.pipeline.run_config import is_misfit
+from app.pipeline.step_plan import PLAIN, StepPlan
 from app.protos import pipeline_config as configs
 from app.run.heartbeat import first_line
 from app.settings import flag
 from app.write_schedule import WriteSchedule
+
+logger = logging.getLogger(__name__)
 
 
 class Hook(Protocol):
@@ -35,17 +40,27 @@ class Hook(Protocol):
 
 
 def train(
-    pipeline_config: Path, model_dir: Path, hook: Hook, strategy: Any, records: Sequence[str], images: TrainingImages
+    pipeline_config: Path,
+    model_dir: Path,
+    hook: Hook,
+    strategy: Any,
+    records: Sequence[str],
+    images: TrainingImages,
+    plan: StepPlan = PLAIN,
 ) -> None:
     """Trains the model of `pipeline_config` in `model_dir` until the hook ends it, on the record files `records`.
 
-    `images` sees its batches.
+    `images` sees its batches. `plan`: how each step is computed.
 
     Raises DivergedError, DatasetError for records that can't be read, SettingsError where a checkpoint does not fit the
     model, and what the hook raises.
     """
     try:
-        with images.passing_by():
+        for line in plan.describe():
+            logger.info("train | %s", line)
+        with strategy.scope():
+            step = TrainStep(plan)
+        with images.passing_by(), step.in_place():
             _train(pipeline_config, model_dir, hook, strategy, records)
     except train_seam.NonFiniteError as error:
         raise hook.diverged(str(error)) from error

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from app.errors import SettingsError
 from app.humanize import format_count
-from app.pipeline import augmentations, batch_norm, capacity, fine_tune, fine_tune_checks, image_size, readers, schedule
+from app.pipeline import (
+    augmentations,
+    batch_norm,
+    capacity,
+    fine_tune,
+    fine_tune_checks,
+    image_size,
+    readers,
+    schedule,
+    step_plan,
+)
 from app.pipeline.origin import Origin, find_origin
 from app.protos import architecture, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
@@ -34,7 +44,9 @@ class Request:
     host: readers.Host | None = None
     """What will read the training records; None: not known, and nothing is fitted to it."""
     batch_size: int = 0
-    """Images per step over all replicas."""
+    """Images of one pass through the model, over all replicas."""
+    effective_batch_size: int = 0
+    """Images of one update, which is one step; 0: one pass."""
     num_train_steps: int = 0
     learning_rate: float | None = None
     """The highest rate of the schedule."""
@@ -105,6 +117,11 @@ def build(request: Request, origin: Origin | None = None, rollbacks: Sequence[Ro
         notes += readers.fit_train(config, num_images=request.num_train_images, host=request.host)
     if note := lower_rate(config, rollbacks):
         notes.append(note)
+    step_plan.count_parts(
+        config.train_config.batch_size,
+        batch_size=request.batch_size,
+        effective_batch_size=request.effective_batch_size,
+    )
     text = pipeline_config.print_pipeline(config)
     steps = config.train_config.num_steps
     return Pipeline(
@@ -152,7 +169,7 @@ def _edit_length(config: PipelineConfig, request: Request, origin: str) -> list[
     """Batch size, number of steps, and the learning rate that goes with them."""
     train, notes = config.train_config, []
     origin_batch, origin_steps = train.batch_size, train.num_steps
-    train.batch_size = request.batch_size or origin_batch
+    train.batch_size = request.effective_batch_size or request.batch_size or origin_batch
     train.num_steps = request.num_train_steps or origin_steps
     if not train.num_steps:
         raise SettingsError("has no num_steps", where=origin, remedy=flag("num_train_steps"))

@@ -28,6 +28,7 @@ def check(
     boxes_per_class: Mapping[int, int] | None = None,
     classes: Sequence[str] | None = None,
     replicas: int = 1,
+    parts: int = 1,
     workers: int = 1,
     shapes: Mapping[str, Sequence[int]] | None = None,
     verify_checkpoint: fine_tune_checks.VerifyCheckpoint | None = None,
@@ -41,27 +42,28 @@ def check(
 
     `label_map`: class ids to names. `boxes_per_class`: boxes in the training records by class id. `classes`: names
     that the records were made with, in the order of their ids. `replicas`: devices over all `workers` (processes).
+    `parts`: passes of an update.
     `shapes`, `verify_checkpoint`: see `fine_tune_checks.check`. `resuming`: the run has a checkpoint of its own,
     which it goes on from. `masks`, `keypoints` (how many): what the records' boxes have. A None leaves its check out.
     Raises SettingsError for a config that is no model at all.
     """
     return [
-        *check_config(config, replicas=replicas),
+        *check_config(config, replicas=replicas, parts=parts),
         *_check_classes(config, label_map, boxes_per_class, classes),
         *_check_records(config, workers, find_files),
         *([] if resuming else fine_tune_checks.check(config, shapes, verify_checkpoint)),
         *([] if masks is None else model_checks.check_boxes(config, masks=masks, keypoints=keypoints)),
-        *(check_resources(config, resources, replicas) if resources else ()),
+        *(check_resources(config, resources, replicas, parts) if resources else ()),
     ]
 
 
-def check_config(config: PipelineConfig, *, replicas: int = 1) -> list[Finding]:
+def check_config(config: PipelineConfig, *, replicas: int = 1, parts: int = 1) -> list[Finding]:
     """What of it shows in the config alone."""
     return [
         *_check_model(config),
         *model_checks.check(config),
         *_check_schedule(config),
-        *_check_batch(config, replicas),
+        *_check_batch(config, replicas, parts),
         *_check_augmentations(config),
     ]
 
@@ -170,8 +172,8 @@ def _check_schedule(config: PipelineConfig) -> Iterator[Finding]:
         yield warning(what, where, remedy)
 
 
-def _check_batch(config: PipelineConfig, replicas: int) -> Iterator[Finding]:
-    batch = config.train_config.batch_size
+def _check_batch(config: PipelineConfig, replicas: int, parts: int) -> Iterator[Finding]:
+    batch = config.train_config.batch_size // parts
     if batch < 1 or batch % replicas:
         near = max(1, round(batch / replicas)) * replicas
         what = f"batch_size {batch} does not divide by {replicas} replicas"

@@ -32,10 +32,13 @@ class Resources:
     memory_of: str = "GPU"
 
 
-def check(config: PipelineConfig, resources: Resources, replicas: int = 1) -> Iterator[Finding]:
-    """Findings on disk and memory. Estimates: what they say is rounded, and memory is never more than a warning."""
+def check(config: PipelineConfig, resources: Resources, replicas: int = 1, parts: int = 1) -> Iterator[Finding]:
+    """Findings on disk and memory, for updates of `parts` passes.
+
+    Estimates: what they say is rounded, and memory is never more than a warning.
+    """
     yield from _check_disk(config, resources)
-    yield from _check_memory(config, resources, replicas)
+    yield from _check_memory(config, resources, replicas, parts)
 
 
 def _check_disk(config: PipelineConfig, resources: Resources) -> Iterator[Finding]:
@@ -58,8 +61,8 @@ def _check_disk(config: PipelineConfig, resources: Resources) -> Iterator[Findin
         yield warning(what, "models_dir", f"free space, or {BACKLOG}")
 
 
-def _check_memory(config: PipelineConfig, resources: Resources, replicas: int) -> Iterator[Finding]:
-    batch = -(-config.train_config.batch_size // max(replicas, 1))
+def _check_memory(config: PipelineConfig, resources: Resources, replicas: int, parts: int) -> Iterator[Finding]:
+    batch = -(-config.train_config.batch_size // (max(replicas, 1) * parts))
     estimate = footprint.memory_bytes(config, batch)
     if estimate is None or not resources.memory_bytes or batch < 1:
         return

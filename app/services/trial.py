@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import psutil
 from app.dataset import integrity
 from app.errors import DatasetError, SettingsError
 from app.machine import memory, odapi_build
+from app.pipeline.step_plan import PLAIN, StepPlan
 from app.pipeline.trial_report import Failure, Stage, TrialReport, read_report
 from app.protos import fields, pipeline_config
 from app.protos.pipeline_config import PipelineConfig
@@ -31,7 +32,7 @@ from app.settings import flag
 log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "app.odapi.one_batch")
-"""Given a pipeline.config and a file to report to."""
+"""Given a pipeline.config, a file to report to and the plan of a step as JSON."""
 SHARE = 0.8
 """Of the memory that is free, what the trial may take."""
 LOOK_SECONDS = 0.1
@@ -66,14 +67,20 @@ def free_memory() -> int:
 
 
 def try_pipeline(
-    run: Run, config: PipelineConfig, fingerprint: str, limits: Limits, *, skips_records: bool = False
+    run: Run,
+    config: PipelineConfig,
+    fingerprint: str,
+    limits: Limits,
+    plan: StepPlan = PLAIN,
+    *,
+    skips_records: bool = False,
 ) -> None:
-    """Tries `config` on the run's records, unless that was done: the same config, records and versions.
+    """Tries `config` on the run's records by steps as in `plan`, unless that was done: all the same, and the versions.
 
     SettingsError, or DatasetError where the records are to blame, for a config that can't be trained or evaluated. A
     trial that takes more than `limits` is given up with a warning; so are records where training `skips_records`.
     """
-    key = _key(config, fingerprint)
+    key = _key(config, fingerprint, plan)
     known = read_object(run.trial, TRIAL)
     if known.get("key") == key and _holds(known, limits):
         if "given_up" in known:
@@ -81,7 +88,7 @@ def try_pipeline(
         return
     log.info("trial | a training batch and an evaluation batch of this pipeline.config, on the CPU")
     started = time.monotonic()
-    report, given_up = run_trial(config, limits, run.log("trial"))
+    report, given_up = run_trial(config, limits, run.log("trial"), plan)
     if report and report.failure:
         refusal = _refusal(run, config, report.stage, report.failure)
         if not (skips_records and isinstance(refusal, DatasetError)):
@@ -96,7 +103,7 @@ def try_pipeline(
     write_json(run.trial, {"key": key, "given_up": given_up, "seconds": limits.seconds, "bytes": limits.bytes})
 
 
-def run_trial(config: PipelineConfig, limits: Limits, log_file: Path) -> tuple[TrialReport | None, str]:
+def run_trial(config: PipelineConfig, limits: Limits, log_file: Path, plan: StepPlan) -> tuple[TrialReport | None, str]:
     """What the trial reported, and in one line why it was given up; empty where it came to its end."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="detbox-trial-") as folder, open(log_file, "wb") as output:
@@ -105,7 +112,8 @@ def run_trial(config: PipelineConfig, limits: Limits, log_file: Path) -> tuple[T
         environ = import_path(os.environ) | {"CUDA_VISIBLE_DEVICES": "-1", "TMPDIR": folder}
         # In a process group of its own: the end of the terminal, which `up` outlives, would end it.
         child = subprocess.Popen(
-            [*COMMAND, str(path), str(reported)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            [*COMMAND, str(path), str(reported), json.dumps(asdict(plan))],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env=environ, process_group=0, preexec_fn=end_with_parent(),
         )  # fmt: skip
         try:
@@ -170,10 +178,11 @@ def _refusal(run: Run, config: PipelineConfig, stage: Stage, failure: Failure) -
     return SettingsError(f"the OD API stops at {stage}: {failure.message}", where=where, remedy=remedy)
 
 
-def _key(config: PipelineConfig, fingerprint: str) -> str:
+def _key(config: PipelineConfig, fingerprint: str, plan: StepPlan) -> str:
     """Stands for all that the outcome depends on."""
     versions = [provenance.package_version(name) for name in ("detbox", "tensorflow", "tf-keras")]
-    made_of = [pipeline_config.print_pipeline(config), fingerprint, versions, odapi_build.record()]
+    step = asdict(replace(plan, why=""))
+    made_of = [pipeline_config.print_pipeline(config), fingerprint, versions, odapi_build.record(), step]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 

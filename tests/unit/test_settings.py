@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from refusals import refused
 
-from app.environment import as_environment, load
+from app.environment import as_environment, load, with_recorded
 from app.errors import SettingsError
 from app.settings import FIELDS, Settings
 
@@ -115,6 +115,16 @@ def test_one_folder_is_one_name(tmp_path, monkeypatch):
         f"{tmp_path}/link/",
     ):
         assert Settings(dataset=str(path)).run_name == "my-data-v2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("true", "auto"), ("True", "auto"), ("false", "off"), ("bfloat16", "bfloat16")]
+)
+def test_a_value_by_its_old_name(old, new):
+    """Half precision was true or false before it had kinds: in a flag, in the environment, in what a run recorded."""
+    by_flag, by_variable = load({"mixed_precision": old}, {}, None), load({}, {"DETBOX_MIXED_PRECISION": old}, None)
+    recorded = with_recorded(load({}, {}, None), {"mixed_precision": old}, "run.json")
+    assert {one.mixed_precision for one in (by_flag, by_variable, recorded)} == {new}
 
 
 def test_every_setting_has_its_line_and_group():

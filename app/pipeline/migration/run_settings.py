@@ -19,6 +19,7 @@ SAME = {
     "sample_1_of_n_eval_examples": "sample_1_of_n_eval_examples",
     "tf_random_seed": "seed",
     "run_once": "once",
+    "allow_xla": "jit_compile",
 }
 """TF1's names with the setting that means the same. The values are of the same unit."""
 
@@ -54,7 +55,6 @@ GONE = {
     "session_config": "TF1's sessions are gone",
     "save_graph": "TF2 has no graph to save; export makes one",
     "record_summaries": "summaries are always written; summary_every_n says how often",
-    "allow_xla": "detbox has no such setting",
     "alsologtostderr": "logs go to stderr",
     "logtostderr": "logs go to stderr",
 }
