@@ -27,7 +27,7 @@ COMPOSE_VARIABLES = (
         "serving: TensorFlow Serving on what was promoted; monitoring: Prometheus and Grafana; "
         "workers: one of several machines that train together",
     ),
-    ("COMPOSE_PROJECT_NAME", "", "another name keeps another volume; empty: this folder's name"),
+    ("DETBOX_PROJECT", "", "name of the Compose project and of its volume; empty: detbox-USER, so each user has one"),
     ("DETBOX_IMAGE", "", "image to use; empty: detbox:gpu or detbox:cpu, built here"),
     ("DETBOX_DATA_DIR", "./data", "folder of this machine that is /data in the containers, read-only"),
     ("MODELS_VOLUME", "models", "volume of the runs, or a folder of this machine (./models)"),
