@@ -41,6 +41,28 @@ def shown(title: str, progress: Progress | None = None, *, in_units_of_bytes: bo
             yield lambda done, of: bar.update(task, completed=done, total=of or None, visible=True)
 
 
+@contextmanager
+def live(title: str) -> Iterator[Callable[[str], None]]:
+    """One line that says what is being done, given to it whenever that is looked at; else a log line an interval."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.status import Status
+        from rich.text import Text
+
+        with Status(Text(escape_controls(title)), console=Console(stderr=True)) as status:
+            yield lambda doing: status.update(Text(escape_controls(f"{title} | {doing}")))
+        return
+    logged_at = time.monotonic()
+
+    def log(doing: str) -> None:
+        nonlocal logged_at
+        if time.monotonic() - logged_at >= LINE_SECONDS:
+            logged_at = time.monotonic()
+            logger.info("%s | %s", title, doing)
+
+    yield log
+
+
 class Lines:
     """Progress for logs: a line every `LINE_SECONDS` with the time left, at the rate since the first call."""
 

@@ -91,7 +91,9 @@ class Settings:
         "", "what is taken from it; empty: `detection`"
     )
     config_override: str = _model("", "proto text merged into the pipeline.config last")
-    batch_size: Count = _model(0, "images of one pass through the model, over all replicas; 0: the model's")
+    batch_size: Count | Literal["auto"] = _model(
+        0, "images of one pass, over all replicas; 0: the model's; auto: what this machine trains best"
+    )
     effective_batch_size: Count = _model(0, "images of one update, made in passes of batch_size; 0: one pass")
     num_train_steps: Count = _model(0, "steps of the whole run; 0: the model's")
     learning_rate: Annotated[float, Gt(0)] | None = _model(
@@ -143,7 +145,7 @@ class Settings:
         3600, "seconds for the first step, which compiles, and for each save, before the same happens; 0: no limit"
     )
     trial_secs: Count = _training(
-        300, "seconds that the trial of one batch before training may take, on the CPU; 0: no trial"
+        300, "seconds that the trial before training may take, and each try of `batch_size=auto`; 0: no trial"
     )
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = _training(
         "auto", "what layers compute in: bfloat16, float16, or off for float32; auto: what the GPUs are good at"
@@ -179,9 +181,7 @@ class Settings:
     early_stopping_patience: Count = _evaluation(
         0, "evaluations without improvement after which training stops; 0: never"
     )
-    early_stopping_min_delta: Annotated[float, Ge(0)] = _evaluation(
-        0.0, "change of best_metric that counts as improvement"
-    )
+    early_stopping_min_delta: Annotated[float, Ge(0)] = _evaluation(0.0, "improvement of best_metric that counts")
     eval_image_every_n: Positive = _evaluation(1, "evaluations between side-by-side images in TensorBoard")
     eval_image_order: Literal["worst", "first"] = _evaluation(
         "worst", "which images these are: those with the most errors, or the first"

@@ -16,6 +16,7 @@ from types import FrameType
 from app import jobs, log
 from app.errors import DetboxError, OutOfMemoryError, SettingsError, Stopped, UsageError
 from app.jobs import Job
+from app.machine.out_of_memory import describe, is_out_of_memory
 from app.run.directory import find_run
 from app.settings import flag
 from app.terminal_text import escape_controls, take_any_text
@@ -39,7 +40,8 @@ DISK_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """What TensorFlow has the words of, and not the number."""
 CANT_WRITE = {*DISK_FAILS, errno.EACCES, errno.EPERM}
 DISK_REMEDY = f"free or choose another place: {flag('models_dir')}, {flag('output')}"
-MEMORY_REMEDY = f"a smaller {flag('batch_size')}, or a smaller model"
+SIZE_OF_BATCH = {"evaluate": "eval_batch_size", "detect": "detect_batch_size"}
+"""What takes less memory where it runs out; `batch_size` for the other commands."""
 
 logger = logging.getLogger("app.entrypoint")
 
@@ -146,7 +148,7 @@ def _log_name(job: Job) -> str:
 def _report_error(error: BaseException, job: Job | None) -> int:
     """Says on stderr what went wrong, in one line; returns the exit code."""
     debug = job is not None and job.settings.debug
-    ours = _as_ours(error)
+    ours = _as_ours(error, job.command if job else "")
     if debug and not isinstance(ours, Stopped):
         traceback.print_exception(error, file=sys.stderr)
     if ours is None:
@@ -157,7 +159,7 @@ def _report_error(error: BaseException, job: Job | None) -> int:
     return ours.exit_code
 
 
-def _as_ours(error: BaseException) -> DetboxError | None:
+def _as_ours(error: BaseException, command: str = "") -> DetboxError | None:
     """The error as one of detbox's own, or None for an internal error. TensorFlow's classes are known by name: this is
     the one place that may see them without importing TensorFlow.
 
@@ -176,9 +178,9 @@ def _as_ours(error: BaseException) -> DetboxError | None:
     if what := _disk_failure(error):
         where = str(getattr(error, "filename", None) or "")
         return SettingsError(what.lower(), where=where, remedy=DISK_REMEDY)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        first = (str(error).strip() or "no memory left").splitlines()[0]
-        return OutOfMemoryError(f"out of memory: {first[:200]}", remedy=MEMORY_REMEDY)
+    if is_out_of_memory(error):
+        remedy = f"a smaller {flag(SIZE_OF_BATCH.get(command, 'batch_size'))}, or a smaller model"
+        return OutOfMemoryError(f"out of memory: {describe(error)}", remedy=remedy)
     return None
 
 

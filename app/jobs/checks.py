@@ -8,7 +8,7 @@ from app.checkpoint import bytes_of
 from app.dataset import card as cards
 from app.evaluation import metrics_sets
 from app.machine import memory, precision
-from app.pipeline import fine_tune_checks, preflight, step_plan
+from app.pipeline import batch_size_record, fine_tune_checks, preflight, step_plan
 from app.pipeline.resources import Resources
 from app.protos import label_map
 from app.protos.pipeline_config import PipelineConfig
@@ -75,20 +75,31 @@ def try_before_training(run: Run, config: PipelineConfig, settings: Settings) ->
     card = cards.read(run.records)
     if settings.trial_secs and card is not None:
         limits, skips = trial.Limits(settings.trial_secs, trial.free_memory()), settings.skip_corrupt_records > 0
-        plan = plan_step(settings, config)
+        plan = plan_step(settings, config, images_of_pass(run, settings))
         trial.try_pipeline(run, config, card.fingerprint, limits, plan, skips_records=skips)
 
 
+def images_of_pass(run: Run, settings: Settings) -> int:
+    """The images of a pass: as given, or as found for the run, of an update for want of that; 0 for the model's."""
+    if isinstance(settings.batch_size, int):
+        return settings.batch_size
+    found = batch_size_record.read(run)
+    return found.batch_size if found else settings.effective_batch_size
+
+
 def plan_step(
-    settings: Settings, config: PipelineConfig, capabilities: Sequence[tuple[int, ...]] | None = None
+    settings: Settings, config: PipelineConfig, images: int, capabilities: Sequence[tuple[int, ...]] | None = None
 ) -> step_plan.StepPlan:
-    """How each step of `config` is computed on GPUs of these capabilities, None: as listed. Raises SettingsError."""
+    """How each step of `config` is computed in passes of `images` (0: the model's) on GPUs of these capabilities.
+
+    None: as they are listed. Raises SettingsError.
+    """
     if capabilities is None:
         capabilities = precision.capabilities_listed(environ=os.environ)
     return step_plan.make(
         config,
         choice=precision.choose(settings.mixed_precision, capabilities),
-        batch_size=settings.batch_size,
+        batch_size=images,
         effective_batch_size=settings.effective_batch_size,
         jit=settings.jit_compile,
     )

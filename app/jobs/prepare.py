@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from app.humanize import list_names
 from app.jobs import checks
 from app.machine import cluster
 from app.pipeline import build, fine_tune_checks, image_size, origin, preflight, readers, run_config
+from app.pipeline.step_plan import StepPlan
 from app.pipeline.zoo import local
 from app.protos import architecture, label_map
 from app.protos.pipeline_config import PipelineConfig
@@ -24,6 +26,7 @@ from app.run.files import write_text
 from app.run.preparation import new_directory
 from app.run.rollbacks import read_rollbacks
 from app.run.run_end import finished_training
+from app.services import batch_size
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import write_schedule
 
@@ -31,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 STORED_PER_SEEN = 2
 """A stored image has up to twice the pixels per side that the model sees: crops stay sharp, decoding stays fast."""
+TRY_SECONDS = 300
+"""For each try of a batch where there is no trial."""
 RECORDED_GROUPS = {"data", "model", "training", "evaluation"}
 """Settings that hold for the trainer and the evaluator of a run once they are given to `prepare`."""
 NOT_RECORDED = {"dataset", "once"}
@@ -60,19 +65,25 @@ class Prepared:
         )
 
 
-def run(settings: Settings) -> Prepared:
-    """Makes the run's records, label map and pipeline.config; quick where nothing has changed."""
+def run(settings: Settings, *, trains_here: bool | None = None) -> Prepared:
+    """Makes the run's records, label map and pipeline.config; quick where nothing has changed.
+
+    `trains_here`: whether the run will be trained on this machine as well, None: unless this is a container that is
+    kept from the GPUs.
+    """
+    if trains_here is None:
+        trains_here = os.environ.get("NVIDIA_VISIBLE_DEVICES") != "void"
     refuse_other_bytes(settings, ("models_dir", "zoo_dir", "model", "fine_tune_checkpoint"))
     run = find_run(settings.models_dir, settings.run_name)
     if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
     with new_directory(run):
-        prepared = _prepare(run, with_zoo_folders(settings))
+        prepared = _prepare(run, with_zoo_folders(settings), trains_here)
         provenance.write_given(run, given_settings(settings), settings.dataset)
     return prepared
 
 
-def _prepare(run: Run, settings: Settings) -> Prepared:
+def _prepare(run: Run, settings: Settings, trains_here: bool) -> Prepared:
     found = origin.find_origin(settings.model, settings.fine_tune_checkpoint)
     check_model(settings, found, resuming=bool(run.checkpoint_steps()))
     reads_masks = found.config.train_input_reader.load_instance_masks
@@ -105,13 +116,13 @@ def _prepare(run: Run, settings: Settings) -> Prepared:
             remedy=f"start another run: {flag('run', 'NAME')}",
         )
     write_text(run.label_map, label_map.print_label_map(card.class_names))
-    pipeline = build_pipeline(run, settings, card, found)
+    pipeline = build_pipeline(run, settings, card, found, trains_here=trains_here)
     schedule = write_schedule(settings, pipeline.num_train_steps)
     checks.check_before_training(
         run,
         pipeline.config,
         schedule,
-        parts=checks.plan_step(settings, pipeline.config).parts,
+        parts=checks.plan_step(settings, pipeline.config, checks.images_of_pass(run, settings)).parts,
         workers=cluster.count_workers(settings.workers),
     )
     checks.check_metrics(run, pipeline.config, settings)
@@ -193,14 +204,17 @@ def changed_pipeline(run: Run, settings: Settings) -> build.Pipeline | None:
         for name, text in given_settings(settings).items()
         if FIELDS[name].metadata["group"] == "model" and made_with.get(name) != text
     }
-    if card is None or not given:
+    is_open = settings.batch_size == "auto" and batch_size.is_open(run)
+    if card is None or not (given or is_open):
         return None
     settings = with_zoo_folders(settings)
     return build_pipeline(run, settings, card, origin.find_origin(settings.model, settings.fine_tune_checkpoint))
 
 
-def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origin) -> build.Pipeline:
-    """The pipeline.config of the run for the data set of `card`, made of `found`. Nothing is written."""
+def build_pipeline(
+    run: Run, settings: Settings, card: Card, found: origin.Origin, *, trains_here: bool = True
+) -> build.Pipeline:
+    """The pipeline.config of the run for the data set of `card`, made of `found`. It is not written."""
     request = build_request(
         settings,
         num_classes=len(card.classes),
@@ -212,10 +226,36 @@ def build_pipeline(run: Run, settings: Settings, card: Card, found: origin.Origi
         max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
         host=readers.this_host(card.train.record_bytes),
     )
+    if settings.batch_size == "auto" and not trains_here and batch_size.is_open(run):
+        logger.info("batch size | is found by the trainer, before its first step")
+    elif settings.batch_size == "auto":
+        request = replace(request, batch_size=resolve_batch_size(run, settings, card, found, request))
     pipeline = build.build(request, found, read_rollbacks(run))
     for note in pipeline.notes:
         logger.info("pipeline | %s", note)
     return pipeline
+
+
+def resolve_batch_size(run: Run, settings: Settings, card: Card, found: origin.Origin, request: build.Request) -> int:
+    """The batch that this machine trains best, or has been found to. Raises what the search for it does."""
+
+    def make(images: int) -> tuple[PipelineConfig, StepPlan]:
+        copy = type(found.config)()
+        copy.CopyFrom(found.config)
+        config = build.build(replace(request, batch_size=images), replace(found, config=copy)).config
+        return config, checks.plan_step(settings, config, images)
+
+    asked = batch_size.Asked(
+        make=make,
+        images=card.train.images,
+        update=settings.effective_batch_size,
+        boxes=request.max_boxes_per_image,
+        seconds=settings.trial_secs or TRY_SECONDS,
+        deterministic=settings.deterministic,
+        workers=cluster.count_workers(settings.workers),
+        fingerprint=card.fingerprint,
+    )
+    return batch_size.resolve(run, asked)
 
 
 def build_request(settings: Settings, *, num_classes: int, **of_data: Any) -> build.Request:
@@ -223,7 +263,8 @@ def build_request(settings: Settings, *, num_classes: int, **of_data: Any) -> bu
     return build.Request(
         num_classes=num_classes,
         **of_data,
-        **{field.name: getattr(settings, field.name) for field in fields(build.Request) if field.name in FIELDS},
+        **{field.name: getattr(settings, field.name) for field in fields(build.Request) if field.name in FIELDS}
+        | ({"batch_size": settings.effective_batch_size} if settings.batch_size == "auto" else {}),
     )
 
 

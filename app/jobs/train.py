@@ -12,7 +12,6 @@ import psutil
 from app.dataset import integrity
 from app.dataset.readable_records import ReadableRecords
 from app.errors import DatasetError, DivergedError, SettingsError, Stopped
-from app.humanize import format_bytes, format_count
 from app.jobs import checks, prepare
 from app.machine.cluster import Cluster, find_cluster
 from app.pipeline import build, preflight, readers, run_config, schedule
@@ -21,12 +20,12 @@ from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run import lock, provenance, sign_of_life
 from app.run.directory import Run, find_run
-from app.run.files import read_object, write_json
 from app.run.heartbeat import first_line, write_heartbeat
 from app.run.leftovers import clear_leftovers
 from app.run.preparation import prepared_run
 from app.run.run_end import finished_training, read_done
 from app.services import metrics_server
+from app.services.batch_size import as_out_of_memory
 from app.settings import Settings, flag
 from app.training import divergence, resume
 from app.training.stop import Interrupted, StopFlag
@@ -55,7 +54,7 @@ def run(settings: Settings) -> None:
         _train_beside_chief(settings, cluster, stop)
         return
     if settings.from_run:
-        logger.info("train | %s", prepare.run(settings))
+        logger.info("train | %s", prepare.run(settings, trains_here=True))
     run = prepared_run(settings.models_dir, settings.run_name)
     with lock.hold_service(run, "trainer"):
         sign_of_life.give(run, "trainer")
@@ -83,8 +82,7 @@ def run(settings: Settings) -> None:
         resume.refuse_lost_progress(run)
         run.done.unlink(missing_ok=True)
         run.stop_request.unlink(missing_ok=True)
-        reason = "loading TensorFlow"
-        write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason=reason, is_start=True)
+        write_heartbeat(run, "trainer", state="starting", step=0, of=steps, reason="loading TensorFlow", is_start=True)
         try:
             preflight.raise_errors(preflight.check_config(config))
             if not settings.skip_corrupt_records:
@@ -92,14 +90,17 @@ def run(settings: Settings) -> None:
             checks.try_before_training(run, config, settings)
             _train(run, settings, config, changed, stop, cluster)
         except BaseException as error:
-            _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, error)
+            named = as_out_of_memory(run, error) or error
+            _record_exit(run, "stopped" if isinstance(error, Stopped | Interrupted) else "failed", steps, named)
+            if named is not error:
+                raise named from error
             raise
 
 
 def cluster_of(settings: Settings) -> Cluster | None:
     """The workers that this process is one of; None if it trains alone. Raises SettingsError."""
-    port, service = settings.worker_port, settings.worker_service
-    return find_cluster(os.environ, port=port, workers=settings.workers, service=service)
+    workers, service = settings.workers, settings.worker_service
+    return find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
 
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:
@@ -123,7 +124,7 @@ def _train(
         logger.info("gpu %s", line)
     tf = runtime.start(use_gpu=True, seed=settings.seed)
     runtime.configure(tf, deterministic=settings.deterministic, seed=settings.seed)
-    plan = checks.plan_step(settings, config, runtime.capabilities(tf))
+    plan = checks.plan_step(settings, config, checks.images_of_pass(run, settings), runtime.capabilities(tf))
     from app.odapi import workers
 
     joined = workers.join(cluster, wait_secs=settings.worker_wait_secs)
@@ -160,7 +161,7 @@ def _train_as_chief(
     from app.training.trainer import Trainer
 
     newest = resume.find_resume(run, checkpoint_files.fault)
-    _clear_leftovers(run)
+    clear_leftovers(run)
     cadences = write_schedule(settings, config.train_config.num_steps, provenance.read_given(run) or ())
     checks.check_before_training(
         run,
@@ -265,13 +266,6 @@ def _open_records(run: Run, config: PipelineConfig, settings: Settings, stop: St
     return source
 
 
-def _clear_leftovers(run: Run) -> None:
-    number, size = clear_leftovers(run)
-    if number:
-        things = format_count(number, "leftover")
-        logger.info("train | removed %s of saves that were cut short (%s)", things, format_bytes(size))
-
-
 def _roll_back(run: Run, factor: float, error: DivergedError) -> None:
     """Has the run go on from its last good checkpoint at `factor` times its learning rate, or raises `error`."""
     config = pipeline_config.read_pipeline(run.pipeline_config)
@@ -296,5 +290,5 @@ def _write_provenance(run: Run, settings: Settings, fine_tune_checkpoint: str) -
         card.fingerprint if card else None,
         zoo_model=store.record_of(fine_tune_checkpoint),
     )
-    write_json(run.provenance, record | {"given": given, "dataset": read_object(run.provenance).get("dataset")})
+    provenance.write_record(run, record, given)
     run_config.record_pipeline(run)

@@ -47,7 +47,7 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
     with new_directory(run), up_process.hold_up(run, background=not has_terminal()) as change:
         up_process.await_services(run)
         metrics_server.serve_metrics(run, up_process.SERVICES, host=settings.metrics_host, port=settings.metrics_port)
-        prepare.run(settings)
+        prepare.run(settings, trains_here=True)
         port = tensorboard.find_free_port(host, settings.tensorboard_port)
         if settings.tensorboard_port not in (0, port):
             logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)

@@ -1,16 +1,21 @@
-"""The memory that a training process has: of its smallest GPU, or of the host (or container) without one."""
+"""The memory that a training process has: of its smallest GPU, or of the host, its cgroup or itself without one."""
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import resource
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.machine import gpus
 
 QUERY = ["nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"]
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""A container's limit, in version 2 and 1 of cgroups."""
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")
+"""A cgroup's limit, in version 2 and 1."""
+USAGE_FILES = ("memory.current", "memory.usage_in_bytes")
+PROCESS_LIMITS = ("RLIMIT_AS", "RLIMIT_DATA")
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,70 @@ def training_memory(
     """The memory that training in this environment will have."""
     visible = {gpu.uuid for gpu in gpus.visible(gpus.read_gpus(ask), environ)}
     sizes = [size for uuid, size in _gpu_sizes(ask).items() if uuid in visible] if visible else []
-    return Memory(min(sizes), "GPU") if sizes else Memory(host_memory(), "host")
+    return Memory(min(sizes), "GPU") if sizes else Memory(min([host_memory(), *process_limits().values()]), "host")
 
 
-def host_memory(cgroups: tuple[str, ...] = CGROUPS) -> int:
-    """Bytes of the host's memory, or of the container's share of it."""
+def host_memory(folders: tuple[Path, ...] | None = None) -> int:
+    """Bytes of the host's memory, or of the container's share of it. `folders`: of the cgroups that hold for it."""
     import psutil
 
-    limits = [int(text) for path in cgroups if (text := _text(path)).isdigit()]
+    limits = [limit for folder in _folders(folders) if (limit := _number(folder, LIMIT_FILES)) is not None]
     return min([psutil.virtual_memory().total, *limits])
+
+
+def free_memory(folders: tuple[Path, ...] | None = None) -> int:
+    """Bytes that are free for another process of the host, or of the container. Cached files make room."""
+    import psutil
+
+    free = [psutil.virtual_memory().available]
+    for folder in _folders(folders):
+        limit, used = _number(folder, LIMIT_FILES), _number(folder, USAGE_FILES)
+        if limit is not None and used is not None:
+            free.append(limit - used + _cached(folder))
+    return max(min(free), 0)
+
+
+def process_limits() -> dict[str, int]:
+    """Bytes that each process may have, by the name of the limit that says so."""
+    soft = {name: resource.getrlimit(getattr(resource, name))[0] for name in PROCESS_LIMITS}
+    return {name: limit for name, limit in soft.items() if limit != resource.RLIM_INFINITY}
+
+
+def lower_process_limits(share: float) -> None:
+    """Has this process do with a share of what it may have."""
+    for name, limit in process_limits().items():
+        number = getattr(resource, name)
+        resource.setrlimit(number, (int(limit * share), resource.getrlimit(number)[1]))
+
+
+def cgroup_folders(membership: Path = MEMBERSHIP, root: Path = CGROUPS) -> tuple[Path, ...]:
+    """The folders of the cgroups whose limits hold for this process, its own first, of both versions.
+
+    In a container they are its root, whatever the host calls them.
+    """
+    found: dict[Path, None] = {}
+    for line in _text(membership).splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = root / "memory" if controllers else root
+        own = top if ".." in path else top / path.strip("/")  # A cgroup that is not seen from here.
+        found |= dict.fromkeys(folder for folder in (own, *own.parents) if folder.is_relative_to(top))
+    return tuple(folder for folder in found | {root: None, root / "memory": None} if folder.is_dir())
+
+
+def _folders(given: tuple[Path, ...] | None) -> tuple[Path, ...]:
+    return cgroup_folders() if given is None else given
+
+
+def _cached(folder: Path) -> int:
+    """Bytes of files that the cgroup has in memory, and can do without."""
+    counts = dict(re.findall(r"^(\w+) (\d+)$", _text(folder / "memory.stat"), re.MULTILINE))
+    names = (
+        ("total_inactive_file", "total_active_file") if "total_cache" in counts else ("inactive_file", "active_file")
+    )
+    return sum(int(counts.get(name, 0)) for name in names)
 
 
 def _gpu_sizes(ask: Callable[[list[str]], str | None]) -> dict[str, int]:
@@ -44,8 +104,18 @@ def _gpu_sizes(ask: Callable[[list[str]], str | None]) -> dict[str, int]:
     return {uuid: int(size) << 20 for uuid, size in pairs}
 
 
-def _text(path: str) -> str:
+def _number(folder: Path, names: tuple[str, ...]) -> int | None:
+    return next(_numbers(folder, names), None)
+
+
+def _numbers(folder: Path, names: tuple[str, ...]) -> Iterator[int]:
+    for name in names:
+        if (text := _text(folder / name)).isdigit():
+            yield int(text)
+
+
+def _text(path: Path) -> str:
     try:
-        return Path(path).read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return ""

@@ -11,6 +11,7 @@ from object_detection import model_lib_v2, train_seam
 from app.dataset import integrity
 from app.errors import DivergedError, SettingsError
 from app.odapi import workers
+from app.odapi.largest_images import LargestImages
 from app.odapi.record_decoder import RecordDecoder
 from app.odapi.train_step import TrainStep
 from app.odapi.training_images import TrainingImages
@@ -45,7 +46,7 @@ def train(
     hook: Hook,
     strategy: Any,
     records: Sequence[str],
-    images: TrainingImages,
+    images: TrainingImages | LargestImages,
     plan: StepPlan = PLAIN,
 ) -> None:
     """Trains the model of `pipeline_config` in `model_dir` until the hook ends it, on the record files `records`.

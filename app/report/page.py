@@ -9,6 +9,7 @@ from markupsafe import Markup
 from app.html import charts, page
 from app.html.page import Section
 from app.humanize import NOTHING_TO_MEASURE, format_bytes, format_count, short_metric, spell_time
+from app.pipeline import batch_size_record
 from app.report import classes, images
 from app.report.cost import EVENTS
 from app.report.curves import Points, smooth_curve, usual_range
@@ -31,6 +32,7 @@ def render_run(report: Report) -> str:
         _scores(report),
         _dataset(report.dataset),
         _settings(report),
+        _batch_size(report.provenance),
         _copies(report),
         _cost(report),
         _versions(report.provenance),
@@ -202,6 +204,20 @@ def _settings(report: Report) -> Section | None:
 def format_setting(value: Any) -> str:
     """A setting's value as text; what is empty or not given says so."""
     return "empty" if value is None or value == "" else str(value)
+
+
+def _batch_size(provenance: Mapping[str, Any]) -> Section | None:
+    """What was tried for `batch_size=auto`, and what it led to."""
+    found = batch_size_record.from_provenance(provenance)
+    if not found:
+        return None
+    rows = [
+        [one.images, memory, speed, how] for one, (_, memory, speed, how) in zip(found.tries, found.rows(), strict=True)
+    ]
+    table = page.table(batch_size_record.HEADS, rows)
+    return Section(
+        "Batch size", [page.paragraph(f"{found}."), page.details(format_count(len(rows), "try", "tries"), [table])]
+    )
 
 
 def _copies(report: Report) -> Section | None:

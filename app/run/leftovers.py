@@ -1,6 +1,7 @@
 """What processes that were killed have left between a run's checkpoints."""
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from app.humanize import format_bytes, format_count
 from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run.files import LEFT_FOR_SECONDS
+
+log = logging.getLogger(__name__)
 
 SAVING = re.compile(r"\.saving-\d+-(?P<pid>\d+)")
 """The folder that a checkpoint is written into, of step and process (`object_detection.train_seam.Loop.save`)."""
@@ -24,6 +28,8 @@ STAGING = re.compile(r"\..+\.[a-z0-9_]{8}")
 def clear_leftovers(run: Run) -> tuple[int, int]:
     """Removes saves and small files that were begun and not ended, and data without an index; how many, and bytes.
 
+    Says so in the log.
+
     To be called by the process that holds the run as its trainer, before it saves. What another process that is alive
     may still be writing stays.
     """
@@ -33,6 +39,10 @@ def clear_leftovers(run: Run) -> tuple[int, int]:
             held = sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             count, size = count + 1, size + held
+    if count:
+        log.info(
+            "train | removed %s of saves that were cut short (%s)", format_count(count, "leftover"), format_bytes(size)
+        )
     return count, size
 
 

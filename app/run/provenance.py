@@ -17,6 +17,7 @@ from app.errors import SettingsError
 from app.humanize import is_size, parse_bytes
 from app.run.directory import Run
 from app.run.files import read_object, write_json
+from app.run.lenient_json import count, mapping
 from app.settings import FIELDS, Settings, as_text, flag
 
 USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
@@ -24,6 +25,8 @@ USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 AGAIN = "-again"
 """Added to the name of a run that is made again."""
+BATCH_SEARCH = "batch_search"
+"""The key of the batch size that was searched for, and what was tried; see `pipeline.batch_size_record`."""
 PACKAGES = ("detbox", "object-detection", "tensorflow", "tf-keras", "numpy", "protobuf", "pycocotools")
 
 
@@ -67,6 +70,13 @@ def dataset_path(dataset: str) -> str:
     return str(Path(dataset).resolve()) if dataset else ""
 
 
+def write_record(run: Run, record: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Writes what `collect` gave, with what `given` was, and keeps what only `prepare` knows."""
+    before = read_object(run.provenance)
+    kept = {key: before[key] for key in ("dataset", BATCH_SEARCH) if key in before}
+    write_json(run.provenance, {**record, "given": dict(given), **kept})
+
+
 def settings_again(path: Path, settings: Settings) -> Settings:
     """`settings` with those of the run whose provenance is the file `path`, for all that is not given now.
 
@@ -78,6 +88,8 @@ def settings_again(path: Path, settings: Settings) -> Settings:
         what = "has no settings of a run" if path.is_file() else "is not there"
         raise SettingsError(what, where=str(path), remedy=f"the run.json of a run: {flag('from_run')}")
     texts = {name: as_text(value) for some in recorded for name, value in (some or {}).items()}
+    if texts.get("batch_size") == "auto" and (size := count(mapping(found.get(BATCH_SEARCH)).get("batch_size"))):
+        texts["batch_size"] = str(size)  # Another machine would find another.
     kept = {name: text for name, text in texts.items() if text and name in FIELDS and _makes_the_run(name)}
     dataset = found.get("dataset")
     if not isinstance(dataset, str) and not settings.dataset:

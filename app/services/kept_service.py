@@ -13,6 +13,7 @@ from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.services.batch_size import smaller_batch
 from app.services.service import Service, command, import_path
 from app.services.silence import Silence
 from app.services.supervisor import Supervisor
@@ -38,6 +39,8 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str] | None = Non
     limit = settings.watchdog_least_secs if settings.watchdog_factor else 0
     silence = Silence(partial(sign_of_life.last, run, name), limit)
     service = Service(name, argv or command(COMMANDS[name]), import_path(environ), log=None, silence=silence)
+    if name == "trainer":
+        service.smaller = partial(smaller_batch, run)
     try:
         Supervisor([service], restarts=settings.restarts, progress=partial(PROGRESS[name], run)).run(
             lambda: None, logger.warning
@@ -61,4 +64,4 @@ def fail_for_good(run: Run, name: str, error: ServiceError) -> ServiceError:
         )
     except OSError as disk:
         logger.warning("%s | the run can't be told of it: %s", name, disk)
-    return ServiceError(what, where=str(run.root), exit_code=error.exit_code)
+    return ServiceError(what, where=str(run.root), remedy=error.remedy, exit_code=error.exit_code)

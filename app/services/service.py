@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from app.errors import DetboxError, ServiceError, StalledError, WorkerLostError
+from app.errors import DetboxError, OutOfMemoryError, ServiceError, StalledError, WorkerLostError
+from app.machine import out_of_memory
 from app.services.silence import Silence
 
 ABORT_SECONDS = 5.0
@@ -38,8 +39,12 @@ class Service:
     log: Path | None
     essential: bool = True
     silence: Silence | None = None
+    smaller: Callable[[], str] = str
+    """What takes less memory, for the remedy where it ran out."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     log_start: int = 0
+    kills_before: int = 0
+    """How many processes the kernel had ended for memory when this one was started."""
     restarts: int = 0
     stopped: bool = False
     """Whether it was sent a signal, so that a code other than 0 is expected."""
@@ -48,7 +53,7 @@ class Service:
 
     def start(self) -> None:
         """Starts the process; its log is appended to."""
-        self.aborted = False
+        self.aborted, self.kills_before = False, out_of_memory.count_kills()
         if self.silence:
             self.silence.begin()
         with self._open_log() as log:
@@ -88,6 +93,8 @@ class Service:
         """
         if self.aborted or self.code in (StalledError.exit_code, WorkerLostError.exit_code):
             return True
+        if self._memory_failure(self.last_lines()):
+            return False
         was_killed = self.process is not None and self.process.returncode < 0
         return was_killed or (self.code == DetboxError.exit_code and has_advanced)
 
@@ -124,6 +131,10 @@ class Service:
     def failure(self) -> ServiceError:
         """The error for a service that ended with a code: its own last message, and the log that has the rest."""
         lines = self.last_lines()
+        if how := self._memory_failure(lines):
+            return ServiceError(
+                f"the {self.name} ran out of memory: {how}", remedy=self.smaller(), exit_code=OutOfMemoryError.exit_code
+            )
         errors = [line for line in lines if line.startswith("detbox: ")]
         message = errors[-1].removeprefix("detbox: ").removeprefix("error: ") if errors else " / ".join(lines[-1:])
         message = message or ("no message" if self.log else "")
@@ -132,6 +143,14 @@ class Service:
             remedy=f"its log is {self.log}" if self.log else "",
             exit_code=StalledError.exit_code if self.aborted else self.code or 1,
         )
+
+    def _memory_failure(self, lines: Sequence[str]) -> str:
+        """How the process ended, if that was for memory and it could not say so itself; else empty."""
+        if self.aborted or self.stopped:
+            return ""
+        if self.code == 128 + signal.SIGKILL and out_of_memory.count_kills() > self.kills_before:
+            return "the system ended it"
+        return lines[-1] if self.code == 128 + signal.SIGABRT and out_of_memory.is_told(lines) else ""
 
 
 def command(name: str) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,15 @@ class Limits:
     seconds: float
     bytes: int
 
+    @property
+    def late(self) -> str:
+        """What is said where the seconds were exceeded."""
+        return f"took more than {self.seconds:.0f} s"
+
 
 def free_memory() -> int:
     """Bytes that a trial may take on this machine now."""
-    return int(SHARE * min(memory.host_memory(), psutil.virtual_memory().available))
+    return int(SHARE * memory.free_memory())
 
 
 def try_pipeline(
@@ -90,10 +96,10 @@ def try_pipeline(
     started = time.monotonic()
     report, given_up = run_trial(config, limits, run.log("trial"), plan)
     if report and report.failure:
-        refusal = _refusal(run, config, report.stage, report.failure)
-        if not (skips_records and isinstance(refusal, DatasetError)):
-            raise refusal
-        log.warning("trial | %s", refusal)
+        refused = refusal(run, config, report.stage, report.failure)
+        if not (skips_records and isinstance(refused, DatasetError)):
+            raise refused
+        log.warning("trial | %s", refused)
         return
     seconds = time.monotonic() - started
     if given_up:
@@ -105,51 +111,73 @@ def try_pipeline(
 
 def run_trial(config: PipelineConfig, limits: Limits, log_file: Path, plan: StepPlan) -> tuple[TrialReport | None, str]:
     """What the trial reported, and in one line why it was given up; empty where it came to its end."""
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="detbox-trial-") as folder, open(log_file, "wb") as output:
+    log_file.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="detbox-trial-") as folder:
         path, reported = Path(folder) / PIPELINE_CONFIG, Path(folder) / "report.json"
         path.write_text(pipeline_config.print_pipeline(config), encoding="utf-8")
-        environ = import_path(os.environ) | {"CUDA_VISIBLE_DEVICES": "-1", "TMPDIR": folder}
-        # In a process group of its own: the end of the terminal, which `up` outlives, would end it.
-        child = subprocess.Popen(
-            [*COMMAND, str(path), str(reported), json.dumps(asdict(plan))],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=environ, process_group=0, preexec_fn=end_with_parent(),
-        )  # fmt: skip
-        try:
-            exceeded = _wait(child, limits)
-        finally:
-            child.kill()
-            child.wait()
+        environ = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TMPDIR": folder}
+        argv = [*COMMAND, str(path), str(reported), json.dumps(asdict(plan))]
+        code, exceeded = run_child(argv, environ, limits, log_file)
         report = read_report(reported)
     short = bool(report and report.failure and report.failure.message.startswith(OUT_OF_MEMORY))
     if report and report.ended and not exceeded and not short:
         return report, ""
     stage = report.stage if report else "starting"
-    how = "ran out of memory" if short else exceeded or _describe_exit(child.returncode)
+    how = "ran out of memory" if short else exceeded or describe_exit(code)
     return None, f"the pipeline.config could not be tried before training: {stage} {how} -> {_remedy(how, log_file)}"
 
 
-def _wait(child: subprocess.Popen[bytes], limits: Limits) -> str:
+def run_child(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    limits: Limits,
+    log_file: Path,
+    tick: Callable[[], None] = lambda: None,
+) -> tuple[int, str]:
+    """Runs `argv` to its end, at most to its `limits`: its exit code, and what it exceeded; empty for nothing.
+
+    What it writes is added to `log_file`. `tick` is called while it runs. Nothing of it is left when this returns or
+    raises.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with open(log_file, "ab") as output:
+        # In a process group of its own: the end of the terminal, which `up` outlives, would end it.
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env=import_path(environ), process_group=0, preexec_fn=end_with_parent(),
+        )  # fmt: skip
+        try:
+            exceeded = _wait(child, limits, tick)
+        finally:
+            child.kill()
+            child.wait()
+    return child.returncode, exceeded
+
+
+def _wait(child: subprocess.Popen[bytes], limits: Limits, tick: Callable[[], None]) -> str:
     """Waits for the child's end; if it takes more than `limits`, returns what of."""
     deadline = time.monotonic() + limits.seconds
     while child.poll() is None:
         if time.monotonic() > deadline:
-            return f"took more than {limits.seconds:.0f} s"
+            return limits.late
         if _resident(child.pid) > limits.bytes:
             return f"took more than the {limits.bytes / 1e9:.1f} GB of memory that are free"
+        tick()
         time.sleep(LOOK_SECONDS)
     return ""
 
 
 def _resident(pid: int) -> int:
+    """Bytes of memory of its own: files that it maps, as libraries are, can be read again."""
     try:
-        return int(psutil.Process(pid).memory_info().rss)
+        held = psutil.Process(pid).memory_info()
     except psutil.Error:
         return 0
+    return int(held.rss - getattr(held, "shared", 0))
 
 
-def _describe_exit(code: int) -> str:
+def describe_exit(code: int) -> str:
+    """How a process ended that reported no end."""
     if code == -signal.SIGKILL:
         return "was killed, as the system does when memory runs out"
     return f"ended with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
@@ -161,9 +189,11 @@ def _remedy(how: str, log_file: Path) -> str:
     return f"give it more time, or 0 to leave it out: {flag('trial_secs')}" if "took" in how else f"see {log_file}"
 
 
-def _refusal(run: Run, config: PipelineConfig, stage: Stage, failure: Failure) -> SettingsError | DatasetError:
-    """What the user is told of a failure."""
-    traceback = f"traceback in {run.log('trial')}"
+def refusal(
+    run: Run, config: PipelineConfig, stage: Stage, failure: Failure, *, log_name: str = "trial"
+) -> SettingsError | DatasetError:
+    """What the user is told of a failure, whose traceback is in the log of that name."""
+    traceback = f"traceback in {run.log(log_name)}"
     if failure.of_records or DAMAGED in failure.message:
         readers = (config.train_input_reader, *config.eval_input_reader)
         if damage := integrity.find_damage([p for r in readers for p in r.tf_record_input_reader.input_path], None):

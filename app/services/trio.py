@@ -13,11 +13,13 @@ from app.run import sign_of_life
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.services import live_view, run_logs, run_state, tensorboard
+from app.services.batch_size import smaller_batch
 from app.services.hangup import Hangup
 from app.services.service import Service, command, import_path
 from app.services.silence import Silence
 from app.services.supervisor import Supervisor
 from app.services.up_process import command_for
+from app.settings import flag
 
 REFRESH_SECONDS = 1.0
 
@@ -75,8 +77,17 @@ def make_services(
     )
     without_gpu = {**environ, "CUDA_VISIBLE_DEVICES": "-1"}
     return [
-        Service("trainer", argv["train"], environ, run.log("trainer"), silence=trainer),
-        Service("evaluator", argv["evaluate"], without_gpu, run.log("evaluator"), silence=evaluator),
+        Service(
+            "trainer", argv["train"], environ, run.log("trainer"), silence=trainer, smaller=partial(smaller_batch, run)
+        ),
+        Service(
+            "evaluator",
+            argv["evaluate"],
+            without_gpu,
+            run.log("evaluator"),
+            silence=evaluator,
+            smaller=lambda: f"a smaller {flag('eval_batch_size')}",
+        ),
         Service("tensorboard", argv["tensorboard"], environ, run.log("tensorboard"), essential=False),
     ]
 

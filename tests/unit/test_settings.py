@@ -32,7 +32,7 @@ def test_every_default_is_valid():
 @pytest.mark.parametrize(
     ("flags", "environ", "words"),
     [
-        ({"batch_size": "x"}, {}, ["--batch_size: 'x'", "DETBOX_BATCH_SIZE"]),
+        ({"batch_size": "x"}, {}, ["--batch_size: 'x'", "DETBOX_BATCH_SIZE", "auto"]),
         ({}, {"DETBOX_BATCH_SIZE": "-1"}, ["environment: DETBOX_BATCH_SIZE: '-1'", "--batch_size"]),
         ({"eval_fraction": "1"}, {}, ["--eval_fraction: '1'", "less than 1"]),
         ({"learning_rate": "nan"}, {}, ["--learning_rate"]),

@@ -38,7 +38,18 @@ from app.export.probe_images import ProbeImages
 from app.inspection import dataset_view
 from app.jobs import detect, inspect, logs, migrate
 from app.jobs import prepare as prepare_job
-from app.pipeline import build, checkpoint_index, fine_tune_checks, origin, run_config, trial_report
+from app.pipeline import (
+    batch_report,
+    batch_size_record,
+    build,
+    checkpoint_index,
+    fine_tune_checks,
+    origin,
+    run_config,
+    trial_report,
+)
+from app.pipeline.batch_search import Try
+from app.pipeline.batch_size_record import BatchSize
 from app.pipeline.zoo import catalogue, store
 from app.protos import label_map, pipeline_config
 from app.run import lock, provenance
@@ -126,6 +137,19 @@ def read_config_of_run(run: Run) -> None:
 def trial_made(folder: Path) -> None:
     failure = trial_report.Failure("x", "model", True)
     trial_report.write_report(folder / "report.json", trial_report.TrialReport(trial_report.Stage.MODEL, True, failure))
+
+
+def batch_made(folder: Path) -> None:
+    tries = (Try(4, True, 2 * 10**9, 3.25), Try(8, False, why="too much"))
+    batch_size_record.write(Run(folder), BatchSize(4, "8 too much", "2 GB", "a GPU", "key", tries))
+    batch_report.write_batch_report(folder / "report.json", batch_report.BatchReport("step 1 of 5", (9.0, 1.5), 5, 7))
+
+
+def batch_read(folder: Path) -> None:
+    if found := batch_size_record.read(Run(folder)):
+        found.table()
+    if report := batch_report.read_batch_report(folder / "report.json"):
+        sum(report.seconds)
 
 
 @mock.patch.object(datumaro, "is_installed", lambda: False)  # It takes seconds over what it does not know either.
@@ -460,6 +484,7 @@ TARGETS: tuple[Target, ...] = (
     of_run("run-resume", read_resume, "checkpoint", "pipeline.config"),
     of_run("run-config", read_config_of_run, "pipeline.config", "label_map.pbtxt"),
     Target("run-up", up_made, up_read, ("models/old/status/up.json", "models/old/logs/*"), writes=("models",)),
+    Target("run-batch", batch_made, batch_read),
     Target("run-trial", trial_made, lambda folder: trial_report.read_report(folder / "report.json")),
     *map(set_target, SET_WRITERS),
     Target("set-pet", pet_made, read_set, ("set/**/*",), names=True),

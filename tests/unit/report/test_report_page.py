@@ -7,6 +7,9 @@ import pytest
 from example_run import MAP
 from page_reader import PageReader
 
+from app.pipeline import batch_size_record
+from app.pipeline.batch_search import Try
+from app.pipeline.batch_size_record import BatchSize
 from app.report import comparison, run_report
 from app.report.page import render_run
 from app.run.directory import Run
@@ -129,6 +132,16 @@ def test_the_account_of_the_trainers_time_is_shown(run):
     assert ["training", "8 min 0 s", "80.0%"] in page.rows
     assert "After 1 failure: a checkpoint every" in page.spoken
     assert "Rollback to step 3, learning rate 0.01: the loss of step 4 is not finite." in page.spoken
+
+
+def test_how_the_batch_size_was_found_is_shown(run):
+    """Each try, and why it is no larger; nothing where it was given."""
+    assert "Batch size" not in show(run).spoken
+    tries = (Try(4, True, 2 * 10**9, 3.25), Try(8, False, why="take too much"))
+    batch_size_record.write(run, BatchSize(4, "8 take too much", "2 GB of GPU memory", "a GPU with 2.2 GB", "k", tries))
+    page = show(run)
+    assert page.row("4")[1:] == ["2.0 GB", "3.25", "fits"] and page.row("8")[1:] == ["", "", "take too much"]
+    assert "4 on a GPU with 2.2 GB, since 8 take too much" in page.spoken
 
 
 def test_an_unfinished_run_says_so(run):

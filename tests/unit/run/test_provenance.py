@@ -7,7 +7,7 @@ from app.environment import load
 from app.errors import SettingsError
 from app.run import provenance
 from app.run.directory import Run
-from app.run.files import write_json
+from app.run.files import read_object, write_json
 
 
 @pytest.fixture
@@ -32,6 +32,14 @@ def test_a_run_is_made_again_with_what_makes_it(made):
     assert (again.batch_size, again.image_size, again.seed, again.learning_rate) == (4, "64", 3, None)
     assert again.deterministic and again.dataset == "/data/wheels" and again.run_name == "wheels-again"
     assert str(again.models_dir) == "here" and again.worker_port == settings().worker_port
+
+
+def test_a_batch_size_that_was_found_is_that_of_the_run_made_again(made):
+    """Another machine would find another."""
+    found = {"settings": {"batch_size": "auto"}, "given": {"batch_size": "auto"}, "batch_search": {"batch_size": 12}}
+    write_json(made, read_object(made) | found)
+    assert provenance.settings_again(made, settings()).batch_size == 12
+    assert provenance.settings_again(made, settings(batch_size="auto")).batch_size == "auto"
 
 
 def test_what_is_given_now_wins(made):

@@ -12,8 +12,10 @@ import fake_services as fake
 import psutil
 import pytest
 from fake_services import service
+from refusals import refused
 
 from app.errors import ServiceError, StalledError, Stopped
+from app.machine import out_of_memory
 from app.run.directory import Run
 from app.services import run_state, trio
 from app.services.supervisor import Supervisor
@@ -160,12 +162,29 @@ def test_stopped_service_saves_when_all_is_ended(run, told):
     assert len(run.checkpoint_steps()) == 1
 
 
+KILLED = "import os; os.kill(os.getpid(), 9)"
+
+
 def test_death_by_a_signal_is_a_failure(run, told):
-    """A trainer that the kernel kills for memory gives 137."""
-    program = "import os; os.kill(os.getpid(), 9)"
+    """A trainer that someone kills gives 137."""
     with pytest.raises(ServiceError) as caught:
-        supervise([service(run, "trainer", program)], told)
+        supervise([service(run, "trainer", KILLED)], told)
     assert caught.value.exit_code == 137
+
+
+def test_a_kill_for_memory_is_told_by_the_kernels_count(run, told, monkeypatch):
+    """Exit code 7, with what takes less; also where the process itself could say no more than a line."""
+    trainer = service(run, "trainer", KILLED)
+    trainer.smaller = lambda: "a smaller --batch_size"
+    counts = iter([3, 4])
+    monkeypatch.setattr(out_of_memory, "count_kills", lambda: next(counts, 4))
+    with refused(ServiceError, flag="--batch_size", about="ran out of memory") as caught:
+        supervise([trainer], told)
+    assert caught.value.exit_code == 7
+    program = "import os; print('terminate called: std::bad_alloc', flush=True); os.abort()"
+    with refused(ServiceError, about="std::bad_alloc") as caught:
+        supervise([service(run, "trainer", program)], told)
+    assert caught.value.exit_code == 7
 
 
 @pytest.mark.parametrize(("message", "code"), [("'port taken'", 1), ("print('port taken')", 0)])
