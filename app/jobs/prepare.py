@@ -26,7 +26,7 @@ from app.run.files import write_text
 from app.run.preparation import new_directory
 from app.run.rollbacks import read_rollbacks
 from app.run.run_end import finished_training
-from app.services import batch_size
+from app.services import batch_size, up_process
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import write_schedule
 
@@ -77,6 +77,7 @@ def run(settings: Settings, *, trains_here: bool | None = None) -> Prepared:
     run = find_run(settings.models_dir, settings.run_name)
     if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
+    up_process.refuse_change(run, given_settings(settings), settings.dataset)
     with new_directory(run):
         prepared = _prepare(run, with_zoo_folders(settings), trains_here)
         provenance.write_given(run, given_settings(settings), settings.dataset)
