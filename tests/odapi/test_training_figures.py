@@ -19,7 +19,7 @@ def test_figures_of_a_training():
     found = training_figures.figures(raw(first=20, step=0.5), batch_size=4)
     assert found == Figures(
         step=pytest.approx(0.5), step_cpu=pytest.approx(1.0), images=pytest.approx(8), waiting=pytest.approx(0.25),
-        first_step=pytest.approx(20), memory=3e8, gpu_memory=0, event_bytes=4000, loss=1.5,
+        first_step=pytest.approx(20), first_step_cpu=240, memory=3e8, gpu_memory=0, event_bytes=4000, loss=1.5,
     )  # fmt: skip
 
 

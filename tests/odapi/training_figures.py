@@ -22,6 +22,7 @@ class Figures:
     images: float
     waiting: float
     first_step: float
+    first_step_cpu: float
     memory: float
     gpu_memory: float
     event_bytes: float
@@ -43,6 +44,7 @@ def figures(raw: dict[str, Any], batch_size: int) -> Figures:
         images=batch_size / step,
         waiting=sum(after - before for before, after in rows[begin:-1]) / spent,
         first_step=rows[1][0] - raw["started"],
+        first_step_cpu=raw["cpu"][1],
         memory=raw["memory"],
         gpu_memory=raw["gpu_memory"],
         event_bytes=raw["event_bytes"],
@@ -96,6 +98,7 @@ MEASURES = (
     Measure("a step, ms", lambda one: one.step, 1e-3, ".1f"),
     Measure("processor time of a step, ms", lambda one: one.step_cpu, 1e-3, ".1f"),
     Measure("time to the first step, s", lambda one: one.first_step, 1, ".1f"),
+    Measure("processor time to the first step, s", lambda one: one.first_step_cpu, 1, ".1f"),
     Measure("of a step's time waiting for input, %", lambda one: one.waiting, 1e-2, ".1f"),
     Measure("peak memory, MB", lambda one: one.memory, 1e6, ".0f"),
     Measure("peak memory of the GPU, MB", lambda one: one.gpu_memory, 1e6, ".0f"),
