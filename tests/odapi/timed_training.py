@@ -65,8 +65,6 @@ def train_stock(steps: int, run: str, tree: str, seed: str) -> tuple[Path, Any]:
 
 def main(who: str, result: str, started: str, steps: str, *rest: str) -> None:
     events, tf = train_ours(int(steps), list(rest)) if who == "ours" else train_stock(int(steps), *rest)
-    from events import scalars
-
     rows = clocks[0].rows[: int(steps)]
     gpus = tf.config.list_logical_devices("GPU")
     figures = {
@@ -75,8 +73,7 @@ def main(who: str, result: str, started: str, steps: str, *rest: str) -> None:
         "cpu": [clocks[0].cpu_at(row[0]) for row in rows],
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "gpu_memory": tf.config.experimental.get_memory_info("GPU:0")["peak"] if gpus else 0,
-        "event_bytes": sum(path.stat().st_size for path in events.rglob("events.out.*")),
-        "loss": scalars(events)["Loss/total_loss"][-1],
+        "events": str(events),
     }
     Path(result).write_text(json.dumps(figures))
 

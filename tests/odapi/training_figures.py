@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from events import scalars
+
 from entrypoint.reference import fill
 
 WARM = 0.2
@@ -30,7 +32,7 @@ class Figures:
 
 
 def figures(raw: dict[str, Any], batch_size: int) -> Figures:
-    """Of what `timed_training` has written: a row's times are before and after the batch was had."""
+    """Of what `timed_training` has written and of the event files. A row: seconds before and after a batch was had."""
     rows = raw["rows"]
     begin = max(2, round(len(rows) * WARM))
     counted = len(rows) - 1 - begin
@@ -53,8 +55,12 @@ def figures(raw: dict[str, Any], batch_size: int) -> Figures:
 
 
 def read(path: Path, batch_size: int) -> Figures:
-    """As `figures`, of a file."""
-    return figures(json.loads(path.read_text("utf-8")), batch_size)
+    """As `figures`, of a file, with what is in the event files, now that they are whole."""
+    raw = json.loads(path.read_text("utf-8"))
+    events = Path(raw["events"])
+    raw["event_bytes"] = sum(file.stat().st_size for file in events.rglob("events.out.*"))
+    raw["loss"] = scalars(events)["Loss/total_loss"][-1]
+    return figures(raw, batch_size)
 
 
 @dataclass(frozen=True)
