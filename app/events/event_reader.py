@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from app.events.frame_reader import Fault, FrameReader
 from app.events.summary_value import SummaryValue, read_value
 from app.events.wire import BYTES, VARINT, as_signed, read_fields, read_varint
+from app.run.lenient_json import moment
 from app.tfrecord import OVERHEAD
 
 # Fields of Event (tensorflow/core/util/event.proto).
@@ -124,7 +125,7 @@ class EventReader(Generic[T]):
             self.unreadable.append(Fault(offset, len(data) + OVERHEAD, is_tail=False))
             return
         if not self.first_time:
-            self.first_time = event.wall_time
+            self.first_time = moment(event.wall_time) or 0.0
         if not values:
             self._add_other(offset, data, event)
             return
@@ -163,7 +164,7 @@ class EventReader(Generic[T]):
 
     def _note_time(self, data: bytes) -> None:
         try:
-            self.last_time = read_event(data, self._plugins)[0].wall_time
+            self.last_time = moment(read_event(data, self._plugins)[0].wall_time) or self.first_time
         except (ValueError, IndexError):
             self.last_time = self.first_time
 

@@ -1,5 +1,6 @@
 """An event made anew of some of its values, everything else in it as it was."""
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from app.events.event_reader import SUMMARY, read_event
@@ -46,7 +47,14 @@ def lacks_metadata(data: bytes, key: Key, plugins: Mapping[str, str]) -> bool:
 
 
 def _recode(held: bytes, recode: Callable[[bytes], bytes]) -> bytes:
-    """A Summary.Value with its images encoded anew, whichever of the two ways it has them."""
+    """A Summary.Value with its images encoded anew, whichever of the two ways it has them; else as it was."""
+    with contextlib.suppress(ValueError, IndexError):
+        return _recode_value(held, recode)
+    return held
+
+
+def _recode_value(held: bytes, recode: Callable[[bytes], bytes]) -> bytes:
+    """Raises ValueError, IndexError for one that holds no message where an image is to be."""
     parts = []
     for number, wire, start, begin, stop in read_fields(held, 0, len(held)):
         part = held[start:stop]

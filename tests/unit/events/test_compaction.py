@@ -25,7 +25,10 @@ from refusals import refused
 
 from app.errors import SettingsError
 from app.events.compaction import PROOF, compact
+from app.events.frame_reader import FrameReader
 from app.events.plan import Cadence
+from app.events.summary_value import IMAGE_FIELD, METADATA, SIMPLE_VALUE
+from app.events.wire import write_field, write_varint
 from app.tfrecord import frame
 
 MAKERS = {"TF1": tf1_log, "PyTorch": torch_log}
@@ -323,3 +326,23 @@ def test_a_path_without_event_files_is_refused(tmp_path, name):
     (tmp_path / "nothing").mkdir()
     with refused(SettingsError, where=name):
         compact(tmp_path / name, None, budget=0)
+
+
+ODD = {
+    "a number of another type": write_varint(SIMPLE_VALUE << 3) + b"\1",
+    "an image that is no message": write_field(IMAGE_FIELD, b"\x0e"),
+    "a plugin named as a kind": write_field(METADATA, write_field(1, write_field(1, b"scalar"))) + write_field(8, b""),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_values_that_no_writer_makes_stay_as_they_are(tmp_path, odd):
+    """Byte for byte, where the record around them is whole."""
+    log = Log(tmp_path / "log", start=1000)
+    for step in range(3):
+        summary = write_field(1, write_field(1, b"odd") + odd)
+        log.raw(write_varint(2 << 3) + write_varint(step) + write_field(5, summary))
+        log.values(step, tf1_scalar("loss", 1.0))
+    path = log.close()
+    compact(tmp_path / "log", None, budget=0)
+    assert list(FrameReader(tmp_path / "log.compacted" / path.name)) == list(FrameReader(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+import event_files
 import numpy as np
 import run_readers
 import written_lines
@@ -506,5 +507,10 @@ TARGETS: tuple[Target, ...] = (
     Target("images", images_made, images_read, alone=True),
     Target("images-probes", images_made, probes_read, alone=True),
     Target("videos", video_made, video_read, alone=True),
+    Target("events-stats", event_files.written, event_files.stats_read, ("log/**/*",), names=True),
+    Target("events-compact", event_files.written, event_files.compact_read, ("log/**/*",), names=True),
+    Target("events-stats-values", event_files.written, event_files.stats_read, damage=event_files.events_changed),
+    Target("events-compact-values", event_files.written, event_files.compact_read, damage=event_files.events_changed),
+    Target("events-compact-in-place", event_files.written, event_files.cadence_read, writes=("log",), names=True),
     Target("detect", detect_made, detect_read, ("pics/**/*", "map.pbtxt"), names=True),
 )  # fmt: skip
