@@ -35,7 +35,10 @@ class TrainingImages:
 
     @contextmanager
     def passing_by(self) -> Iterator[None]:
-        """Within it, training input that is made passes its batches by here."""
+        """Within it, training input that is made passes its batches by here, unless no image is to be shown."""
+        if not self._most:
+            yield
+            return
         made = inputs.train_input
 
         def train_input(*args: Any, **kwargs: Any) -> Any:
