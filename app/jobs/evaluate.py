@@ -54,7 +54,7 @@ def run(settings: Settings) -> None:
     """The evaluator service: evaluates every checkpoint of the run on the CPU until training has ended."""
     from app.machine import odapi_build
 
-    StopFlag().listen()
+    stop = StopFlag().listen()
     run = prepared_run(settings.models_dir, settings.run_name)
     settings = settings_of_run(run, settings)
     odapi_build.verify()
@@ -70,7 +70,8 @@ def run(settings: Settings) -> None:
         metrics_server.serve_metrics(run, ("evaluator",), host=settings.metrics_host, port=settings.metrics_port)
         _write_state(run, "starting", "loading TensorFlow", is_start=True)
         try:
-            _evaluate_run(run, settings)
+            with stop.undisguised():
+                _evaluate_run(run, settings)
         except BaseException as error:
             with contextlib.suppress(OSError):  # The disk may be the error.
                 _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
