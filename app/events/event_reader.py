@@ -121,13 +121,14 @@ class EventReader(Generic[T]):
     ) -> Iterator[tuple[Series[T], int, int, int, float | None]]:
         try:
             event, values = read_event(data, self._plugins)
+            other = None if values else self._read_other(offset, data, event)
         except (ValueError, IndexError):
             self.unreadable.append(Fault(offset, len(data) + OVERHEAD, is_tail=False))
             return
         if not self.first_time:
             self.first_time = moment(event.wall_time) or 0.0
-        if not values:
-            self._add_other(offset, data, event)
+        if other:
+            self.others.append(other)
             return
         series = [self._series(value) for value in values]
         if len(values) == 1 and values[0].number_at >= 0 and event.at > 10 and len(data) < _TEMPLATE_LONGEST:
@@ -152,7 +153,7 @@ class EventReader(Generic[T]):
             self.series[key] = series
         return series
 
-    def _add_other(self, offset: int, data: bytes, event: Event) -> None:
+    def _read_other(self, offset: int, data: bytes, event: Event) -> Other:
         what = "unknown"
         for number, wire, _, begin, stop in read_fields(data, event.at, len(data)):
             what = _WHAT.get(number, what)  # A version comes with the name of its writer.
@@ -160,7 +161,7 @@ class EventReader(Generic[T]):
                 self.version = data[begin:stop].decode("utf-8", "backslashreplace")
             if number == SESSION_LOG and wire == BYTES and _status(data, begin, stop) == _START:
                 self.restarts.append(Restart(offset, event.step))
-        self.others.append(Other(offset, len(data) + OVERHEAD, what))
+        return Other(offset, len(data) + OVERHEAD, what)
 
     def _note_time(self, data: bytes) -> None:
         try:

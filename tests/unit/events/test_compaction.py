@@ -22,6 +22,7 @@ from event_logs import (
     upstream_log,
 )
 from refusals import refused
+from tensorboard.compat.proto import summary_pb2
 
 from app.errors import SettingsError
 from app.events.compaction import PROOF, compact
@@ -346,3 +347,27 @@ def test_values_that_no_writer_makes_stay_as_they_are(tmp_path, odd):
     path = log.close()
     compact(tmp_path / "log", None, budget=0)
     assert list(FrameReader(tmp_path / "log.compacted" / path.name)) == list(FrameReader(path))
+
+
+def test_a_tag_keeps_its_plugin_when_its_first_values_go(tmp_path):
+    """A resume has written them again, with metadata that names no plugin: the first has it, to TensorBoard."""
+    nameless = summary_pb2.SummaryMetadata(plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name=""))
+    for start in (1000, 2000):
+        log = Log(tmp_path / "log", start=start)
+        for step in range(5):
+            value = tf2_scalar("loss", step)
+            if start == 2000:
+                value.metadata.CopyFrom(nameless)
+            log.values(step, value)
+        log.close()
+    compact(tmp_path / "log", None, budget=0)
+    assert plugins(tmp_path / "log.compacted") == {"loss": "scalars"}
+    assert len(scalars(tmp_path / "log.compacted", "loss")) == 5
+
+
+def test_an_event_that_holds_no_message_is_left_out(tmp_path):
+    """As a record that is damaged."""
+    log = Log(tmp_path / "log", start=1000).raw(write_field(7, b"\x0e")).values(1, tf1_scalar("loss", 1))
+    log.close()
+    result = compact(tmp_path / "log", None, budget=0)
+    assert result.damaged == 3 + 16 and [tag.tag for tag in result.tags] == ["loss"]
