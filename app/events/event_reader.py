@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from app.events.frame_reader import Fault, FrameReader
-from app.events.summary_value import SummaryValue, read_value
-from app.events.wire import BYTES, VARINT, as_signed, read_fields, read_varint
+from app.events.summary_value import SummaryValue, plugin_of, read_value
+from app.events.wire import BYTES, VARINT, as_signed, read_fields, read_varint, write_field
 from app.run.lenient_json import moment
 from app.tfrecord import OVERHEAD
 
@@ -34,7 +34,10 @@ class Event:
 
 @dataclass(slots=True)
 class Series(Generic[T]):
-    """A tag of one file. `held`: what the reader's user keeps of it; `metadata`: the first that was given."""
+    """A tag of one file. `held`: what the reader's user keeps of it.
+
+    `metadata`: the first that was given, or one that names the plugin.
+    """
 
     tag: str
     kind: str
@@ -149,7 +152,9 @@ class EventReader(Generic[T]):
         if series is None:
             if value.plugin:
                 self._plugins.setdefault(value.tag, value.plugin)
-            series = Series(value.tag, value.kind, value.plugin, value.metadata, self._make())
+            is_named = plugin_of(value.metadata) or not value.plugin
+            metadata = value.metadata if is_named else write_field(1, write_field(1, value.plugin.encode()))
+            series = Series(value.tag, value.kind, value.plugin, metadata, self._make())
             self.series[key] = series
         return series
 

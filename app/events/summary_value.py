@@ -1,5 +1,6 @@
 """What a summary's value is: its tag, its kind, and where a scalar's number lies in its bytes."""
 
+import contextlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def read_value(data: bytes, start: int, end: int, plugins: Mapping[str, str]) ->
             name, SCALAR, start, end, plugin, metadata, struct.unpack_from("<f", data, held[0])[0], held[0]
         )
     if kind == TENSOR and plugin in ("scalars", ""):
-        found = _read_scalar(data, *held)
+        found = None
+        with contextlib.suppress(ValueError, IndexError):  # Else it is no tensor.
+            found = _read_scalar(data, *held)
         if found is not None and (plugin or not metadata):
             return SummaryValue(name, SCALAR, start, end, plugin, metadata, *found)
     if kind == TENSOR and plugin not in ("scalars", *_KINDS.values()):
