@@ -83,9 +83,8 @@ def _has_nothing_to_do(run: Run, settings: Settings) -> bool:
     if Heartbeat.read(run, "evaluator").state != "done" or not run_state.is_finished(run):
         return False
     forms = formats.parse(settings.export_forms) if settings.export_when_done else ()
-    return settings.promote_threshold is None and run_state.has_outputs(
-        run, images=settings.detection_outputs > 0, forms=forms
-    )
+    has_outputs = run_state.has_outputs(run, images=settings.detection_outputs > 0, forms=forms)
+    return has_outputs and settings.promote_threshold is None
 
 
 def _write_state(run: Run, state: str, reason: str, *, is_start: bool = False) -> None:
