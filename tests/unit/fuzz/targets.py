@@ -37,7 +37,7 @@ from app.environment import as_environment, load
 from app.evaluation.promotion import ModelVersions, describe_serving
 from app.export.probe_images import ProbeImages
 from app.inspection import dataset_view
-from app.jobs import detect, inspect, logs, migrate
+from app.jobs import checks, detect, inspect, logs, migrate
 from app.jobs import prepare as prepare_job
 from app.pipeline import (
     batch_report,
@@ -131,7 +131,7 @@ def read_resume(run: Run) -> None:
 
 def read_config_of_run(run: Run) -> None:
     pipeline_config.read_pipeline(run.pipeline_config)
-    prepare_job._names_of(run)
+    checks.names_of(run)
     label_map.read_class_names(run.label_map)
 
 
@@ -345,7 +345,7 @@ def own_labels_made(folder: Path) -> None:
 
 
 def own_labels_read(folder: Path) -> None:
-    prepare_job._names_of(Run(folder))
+    checks.names_of(Run(folder))
 
 
 DATA = Path(os.environ.get("DETBOX_TEST_DATA") or Path(__file__).parents[4] / "shared/data")
