@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from app.events.frame_reader import Fault, FrameReader
-from app.events.summary_value import SummaryValue, read_value
-from app.events.wire import BYTES, VARINT, as_signed, read_fields, read_varint
+from app.events.summary_value import SummaryValue, plugin_of, read_value
+from app.events.wire import BYTES, VARINT, as_signed, read_fields, read_varint, write_field
+from app.run.lenient_json import moment
 from app.tfrecord import OVERHEAD
 
 # Fields of Event (tensorflow/core/util/event.proto).
@@ -33,7 +34,10 @@ class Event:
 
 @dataclass(slots=True)
 class Series(Generic[T]):
-    """A tag of one file. `held`: what the reader's user keeps of it; `metadata`: the first that was given."""
+    """A tag of one file. `held`: what the reader's user keeps of it.
+
+    `metadata`: the first that was given, or one that names the plugin.
+    """
 
     tag: str
     kind: str
@@ -120,13 +124,14 @@ class EventReader(Generic[T]):
     ) -> Iterator[tuple[Series[T], int, int, int, float | None]]:
         try:
             event, values = read_event(data, self._plugins)
+            other = None if values else self._read_other(offset, data, event)
         except (ValueError, IndexError):
             self.unreadable.append(Fault(offset, len(data) + OVERHEAD, is_tail=False))
             return
         if not self.first_time:
-            self.first_time = event.wall_time
-        if not values:
-            self._add_other(offset, data, event)
+            self.first_time = moment(event.wall_time) or 0.0
+        if other:
+            self.others.append(other)
             return
         series = [self._series(value) for value in values]
         if len(values) == 1 and values[0].number_at >= 0 and event.at > 10 and len(data) < _TEMPLATE_LONGEST:
@@ -147,11 +152,13 @@ class EventReader(Generic[T]):
         if series is None:
             if value.plugin:
                 self._plugins.setdefault(value.tag, value.plugin)
-            series = Series(value.tag, value.kind, value.plugin, value.metadata, self._make())
+            is_named = plugin_of(value.metadata) or not value.plugin
+            metadata = value.metadata if is_named else write_field(1, write_field(1, value.plugin.encode()))
+            series = Series(value.tag, value.kind, value.plugin, metadata, self._make())
             self.series[key] = series
         return series
 
-    def _add_other(self, offset: int, data: bytes, event: Event) -> None:
+    def _read_other(self, offset: int, data: bytes, event: Event) -> Other:
         what = "unknown"
         for number, wire, _, begin, stop in read_fields(data, event.at, len(data)):
             what = _WHAT.get(number, what)  # A version comes with the name of its writer.
@@ -159,11 +166,11 @@ class EventReader(Generic[T]):
                 self.version = data[begin:stop].decode("utf-8", "backslashreplace")
             if number == SESSION_LOG and wire == BYTES and _status(data, begin, stop) == _START:
                 self.restarts.append(Restart(offset, event.step))
-        self.others.append(Other(offset, len(data) + OVERHEAD, what))
+        return Other(offset, len(data) + OVERHEAD, what)
 
     def _note_time(self, data: bytes) -> None:
         try:
-            self.last_time = read_event(data, self._plugins)[0].wall_time
+            self.last_time = moment(read_event(data, self._plugins)[0].wall_time) or self.first_time
         except (ValueError, IndexError):
             self.last_time = self.first_time
 

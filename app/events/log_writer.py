@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,8 @@ class Recoder:
 
 
 def plugins_of(tracks: Sequence[Track]) -> dict[str, str]:
-    """The plugin of each tag that has one."""
-    return {track.tag: plugin for track in tracks if (plugin := plugin_of(track.metadata))}
+    """The plugin of each tag that has one: the first, where a tag has several."""
+    return {track.tag: plugin for track in reversed(tracks) if (plugin := plugin_of(track.metadata))}
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,17 @@ def write_folder(index: FolderIndex, target: Path, recoder: Recoder) -> list[Pat
 
 
 def _without_metadata(index: FolderIndex, plugins: dict[str, str]) -> dict[tuple[int, int], dict[str, bytes]]:
-    """The first kept events of tags that have lost the value with their metadata: {(file, offset): {tag: metadata}}."""
+    """The kept events of tags that have lost the value with their metadata: {(file, offset): {tag: metadata}}.
+
+    Those that a reader would need it for: the first of a tag, or all where the tag has values of several kinds.
+    """
     found: dict[tuple[int, int], dict[str, bytes]] = {}
+    kinds = Counter(track.tag for track in index.tracks)
     for track in index.tracks:
-        first = int(np.argmax(track.keep)) if track.keep.any() else 0
+        kept = np.flatnonzero(track.keep) if track.metadata else np.zeros(0, np.int64)
         # The first of all has it, if any has: it is looked at where another takes its place.
-        if track.metadata and first:
-            place = int(track.files[first]), int(track.offsets[first])
+        for at in kept if kinds[track.tag] > 1 else kept[:1][kept[:1] > 0]:
+            place = int(track.files[at]), int(track.offsets[at])
             with open(index.files[place[0]].path, "rb") as file:
                 if lacks_metadata(read_event_at(file, place[1]), track.key, plugins):
                     found.setdefault(place, {})[track.tag] = track.metadata

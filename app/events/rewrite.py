@@ -1,10 +1,11 @@
 """An event made anew of some of its values, everything else in it as it was."""
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from app.events.event_reader import SUMMARY, read_event
 from app.events.log_index import Key
-from app.events.summary_value import ENCODED_IMAGE, IMAGE, IMAGE_FIELD, METADATA, STRING_VAL, TENSOR_FIELD
+from app.events.summary_value import ENCODED_IMAGE, IMAGE, IMAGE_FIELD, METADATA, STRING_VAL, TENSOR_FIELD, plugin_of
 from app.events.wire import BYTES, read_fields, write_field
 
 
@@ -21,10 +22,10 @@ def rewrite_event(
 
 
 def add_metadata(data: bytes, metadata: Mapping[str, bytes]) -> bytes:
-    """The event with SummaryMetadata, by tag, for those of its values that have none."""
+    """The event with SummaryMetadata, by tag, for those of its values that name no plugin."""
     values = []
     for value in read_event(data, {})[1]:
-        added = b"" if value.metadata else metadata.get(value.tag, b"")
+        added = b"" if plugin_of(value.metadata) else metadata.get(value.tag, b"")
         values.append(data[value.start : value.end] + (write_field(METADATA, added) if added else b""))
     return _with_values(data, values)
 
@@ -41,12 +42,19 @@ def _with_values(data: bytes, values: Sequence[bytes]) -> bytes:
 
 
 def lacks_metadata(data: bytes, key: Key, plugins: Mapping[str, str]) -> bool:
-    """Whether the event's values of a series come without metadata."""
-    return any((one.tag, one.kind) == key and not one.metadata for one in read_event(data, plugins)[1])
+    """Whether the event's values of a series come without metadata that names their plugin."""
+    return any((one.tag, one.kind) == key and not plugin_of(one.metadata) for one in read_event(data, plugins)[1])
 
 
 def _recode(held: bytes, recode: Callable[[bytes], bytes]) -> bytes:
-    """A Summary.Value with its images encoded anew, whichever of the two ways it has them."""
+    """A Summary.Value with its images encoded anew, whichever of the two ways it has them; else as it was."""
+    with contextlib.suppress(ValueError, IndexError):
+        return _recode_value(held, recode)
+    return held
+
+
+def _recode_value(held: bytes, recode: Callable[[bytes], bytes]) -> bytes:
+    """Raises ValueError, IndexError for one that holds no message where an image is to be."""
     parts = []
     for number, wire, start, begin, stop in read_fields(held, 0, len(held)):
         part = held[start:stop]

@@ -19,6 +19,8 @@ from app.tfrecord import OVERHEAD
 
 GAP = 3
 """Times the usual distance of two values from which on there is a gap between them."""
+_FARTHEST = (1 << 63) - 1
+"""Distance of two steps that 64 bits hold."""
 SAMPLES = 8
 """Images of each tag and file that are encoded anew to learn what that saves."""
 
@@ -91,7 +93,7 @@ class StepRuns:
         if step == self._next and self.values > 2:
             self.counts[-1] += 1
             self._next += self.strides[-1]
-        elif self.counts and self.counts[-1] == 1:
+        elif self.counts and self.counts[-1] == 1 and abs(step - self._last) <= _FARTHEST:
             self.strides[-1] = step - self._last
             self.counts[-1] = 2
             self._next = 2 * step - self._last

@@ -1,5 +1,6 @@
 """What a summary's value is: its tag, its kind, and where a scalar's number lies in its bytes."""
 
+import contextlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,21 +53,22 @@ def read_value(data: bytes, start: int, end: int, plugins: Mapping[str, str]) ->
             tag = data[begin:stop]
         elif number == METADATA and wire == BYTES:
             metadata = data[begin:stop]
-        elif number in _BY_FIELD:
+        elif number in _BY_FIELD and wire == (FIXED32 if number == SIMPLE_VALUE else BYTES):
             kind, held = _BY_FIELD[number], (begin, stop)
-            is_simple = number == SIMPLE_VALUE and wire == FIXED32
     name = tag.decode("utf-8", "backslashreplace")
     plugin = plugin_of(metadata) or plugins.get(name, "")
-    if kind == SCALAR and is_simple:
+    if kind == SCALAR:
         return SummaryValue(
             name, SCALAR, start, end, plugin, metadata, struct.unpack_from("<f", data, held[0])[0], held[0]
         )
     if kind == TENSOR and plugin in ("scalars", ""):
-        found = _read_scalar(data, *held)
+        found = None
+        with contextlib.suppress(ValueError, IndexError):  # Else it is no tensor.
+            found = _read_scalar(data, *held)
         if found is not None and (plugin or not metadata):
             return SummaryValue(name, SCALAR, start, end, plugin, metadata, *found)
-    if kind == TENSOR:
-        kind = _KINDS.get(plugin, plugin or TENSOR) if plugin != "scalars" else TENSOR
+    if kind == TENSOR and plugin not in ("scalars", *_KINDS.values()):
+        kind = _KINDS.get(plugin, plugin or TENSOR)
     return SummaryValue(name, kind, start, end, plugin, metadata)
 
 

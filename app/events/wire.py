@@ -6,6 +6,7 @@ https://protobuf.dev/programming-guides/encoding
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_MOST, _SIGN = (1 << 64) - 1, 1 << 63
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
@@ -19,7 +20,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         byte = data[at]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at + 1
+            return value & _MOST, at + 1
         shift += 7
     raise ValueError("a number does not end")
 
@@ -64,5 +65,5 @@ def write_field(number: int, content: bytes) -> bytes:
 
 
 def as_signed(value: int) -> int:
-    """The int64 that a varint stands for."""
-    return value - (1 << 64) if value >> 63 else value
+    """The int64 that a varint stands for; bits above the 64th count for nothing."""
+    return ((value & _MOST) ^ _SIGN) - _SIGN if value >> 63 else value

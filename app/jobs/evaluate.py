@@ -54,7 +54,7 @@ def run(settings: Settings) -> None:
     """The evaluator service: evaluates every checkpoint of the run on the CPU until training has ended."""
     from app.machine import odapi_build
 
-    StopFlag().listen()
+    stop = StopFlag().listen()
     run = prepared_run(settings.models_dir, settings.run_name)
     settings = settings_of_run(run, settings)
     odapi_build.verify()
@@ -70,7 +70,8 @@ def run(settings: Settings) -> None:
         metrics_server.serve_metrics(run, ("evaluator",), host=settings.metrics_host, port=settings.metrics_port)
         _write_state(run, "starting", "loading TensorFlow", is_start=True)
         try:
-            _evaluate_run(run, settings)
+            with stop.undisguised():
+                _evaluate_run(run, settings)
         except BaseException as error:
             with contextlib.suppress(OSError):  # The disk may be the error.
                 _write_state(run, "stopped" if isinstance(error, Interrupted) else "failed", first_line(error))
@@ -82,9 +83,8 @@ def _has_nothing_to_do(run: Run, settings: Settings) -> bool:
     if Heartbeat.read(run, "evaluator").state != "done" or not run_state.is_finished(run):
         return False
     forms = formats.parse(settings.export_forms) if settings.export_when_done else ()
-    return settings.promote_threshold is None and run_state.has_outputs(
-        run, images=settings.detection_outputs > 0, forms=forms
-    )
+    has_outputs = run_state.has_outputs(run, images=settings.detection_outputs > 0, forms=forms)
+    return has_outputs and settings.promote_threshold is None
 
 
 def _write_state(run: Run, state: str, reason: str, *, is_start: bool = False) -> None:

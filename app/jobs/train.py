@@ -44,8 +44,7 @@ def run(settings: Settings) -> None:
     """
     from app.machine import odapi_build
 
-    stop = StopFlag()
-    stop.listen()
+    stop = StopFlag().listen()
     odapi_build.verify()
     if settings.from_run:
         settings = provenance.settings_again(Path(settings.from_run), settings)
@@ -211,7 +210,8 @@ def _train_as_chief(
         joined.share(member.plan(run, settings, newest, steps, source.paths, plan))
         joined.seed(settings.seed)
         try:
-            train_loop.train(run.pipeline_config, run.root, trainer, joined.strategy, source.paths, images, plan)
+            with stop.undisguised():
+                train_loop.train(run.pipeline_config, run.root, trainer, joined.strategy, source.paths, images, plan)
             return trainer.stopped_for
         except Interrupted:
             account.write(in_progress=False)

@@ -32,11 +32,13 @@ def mark_restart(step: int) -> None:
 def open_log(run: Run, schedule: WriteSchedule, *, with_images: bool) -> tuple[EventLog, TrainingImages]:
     """What the run's events are written by, within what is left of its budget, and what looks at its batches."""
     names = label_map.read_class_names(run.label_map) if run.label_map.is_file() else {}
-    images = TrainingImages(names, schedule.image_summary_max_outputs)
+    with_images = with_images and schedule.image_summary_every_n > 0
+    images = TrainingImages(names, schedule.image_summary_max_outputs if with_images else 0)
     limit = int(schedule.event_log_budget * TRAINING_SHARE) if schedule.event_log_budget else None
     log = EventLog(
         schedule,
         write_at=write_scalars,
+        hand_over=tf.summary.flush,
         images=images if with_images else None,
         limit=limit,
         spent=bytes_under(run.train_events),

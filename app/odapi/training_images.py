@@ -35,7 +35,10 @@ class TrainingImages:
 
     @contextmanager
     def passing_by(self) -> Iterator[None]:
-        """Within it, training input that is made passes its batches by here."""
+        """Within it, training input that is made passes its batches by here, unless no image is to be shown."""
+        if not self._most:
+            yield
+            return
         made = inputs.train_input
 
         def train_input(*args: Any, **kwargs: Any) -> Any:
@@ -77,13 +80,16 @@ class TrainingImages:
         return draw(np.asarray(shrink_to_shown(Image.fromarray(pixels))), items, enlarge=False)
 
     def _pass_by(self, features: Any, labels: Any) -> Any:
-        seen = [
-            features[Fields.image][: self._most],
-            labels[Fields.groundtruth_boxes][: self._most],
-            labels[Fields.groundtruth_classes][: self._most],
-            labels[Fields.num_groundtruth_boxes][: self._most],
-        ]
-        done = tf.cond(self._wanted, lambda: tf.numpy_function(self._keep, seen, tf.bool), lambda: tf.constant(False))
+        def keep() -> Any:
+            seen = (
+                features[Fields.image],
+                labels[Fields.groundtruth_boxes],
+                labels[Fields.groundtruth_classes],
+                labels[Fields.num_groundtruth_boxes],
+            )
+            return tf.numpy_function(self._keep, [one[: self._most] for one in seen], tf.bool)
+
+        done = tf.cond(self._wanted, keep, lambda: tf.constant(False))
         with tf.control_dependencies([done]):
             return {**features, Fields.image: tf.identity(features[Fields.image])}, labels
 

@@ -8,6 +8,8 @@ from typing import Protocol
 from app.events import budget
 from app.events.budget import Pace, ScalarPlan
 from app.humanize import format_bytes
+from app.run.directory import Run
+from app.run.files import bytes_under
 from app.settings import flag
 from app.training.cadence import EverySteps
 from app.training.loop import Loop
@@ -26,8 +28,8 @@ class Images(Protocol):
 class EventLog:
     """Scalars and images of training, at their cadence or, where the budget has no room for that, seldomer.
 
-    `write_at` writes {tag: number} at a step before the present one. `limit`: bytes for training of the run, None for
-    no budget; `spent`: those that its files have already.
+    `write_at` writes {tag: number} at a step before the present one; `hand_over` empties what the writer holds back.
+    `limit`: bytes for training of the run, None for no budget; `spent`: those that its files have already.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class EventLog:
         schedule: WriteSchedule,
         *,
         write_at: Callable[[int, Mapping[str, float]], None] = lambda step, scalars: None,
+        hand_over: Callable[[], None] = lambda: None,
         images: Images | None = None,
         limit: int | None = None,
         spent: int = 0,
     ):
         self._schedule, self._write_at, self._images = schedule, write_at, images
+        self._hand_over = hand_over
         self._room = None if limit is None else max(limit - spent, 0)
         self._are_scalars_exact = bool({"summary_every_n", "learning_rate_summary_every_n"} & schedule.exact)
         self._are_images_exact = "image_summary_every_n" in schedule.exact
@@ -89,10 +93,14 @@ class EventLog:
         if len(self._window) >= budget.POINTS * self._plan.thinning:
             self.flush()
 
-    def write_spent(self, loop: Loop, spent: Callable[[], int]) -> None:
-        """Writes what the run's event files take, where there is a budget for them."""
+    def before_save(self, loop: Loop, run: Run) -> None:
+        """Writes what the run's event files take, if they have a budget, and hands the system all that was written.
+
+        A trainer that is killed after the save goes on from there: what its writer still held would be missing.
+        """
         if self._room is not None:
-            loop.write_scalars({"event_log_bytes": float(spent())})
+            loop.write_scalars({"event_log_bytes": float(bytes_under(run.train_events) + bytes_under(run.eval_events))})
+        self._hand_over()
 
     def flush(self) -> None:
         """Writes what is left of the steps that are thinned: of each tag the first, last, least and greatest number."""

@@ -1,8 +1,9 @@
 """A stop asked for from outside: by a signal, or by a file that another service wrote."""
 
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 from app.errors import DetboxError, Stopped
 
@@ -32,12 +33,14 @@ class StopFlag:
         """What another thread has found: training is to save, and to end with it."""
         self.no_progress_yet = True
         self._kept = "nothing was lost"
+        self._interruption: Interrupted | None = None
 
-    def listen(self) -> None:
+    def listen(self) -> Self:
         """Installs the handlers; to be called in the main thread. A signal that is ignored (`nohup`) stays so."""
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._catch)
+        return self
 
     def _catch(self, number: int, frame: Any) -> None:
         first = self.signal is None
@@ -47,7 +50,8 @@ class StopFlag:
 
     def _end_now(self) -> None:
         if self.signal is not None:
-            raise Interrupted(Stopped(self._kept, signal_number=self.signal, remedy="start it again"))
+            self._interruption = Interrupted(Stopped(self._kept, signal_number=self.signal, remedy="start it again"))
+            raise self._interruption
 
     def end_at_once(self, kept: str) -> None:
         """From here on a signal, one that has come included, raises Interrupted: there is only time to lose.
@@ -56,6 +60,16 @@ class StopFlag:
         """
         self.no_progress_yet, self._kept = True, kept
         self._end_now()
+
+    @contextmanager
+    def undisguised(self) -> Iterator[None]:
+        """Within it, an error that native code has put in the place of Interrupted comes out as that again."""
+        try:
+            yield
+        except Exception as error:
+            if self._interruption:
+                raise self._interruption from error
+            raise
 
     @property
     def cuts_short(self) -> bool:

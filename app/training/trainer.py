@@ -14,7 +14,7 @@ from app.errors import DivergedError
 from app.humanize import format_count
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
-from app.run.files import bytes_under, flush
+from app.run.files import flush
 from app.run.heartbeat import ENDED, Heartbeat, write_heartbeat
 from app.run.metrics import append_metrics, drop_metrics_after, read_metrics
 from app.run.run_end import read_stop_request, write_done
@@ -260,6 +260,7 @@ class Trainer:
         if self._loss_upper_bound and loop.step > self._saved_step:
             self._check_loss(loop, loop.losses())
         self._account.switch("saving")
+        self._events.before_save(loop, self.run)
         path = loop.save()
         if loop.is_chief:
             flush([*files_of(Path(path)), self.run.root])  # Before it is said, and before older ones go.
@@ -269,7 +270,6 @@ class Trainer:
         if not loop.is_chief:
             return
         log.info("train | step %d | saved %s", loop.step, path)
-        self._events.write_spent(loop, lambda: bytes_under(self.run.train_events) + bytes_under(self.run.eval_events))
         self._prune(loop, self.schedule.checkpoint_backlog_max)
         self._beat(loop, "training")
 

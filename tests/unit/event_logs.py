@@ -45,7 +45,10 @@ class Log:
 
     def event(self, step: int = 0, **fields) -> "Log":
         self.time += 0.25
-        data = event_pb2.Event(wall_time=self.time, step=step, **fields).SerializeToString()
+        return self.raw(event_pb2.Event(**{"wall_time": self.time, "step": step, **fields}).SerializeToString())
+
+    def raw(self, data: bytes) -> "Log":
+        """A record that may be no event."""
         self._file.write(frame(data))
         return self
 

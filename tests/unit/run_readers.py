@@ -147,8 +147,9 @@ class Loop:
     delete = staticmethod(lambda steps: None)
 
     def save(self):
-        self.checkpoints[self.step] = str(self.run.checkpoint(self.step))
-        return self.checkpoints[self.step]
+        self.checkpoints[self.step] = path = str(self.run.checkpoint(self.step))
+        Path(f"{path}.index").touch()
+        return path
 
 
 def run_trainer(run):

@@ -13,6 +13,7 @@ from event_logs import (
     png,
     read,
     scalars,
+    text,
     tf1_image,
     tf1_log,
     tf1_scalar,
@@ -22,10 +23,17 @@ from event_logs import (
     upstream_log,
 )
 from refusals import refused
+from tensorboard.compat.proto import summary_pb2
 
 from app.errors import SettingsError
 from app.events.compaction import PROOF, compact
+from app.events.frame_reader import FrameReader
+from app.events.log_files import find_logs
+from app.events.log_index import index_folder
 from app.events.plan import Cadence
+from app.events.summary_value import IMAGE_FIELD, METADATA, SIMPLE_VALUE, TENSOR_FIELD
+from app.events.superseded import mark_superseded
+from app.events.wire import write_field, write_varint
 from app.tfrecord import frame
 
 MAKERS = {"TF1": tf1_log, "PyTorch": torch_log}
@@ -323,3 +331,69 @@ def test_a_path_without_event_files_is_refused(tmp_path, name):
     (tmp_path / "nothing").mkdir()
     with refused(SettingsError, where=name):
         compact(tmp_path / name, None, budget=0)
+
+
+ODD = {
+    "a number of another type": write_varint(SIMPLE_VALUE << 3) + b"\1",
+    "an image that is no message": write_field(IMAGE_FIELD, b"\x0e"),
+    "a tensor that is none": write_field(TENSOR_FIELD, b"\x0e"),
+    "a plugin named as a kind": write_field(METADATA, write_field(1, write_field(1, b"scalar"))) + write_field(8, b""),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_values_that_no_writer_makes_stay_as_they_are(tmp_path, odd):
+    """Byte for byte, where the record around them is whole."""
+    log = Log(tmp_path / "log", start=1000)
+    for step in range(3):
+        summary = write_field(1, write_field(1, b"odd") + odd)
+        log.raw(write_varint(2 << 3) + write_varint(step) + write_field(5, summary))
+        log.values(step, tf1_scalar("loss", 1.0))
+    path = log.close()
+    compact(tmp_path / "log", None, budget=0)
+    assert list(FrameReader(tmp_path / "log.compacted" / path.name)) == list(FrameReader(path))
+
+
+def test_a_tag_keeps_its_plugin_when_its_first_values_go(tmp_path):
+    """A resume has written them again, with metadata that names no plugin: the first has it, to TensorBoard."""
+    nameless = summary_pb2.SummaryMetadata(plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name=""))
+    for start in (1000, 2000):
+        log = Log(tmp_path / "log", start=start)
+        for step in range(5):
+            value = tf2_scalar("loss", step)
+            if start == 2000:
+                value.metadata.CopyFrom(nameless)
+            log.values(step, value)
+        log.close()
+    compact(tmp_path / "log", None, budget=0)
+    assert plugins(tmp_path / "log.compacted") == {"loss": "scalars"}
+    assert len(scalars(tmp_path / "log.compacted", "loss")) == 5
+
+
+def test_an_event_that_holds_no_message_is_left_out(tmp_path):
+    """As a record that is damaged."""
+    log = Log(tmp_path / "log", start=1000).raw(write_field(7, b"\x0e")).values(1, tf1_scalar("loss", 1))
+    log.close()
+    result = compact(tmp_path / "log", None, budget=0)
+    assert result.damaged == 3 + 16 and [tag.tag for tag in result.tags] == ["loss"]
+
+
+def test_values_of_a_tag_of_two_kinds_stay_of_their_kinds(tmp_path):
+    """Where only the first has told its plugin, and a resume has written that again."""
+    for start in (1000, 2000):
+        log = Log(tmp_path / "log", start=start)
+        for step in range(10) if start == 1000 else range(5):
+            log.values(step, tf2_images("both", [png(step)], described=start == 1000 and step == 0))
+            log.values(step, text("both", "words"))
+        log.close()
+    before = {track.key: track.steps[track.alive].tolist() for track in alive(tmp_path / "log")}
+    compact(tmp_path / "log", None, budget=0)
+    assert {track.key: track.steps.tolist() for track in alive(tmp_path / "log.compacted")} == before
+    assert set(before) == {("both", "image"), ("both", "text")}
+
+
+def alive(folder):
+    """The series of a folder, with what no resume has written again."""
+    index = index_folder(folder, find_logs(folder)[folder])
+    mark_superseded(index)
+    return index.tracks

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 from event_logs import START, Log, png, tf1_image, tf1_log, tf2_scalar, torch_log, upstream_log
+from tensorboard.compat.proto import summary_pb2
 
 from app.events.statistics import StepRuns, describe_log
+from app.jobs.events_stats import EventStatistics
 from entrypoint import process
 
 
@@ -114,3 +116,15 @@ def test_wrong_values_are_refused(tmp_path, capsys, words):
     """Before anything is read."""
     assert process.run(["events", "compact", str(tmp_path), *words]) == 3
     assert "--" in capsys.readouterr().err
+
+
+def test_steps_and_times_beyond_all_measure_are_told(tmp_path):
+    """Steps as far apart as 64 bits allow; times that are none are left out."""
+    log = Log(tmp_path / "log", start=1000)
+    for step, time in ((-(2**63), float("nan")), (2**63 - 1, 1e300), (-(2**63), float("-inf")), (5, -1.0), (5, 1e300)):
+        log.event(step, wall_time=time, summary=summary_pb2.Summary(value=[tf2_scalar("loss", 1)]))
+    log.close()
+    found = describe_log(tmp_path / "log")
+    assert (tags(found)["loss"].first_step, tags(found)["loss"].last_step) == (-(2**63), 2**63 - 1)
+    assert (found.files[0].first_time, found.files[0].last_time) == (1000.25, 1000.25)
+    assert "written from 1970-01-01" in str(EventStatistics([found]))

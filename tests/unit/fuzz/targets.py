@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+import event_files
 import numpy as np
 import run_readers
 import written_lines
@@ -36,7 +37,7 @@ from app.environment import as_environment, load
 from app.evaluation.promotion import ModelVersions, describe_serving
 from app.export.probe_images import ProbeImages
 from app.inspection import dataset_view
-from app.jobs import detect, inspect, logs, migrate
+from app.jobs import checks, detect, inspect, logs, migrate
 from app.jobs import prepare as prepare_job
 from app.pipeline import (
     batch_report,
@@ -130,7 +131,7 @@ def read_resume(run: Run) -> None:
 
 def read_config_of_run(run: Run) -> None:
     pipeline_config.read_pipeline(run.pipeline_config)
-    prepare_job._names_of(run)
+    checks.names_of(run)
     label_map.read_class_names(run.label_map)
 
 
@@ -344,7 +345,7 @@ def own_labels_made(folder: Path) -> None:
 
 
 def own_labels_read(folder: Path) -> None:
-    prepare_job._names_of(Run(folder))
+    checks.names_of(Run(folder))
 
 
 DATA = Path(os.environ.get("DETBOX_TEST_DATA") or Path(__file__).parents[4] / "shared/data")
@@ -506,5 +507,10 @@ TARGETS: tuple[Target, ...] = (
     Target("images", images_made, images_read, alone=True),
     Target("images-probes", images_made, probes_read, alone=True),
     Target("videos", video_made, video_read, alone=True),
+    Target("events-stats", event_files.written, event_files.stats_read, ("log/**/*",), names=True),
+    Target("events-compact", event_files.written, event_files.compact_read, ("log/**/*",), names=True),
+    Target("events-stats-values", event_files.written, event_files.stats_read, damage=event_files.events_changed),
+    Target("events-compact-values", event_files.written, event_files.compact_read, damage=event_files.events_changed),
+    Target("events-compact-in-place", event_files.written, event_files.cadence_read, writes=("log",), names=True),
     Target("detect", detect_made, detect_read, ("pics/**/*", "map.pbtxt"), names=True),
 )  # fmt: skip

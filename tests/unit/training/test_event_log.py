@@ -7,6 +7,7 @@ import math
 import pytest
 
 from app.events.budget import scalar_bytes
+from app.run.directory import Run
 from app.settings import Settings
 from app.training.event_log import EventLog
 from app.write_schedule import write_schedule
@@ -146,3 +147,16 @@ def test_a_loss_that_is_no_number_is_held_too():
     numbers = [scalars["learning_rate"] for scalars in loop.points.values() if "learning_rate" in scalars]
     assert any(math.isnan(number) for number in numbers)
     assert 50_000 in loop.points
+
+
+def test_what_was_written_is_on_disk_before_a_save(tmp_path):
+    """With what the event files take; a trainer that is killed then goes on from that save."""
+    on_disk, loop = {}, Loop(File(), 100, step=40)
+    schedule = write_schedule(Settings(), 100)
+    events = EventLog(schedule, write_at=loop.write_at, limit=10**6, hand_over=lambda: on_disk.update(loop.points))
+    run = Run(tmp_path)
+    run.eval_events.mkdir()
+    (run.eval_events / "events").write_bytes(b"x" * 70)
+    events.begin(loop)
+    events.before_save(loop, run)
+    assert on_disk == {40: {"event_log_bytes": 70.0}}

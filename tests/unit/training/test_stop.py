@@ -1,5 +1,6 @@
 """How a service is asked to stop."""
 
+import contextlib
 import os
 import signal
 
@@ -47,6 +48,19 @@ def test_a_signal_ends_at_once_what_can_only_lose_time(handlers):
     with pytest.raises(Interrupted) as caught:
         stop.end_at_once("step 7 is saved")
     assert caught.value.stopped.exit_code == 128 + signal.SIGHUP
+
+
+def test_what_native_code_makes_of_an_interruption_is_one(handlers):
+    """For a signal that comes while it makes a Python error, pybind11 raises a RuntimeError without a link to it."""
+    stop = StopFlag()
+    stop.listen()
+    with pytest.raises(Interrupted) as caught, stop.undisguised():
+        with contextlib.suppress(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("ORIGINAL InvalidArgumentError REPLACED BY Interrupted")
+    assert caught.value.stopped.exit_code == 143
+    with pytest.raises(RuntimeError), StopFlag().undisguised():
+        raise RuntimeError("of its own")
 
 
 @pytest.mark.parametrize("number", SIGNALS)

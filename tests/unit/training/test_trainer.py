@@ -193,6 +193,16 @@ def test_a_checkpoint_is_on_the_disk_before_it_is_reported(run, monkeypatch, cap
     assert "saved" not in said and "saved" in caplog.text
 
 
+def test_events_are_on_disk_before_a_checkpoint_is(run):
+    """With those of the step that is saved: it is gone on from."""
+    loop, order = FakeLoop(run, 10), []
+    trainer, save = trainer_for(run), loop.save
+    trainer._events.before_save = lambda loop, run: order.append(("events", list(loop.scalars)))
+    loop.save = lambda: order.append("save") or save()
+    loop.drive(trainer)
+    assert order == [("events", [5, 10]), "save"]
+
+
 def test_a_signal_in_the_last_save_is_named(run):
     """It comes after the last look whether to stop, and is why the run is not done."""
     stop, loop = StopFlag(), FakeLoop(run, 25)
