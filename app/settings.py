@@ -148,7 +148,7 @@ class Settings:
         300, "seconds that the trial before training may take, and each try of `batch_size=auto`; 0: no trial"
     )
     mixed_precision: Literal["auto", "off", "bfloat16", "float16"] = _training(
-        "auto", "what layers compute in: bfloat16, float16, or off for float32; auto: what the GPUs are good at"
+        "off", "what layers compute in: bfloat16, float16, or off for float32; auto: what the GPUs are good at"
     )
     jit_compile: bool = _training(False, "have XLA compile what it can of the training step")
     resume: bool = _training(True, "go on from the newest complete checkpoint; false: refuse a run that has any")

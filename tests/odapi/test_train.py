@@ -121,7 +121,7 @@ def test_a_run_that_diverges_stops_and_saves_nothing_of_it(fresh):
                     "--batch_size=2", "--num_train_steps=200", "--warmup_steps=0")  # fmt: skip
     assert result.returncode == 6, result.stderr
     line = result.stderr.splitlines()[-1]
-    assert "not finite" in line and "--learning_rate" in line and "there is no checkpoint of before" in line
+    assert "not finite" in line and "--learning_rate" in line and "no checkpoint is of before" in line
     assert fresh.checkpoint_steps() == []
     assert read_json(fresh.status("trainer"))["state"] == "failed"
 

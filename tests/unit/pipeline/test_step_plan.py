@@ -44,5 +44,5 @@ def test_what_is_said_of_it():
 def test_the_defaults_leave_the_step_as_it_is_on_a_cpu():
     """Upstream's own step is run."""
     settings = Settings()
-    assert (settings.mixed_precision, settings.effective_batch_size, settings.jit_compile) == ("auto", 0, False)
+    assert (settings.mixed_precision, settings.effective_batch_size, settings.jit_compile) == ("off", 0, False)
     assert step_plan.PLAIN.is_plain
