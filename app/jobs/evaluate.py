@@ -170,7 +170,7 @@ class EvaluatorService:
     def _events(self) -> "EvalEvents":
         from app.odapi.eval_events import EvalEvents
 
-        return EvalEvents(self.run.eval_events)
+        return EvalEvents(self.run.eval_events, after=max(evaluated_steps(self.run), default=0))
 
     def evaluate(self, prefix: Path) -> None:
         """Evaluates the checkpoint `prefix`: events first, then `best/`, then its line, which says that all is done.

@@ -153,7 +153,7 @@ def _train_as_chief(
     plan: StepPlan,
 ) -> str | None:
     """What training was stopped for; None if it came to its end."""
-    from app.odapi import checkpoint_files, member, train_events, train_loop
+    from app.odapi import checkpoint_files, member, summaries, train_events, train_loop
     from app.odapi.record_decoder import RecordDecoder
     from app.training import input_state, watchdog
     from app.training.time_account import TimeAccount
@@ -199,7 +199,7 @@ def _train_as_chief(
             cadences,
             stop,
             newest=newest,
-            mark_restart=train_events.mark_restart,
+            mark_restart=summaries.mark_restart,
             watchdog=dog,
             account=account,
             events=events,

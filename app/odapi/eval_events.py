@@ -7,14 +7,20 @@ import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is
 import tensorflow as tf
 from PIL import Image
 
-from app.odapi.summaries import write_images, write_scalars
+from app.odapi.summaries import mark_restart, write_images, write_scalars
 
 
 class EvalEvents:
-    """One event file in `folder` for all evaluations of this process."""
+    """One event file in `folder` for all evaluations of this process.
 
-    def __init__(self, folder: Path):
+    `after`: the newest step that was evaluated to its end. What one that was cut short has left of later steps is
+    written again, and TensorBoard drops it.
+    """
+
+    def __init__(self, folder: Path, after: int):
         self._writer = tf.summary.create_file_writer(str(folder))
+        with self._writer.as_default():
+            mark_restart(after)
 
     def write(
         self,
