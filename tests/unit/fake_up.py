@@ -22,7 +22,7 @@ def main() -> int:
             fake.service(run, "tensorboard", fake.FOREVER, "tb", essential=False),
         ]
 
-    def prepared(settings):
+    def prepared(settings, trains_here):
         write_text(Path(settings.models_dir) / settings.run / "pipeline.config", "")
         print("prepared", file=sys.stderr, flush=True)
 

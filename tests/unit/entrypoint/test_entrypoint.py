@@ -189,6 +189,7 @@ def test_options_are_frozen():
         "tensorboard_port",
         "tensorboard_samples_per_plugin",
         "tensorboard_until_done",
+        "tensorboard_linger",
         "json",
         "debug",
     )

@@ -36,7 +36,7 @@ def board(monkeypatch, tmp_path):
 
     calls = Calls()
     monkeypatch.setattr(trio, "make_services", services)
-    monkeypatch.setattr(prepare_job, "run", lambda settings: calls.append(("prepare", settings)))
+    monkeypatch.setattr(prepare_job, "run", lambda settings, trains_here: calls.append(("prepare", settings)))
     return calls
 
 
@@ -140,7 +140,7 @@ def test_more_steps_make_a_finished_run_go_on(board):
 def test_a_data_set_that_fails_starts_nothing(board, capsys, monkeypatch):
     """The error of prepare is the error of up."""
 
-    def prepare(settings):
+    def prepare(settings, trains_here):
         raise DatasetError("no images", where="d")
 
     monkeypatch.setattr(prepare_job, "run", prepare)
