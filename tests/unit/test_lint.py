@@ -1,5 +1,6 @@
 """Style, as one of the tests: the scripts' last line is then the whole truth."""
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -40,3 +41,9 @@ def test_hadolint_finds_nothing():
     """The Dockerfile follows its rules, or gives its reason where it does not."""
     done = subprocess.run([HADOLINT, "Dockerfile"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_file_of_tests_has_a_name_of_its_own():
+    """pytest imports them by that alone, and fails to collect the second of a name."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, next_name in itertools.pairwise(names) if name == next_name] == []
