@@ -32,8 +32,9 @@ def run(job: Job) -> Any:
     """Runs a job; a service that may be started again in a process of its own."""
     if job.settings.restarts and job.command in SERVICES:
         from app.services.kept_service import keep_service
+        from app.services.service import command
 
-        return keep_service(SERVICES[job.command], job.settings)
+        return keep_service(SERVICES[job.command], job.settings, command(job.command))
     return load(job.command)(job.settings)
 
 

@@ -14,6 +14,7 @@ from app.run.directory import Run, find_run
 from app.run.preparation import new_directory
 from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
 from app.services.hangup import Hangup, has_terminal
+from app.services.silence import silent_secs
 from app.settings import Settings, flag
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,7 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
             logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
         change(tensorboard=tensorboard.url(host, port))
         pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0)
-        silent = settings.watchdog_least_secs if settings.watchdog_factor else 0
-        services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent)
+        services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent_secs(settings))
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
         took, page = time.time() - started, report_at_end(run, settings)
     return trio.read_outcome(run, metric=metric, seconds=took, report=page)

@@ -41,7 +41,7 @@ class Gpu:
     driver: Version
 
     def __str__(self) -> str:
-        capability, driver = _text(self.compute_capability), _driver_text(self.driver)
+        capability, driver = version_text(self.compute_capability), _driver_text(self.driver)
         return f"{self.name}, compute capability {capability}, driver {driver}"
 
 
@@ -68,7 +68,7 @@ class DeviceCode:
     ptx_version: Version | None
 
     def __str__(self) -> str:
-        return f"{NAMES[self.package]} {_text(_version(self.version)[:2])}"
+        return f"{NAMES[self.package]} {version_text(_version(self.version)[:2])}"
 
     def is_native(self, capability: Version) -> bool:
         return any(code[0] == capability[0] and code <= capability for code in self.machine_code)
@@ -95,7 +95,7 @@ def device_code() -> tuple[DeviceCode, ...]:
 
 def gpu_support(gpu: Gpu) -> GpuSupport:
     """What the locked libraries will do on `gpu`."""
-    capability = _text(gpu.compute_capability)
+    capability = version_text(gpu.compute_capability)
     compiled = [code for code in device_code() if not code.is_native(gpu.compute_capability)]
     if missing := [code for code in compiled if not code.is_compiled(gpu.compute_capability)]:
         names = " and ".join(map(str, missing))
@@ -196,7 +196,8 @@ def _version(text: str) -> Version:
     return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
-def _text(version: Version) -> str:
+def version_text(version: Version) -> str:
+    """A version with dots: `8.9`."""
     return ".".join(str(part) for part in version)
 
 

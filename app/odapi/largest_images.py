@@ -6,9 +6,9 @@ from typing import Any
 
 import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
 import tensorflow as tf
-from object_detection import inputs
 from object_detection.core.standard_fields import InputDataFields as Fields
 
+from app.odapi.exchange import batches_mapped
 from app.protos import architecture
 from app.protos.pipeline_config import PipelineConfig
 
@@ -25,16 +25,8 @@ class LargestImages:
     @contextmanager
     def passing_by(self) -> Iterator[None]:
         """Within it, training input that is made is of the largest."""
-        made = inputs.train_input
-
-        def train_input(*args: Any, **kwargs: Any) -> Any:
-            return made(*args, **kwargs).map(tf.autograph.experimental.do_not_convert(self.enlarge))
-
-        inputs.train_input = train_input
-        try:
+        with batches_mapped(self.enlarge):
             yield
-        finally:
-            inputs.train_input = made
 
     def enlarge(self, features: Any, labels: Any) -> tuple[Any, Any]:
         """A batch with its images and masks padded, and boxes repeated."""

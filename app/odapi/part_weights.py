@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from object_detection.meta_architectures import center_net_meta_arch, ssd_meta_arch
 
+from app.odapi.exchange import exchanged
+
 
 class Divisor:
     """By what a meta-architecture divides the sum of its losses over a batch.
@@ -49,11 +51,8 @@ def _matches_seen(model: Any, divisor: Divisor) -> Iterator[None]:
         divisor.things = tf.reduce_sum(weights)
         return loss(*args, weights=weights, **kwargs)
 
-    model._localization_loss = localization_loss
-    try:
+    with exchanged(model, "_localization_loss", localization_loss):
         yield
-    finally:
-        model._localization_loss = loss
 
 
 @contextmanager
@@ -64,8 +63,5 @@ def _boxes_seen(divisor: Divisor) -> Iterator[None]:
         divisor.things = tf.cast(tf.add_n([tf.math.count_nonzero(one) for one in weights]), tf.float32)
         return count(weights)
 
-    center_net_meta_arch.get_num_instances_from_weights = count_boxes
-    try:
+    with exchanged(center_net_meta_arch, "get_num_instances_from_weights", count_boxes):
         yield
-    finally:
-        center_net_meta_arch.get_num_instances_from_weights = count

@@ -9,6 +9,7 @@ from object_detection import model_lib, model_lib_v2
 from object_detection.builders import model_builder, optimizer_builder
 from object_detection.utils import ops, spatial_transform_ops
 
+from app.odapi.exchange import exchanged
 from app.odapi.loss_scale import LossScale
 from app.odapi.part_weights import divisor_seen
 from app.pipeline.step_plan import StepPlan
@@ -35,7 +36,7 @@ class TrainStep:
                 tf.config.optimizer.set_jit("autoclustering")
                 stack.callback(tf.config.optimizer.set_jit, False)
             if not self._plan.is_plain:
-                stack.enter_context(_exchanged(model_lib_v2, "eager_train_step", self))
+                stack.enter_context(exchanged(model_lib_v2, "eager_train_step", self))
             yield
 
     def __call__(
@@ -210,23 +211,12 @@ def _half_precision(precision: str) -> Iterator[None]:
 
     try:
         with (
-            _exchanged(ops, "bfloat16_to_float32_nested", _to_float32),  # Upstream leaves float16 as it is.
-            _exchanged(spatial_transform_ops, "native_crop_and_resize", crop_and_resize),
+            exchanged(ops, "bfloat16_to_float32_nested", _to_float32),  # Upstream leaves float16 as it is.
+            exchanged(spatial_transform_ops, "native_crop_and_resize", crop_and_resize),
         ):
             yield
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
-
-
-@contextlib.contextmanager
-def _exchanged(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Within it, the module has `value` by that name."""
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
 
 
 def _to_float32(nested: Any) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import object_detection  # noqa: F401  chooses legacy Keras before TensorFlow is imported
 import tensorflow as tf
-from object_detection import inputs
 from object_detection.core.standard_fields import InputDataFields as Fields
 from PIL import Image
 
 from app.drawing import Labelled, draw
 from app.events.image_codec import shrink_to_shown
+from app.odapi.exchange import batches_mapped
 from app.odapi.summaries import write_images
 
 TAG = "train_input_images"
@@ -39,17 +39,11 @@ class TrainingImages:
         if not self._most:
             yield
             return
-        made = inputs.train_input
-
-        def train_input(*args: Any, **kwargs: Any) -> Any:
-            self._model = kwargs.get("model")
-            return made(*args, **kwargs).map(tf.autograph.experimental.do_not_convert(self._pass_by))
-
-        inputs.train_input = train_input
-        try:
+        with batches_mapped(self._pass_by, self._see_model):
             yield
-        finally:
-            inputs.train_input = made
+
+    def _see_model(self, model: Any) -> None:
+        self._model = model
 
     def want(self) -> None:
         """The batch of the next step will be asked for."""

@@ -14,31 +14,28 @@ from app.run.directory import Run, find_run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.services.batch_size import smaller_batch
-from app.services.service import Service, command, import_path
-from app.services.silence import Silence
+from app.services.service import Service, import_path
+from app.services.silence import Silence, silent_secs
 from app.services.supervisor import Supervisor
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = {"trainer": "train", "evaluator": "evaluate"}
 PROGRESS: Mapping[str, Callable[[Run], object]] = {
     "trainer": lambda run: run.checkpoint_steps()[-1:],
     "evaluator": evaluated_steps,
 }
 
 
-def keep_service(name: str, settings: Settings, argv: Sequence[str] | None = None) -> None:
-    """Runs the service `name` in a process of its own, again as often as `settings.restarts` allows.
+def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
+    """Runs the service `name` by the command line `argv`, again as often as `settings.restarts` allows.
 
-    `argv`: its command line, if it is another than detbox's.
     Raises ServiceError if it failed for good, Stopped after a signal. The evaluator fails with the trainer.
     """
     run = find_run(settings.models_dir, settings.run_name)
     environ = as_environment(dataclasses.replace(settings, restarts=0), os.environ)
-    limit = settings.watchdog_least_secs if settings.watchdog_factor else 0
-    silence = Silence(partial(sign_of_life.last, run, name), limit)
-    service = Service(name, argv or command(COMMANDS[name]), import_path(environ), log=None, silence=silence)
+    silence = Silence(partial(sign_of_life.last, run, name), silent_secs(settings))
+    service = Service(name, argv, import_path(environ), log=None, silence=silence)
     if name == "trainer":
         service.smaller = partial(smaller_batch, run)
     try:

@@ -3,11 +3,18 @@
 import time
 from collections.abc import Callable
 
+from app.settings import Settings
+
 TICK_MOST_SECONDS = 5.0
 """What a tick counts at most: who looks was itself stopped meanwhile, or the machine suspended."""
 
 START_SECONDS = 60.0
 """What a process has in addition to give its first: it is loaded from a slow disk."""
+
+
+def silent_secs(settings: Settings) -> int:
+    """Seconds that a service may give no sign of life; 0: any."""
+    return settings.watchdog_least_secs if settings.watchdog_factor else 0
 
 
 class Silence:
