@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = (
-    {"terminal_text"},
-    {"errors", "log", "humanize", "drawing", "text_files", "run_name", "tfrecord"},
+    {"terminal_text", "humanize"},
+    {"errors", "log", "drawing", "text_files", "run_name", "declaration", "tfrecord"},
     {"settings", "progress"},
     {"environment", "write_schedule", "raster_image"},
     {"run", "protos", "html"},

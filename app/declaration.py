@@ -1,0 +1,34 @@
+"""What a setting is made of: its type, its one line of documentation, the group that it is listed under."""
+
+import dataclasses
+from functools import partial
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Lt, Predicate
+
+from app.humanize import is_size
+
+Count = Annotated[int, Ge(0)]
+Positive = Annotated[int, Ge(1)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
+Port = Annotated[int, Ge(0), Le(65535)]
+Size = Annotated[str, Predicate(is_size)]
+"""Bytes as `humanize.parse_bytes` reads them."""
+
+
+def setting(default: Any, doc: str, *, group: str) -> Any:
+    """A field with its one line of documentation and the group that it is listed under."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "group": group})
+
+
+places = partial(setting, group="places")
+data = partial(setting, group="data")
+model = partial(setting, group="model")
+training = partial(setting, group="training")
+cluster = partial(setting, group="cluster")
+evaluation = partial(setting, group="evaluation")
+export = partial(setting, group="export")
+detection = partial(setting, group="detection")
+zoo = partial(setting, group="zoo")
+services = partial(setting, group="services")
+events = partial(setting, group="events")
