@@ -8,6 +8,16 @@
 ARG BASE_IMAGE=nvidia/cuda:12.5.1-base-ubuntu24.04
 
 FROM ${BASE_IMAGE} AS base
+ARG ACCELERATOR=gpu
+# compose.yaml asks for a driver before a build for GPUs begins, as the containers would end without one: the kernel of
+# the host tells, but for WSL's.
+ARG HOST_GPU=""
+RUN if [ "${ACCELERATOR}-${HOST_GPU}" = gpu-required ] \
+        && [ ! -e /proc/driver/nvidia/version ] && ! grep -qi microsoft /proc/version; then \
+        echo "detbox: error: this machine has no NVIDIA driver -> -f compose.yaml -f compose.cpu.yaml trains on the CPU;" \
+            "HOST_GPU=none builds the image for another machine" >&2; \
+        exit 1; \
+    fi
 # The distribution's own Python: Ubuntu 24.04 has 3.12, Debian 12 has 3.11, Debian 13 has 3.13, and all will do.
 # tini passes SIGTERM on, which a Python as process 1 would not get. Versions are the distribution's to choose.
 # hadolint ignore=DL3008
@@ -82,10 +92,12 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 FROM base AS runtime
 ARG UID=1000
 ARG GID=1000
-# --non-unique: Ubuntu's image has a user 1000 already. A named volume takes over the owner of these folders.
+# --non-unique: Ubuntu's image has a user 1000 already. A named volume takes over owner and mode of these folders: as in
+# /tmp any user may make a run in a volume that is new, so UID in .env needs no other image.
 RUN groupadd --non-unique --gid "${GID}" detbox \
     && useradd --non-unique --no-log-init --uid "${UID}" --gid "${GID}" --home-dir /tmp --no-create-home detbox \
-    && install --directory --owner="${UID}" --group="${GID}" /models /data
+    && install --directory --owner="${UID}" --group="${GID}" /data \
+    && install --directory --mode=1777 --owner="${UID}" --group="${GID}" /models /results
 COPY --from=environment /opt/detbox/env /opt/detbox/env
 COPY --from=code /opt/detbox/code /opt/detbox/code
 # HOME, and with it every cache, is the one place that is writable under any user on a read-only root. What a

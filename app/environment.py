@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from app import text_files
+from app import compose_variables, text_files
 from app.errors import SettingsError, did_you_mean
 from app.settings import FIELDS, NOT_SETTINGS, PREFIX, Settings, as_text, document, flag, is_given, variable
 
+COMPOSE = f"{PREFIX}COMPOSE"
+"""Set by compose.yaml in its containers."""
 GIVEN = f"{PREFIX}GIVEN"
 """What the process that started this one was given; all else that it passes on are its defaults."""
 
@@ -34,6 +36,9 @@ def load(
     values: dict[str, str] = {}
     sources: dict[str, str] = {}
     for kind, mapping in ((str(dotenv), _read_dotenv(dotenv)), ("environment", environ)):
+        # What others have in the environment is no business of ours; compose's containers have what .env holds.
+        if (kind != "environment" or COMPOSE in environ) and (name := compose_variables.find_misspelt(mapping)):
+            raise _unknown(name, compose_variables.NAMES, f"{kind}: variable")
         for key, value in mapping.items():
             if not key.startswith(PREFIX) or key in NOT_SETTINGS or key == GIVEN:
                 continue

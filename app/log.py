@@ -5,6 +5,7 @@ import errno
 import io
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, TextIO
 from app.terminal_text import escape_controls
 
 FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+STAMPED, TIME = "%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
+"""Of lines in a file, where nobody sees them come."""
 GONE = {errno.EIO, errno.EPIPE}
 """What writing to a terminal that was closed gives, and to a pipe that nobody reads any more."""
 THIRD_PARTY = ("tensorflow", "absl", "py.warnings", "matplotlib", "PIL", "h5py", "tf_keras")
@@ -26,12 +29,12 @@ class OneLine(logging.Formatter):
 
 
 def set_up(*, debug: bool = False, chatter_file: Path | None = None) -> None:
-    """Sends detbox's own log lines (loggers under `app`) to stderr.
+    """Sends detbox's own log lines (loggers under `app`) to stderr, with the time where that is a file.
 
     Third-party loggers go to `chatter_file` if there is one, else only errors of theirs are shown.
     """
     terminal = logging.StreamHandler(sys.stderr)
-    terminal.setFormatter(OneLine("%(message)s"))
+    terminal.setFormatter(OneLine(STAMPED, TIME) if _is_file(sys.stderr) else OneLine("%(message)s"))
     ours = logging.getLogger("app")
     ours.handlers[:] = [terminal]
     ours.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -127,6 +130,13 @@ def native_output_dropped() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def _is_file(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_elsewhere(stream: TextIO) -> bool:

@@ -18,7 +18,10 @@ from app.run_name import derive_run_name
 
 # ruff: noqa: RUF009 (each gives a dataclass field)
 PREFIX = "DETBOX_"
-NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR", "DETBOX_PROJECT"}
+NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR", "DETBOX_PROJECT"} | {
+    "DETBOX_COMPOSE",
+    "DETBOX_TENSORBOARD_PUBLISHED",
+}
 """Variables with our prefix that other parts read (tests, compose.yaml)."""
 
 
@@ -30,6 +33,9 @@ class Settings:
     models_dir: Path = f.places(Path("models"), "folder that holds one folder per run")
     run: str = f.places("", "name of the run; empty: that of the data set, with `-` for blanks and the like")
     from_run: str = f.places("", "run.json of a run to make again, with the same settings; `--from` for short")
+    results_dir: str = f.places(
+        "", "folder that gets a run's report, drawn images, exports and best checkpoint when it has ended; empty: none"
+    )
     dataset: str = f.data("", "folder or file of the data set; empty: the built-in synthetic sample")
     format: str = f.data("auto", "format of the data set; auto: by what is there")
     train_split: str = f.data("", "split to train on; empty: the set's own `train`, or what is left of a fraction")
@@ -133,6 +139,10 @@ class Settings:
         False, "the same losses bit for bit, run after run, on the same machine and image; slower"
     )
 
+    gpus: str = f.training(
+        "", "GPUs to train on: numbers of nvidia-smi (0,2), UUIDs, MIG devices, `count=2`, or none; empty: all"
+    )
+
     # Several machines
     workers: f.Count = f.cluster(
         0, "processes that train together, a machine each; 0: as many as TF_CONFIG, SkyPilot or Slurm says"
@@ -226,6 +236,7 @@ class Settings:
     metrics_port: f.Port = f.services(
         0, "port of the page /metrics for Prometheus, of `up` or of a service on its own; 0: none"
     )
+    host: bool = f.services(False, "`status`: all that detbox runs on this machine, also in containers")
     service: Literal["trainer", "evaluator"] = f.services("trainer", "the service that `health` looks at")
     restarts: f.Count = f.services(
         0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"

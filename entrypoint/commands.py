@@ -62,7 +62,7 @@ COMMANDS: Mapping[str, Command] = {
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
             *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_EVALUATION, *_AT_END, *_TENSORBOARD,
-            *_METRICS, "detach",
+            *_METRICS, "detach", "results_dir",
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
             "with --detach it needs none: see logs, status and stop.",
@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "prepare",
             "check a data set, then write its records, label map and the run's pipeline.config",
-            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, "workers",
+            *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_EVALUATION, "workers", "results_dir",
         ),
         _command(
             "inspect",
@@ -90,6 +90,7 @@ COMMANDS: Mapping[str, Command] = {
         _command(
             "evaluate", "the evaluator service, on the CPU",
             *PLACE, *_EVALUATION, *_AT_END, *_SERVICE, "once", "checkpoint_max_to_keep", "event_log_budget",
+            "results_dir",
         ),
         _command(
             "export",
@@ -145,9 +146,12 @@ COMMANDS: Mapping[str, Command] = {
             more="Every curve keeps its shape with its first, last, least and greatest value; images are encoded anew "
             "and spread evenly; what a resume wrote twice is there once. Writes to PATH.compacted, or to --output.",
         ),
-        _command("tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD),
         _command(
-            "status", "where the runs stand", "models_dir", "run", "best_metric",
+            "tensorboard", "the TensorBoard service", *PLACE, *_TENSORBOARD, "compare",
+            more="Of one run, or of the runs that --compare names; --compare=all: of all under models_dir.",
+        ),
+        _command(
+            "status", "where the runs stand", "models_dir", "run", "best_metric", "host",
             more="All runs under models_dir, or the one that --run names.",
         ),
         _command(

@@ -5,6 +5,7 @@ values that they need, and returns what the command prints. Heavy imports stay i
 TensorFlow.
 """
 
+import dataclasses
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,12 +25,19 @@ class Job:
     settings: Settings
 
 
+TRAINS = ("up", "prepare", "train")
+"""Commands that train, or look at what will."""
 SERVICES = {"train": "trainer", "evaluate": "evaluator"}
 """Commands that are a service, with its name."""
 
 
 def run(job: Job) -> Any:
     """Runs a job; a service that may be started again in a process of its own."""
+    if job.settings.gpus and job.command in TRAINS:
+        from app.machine import gpu_choice
+
+        gpu_choice.choose(job.settings.gpus)  # For the processes that this one starts, too.
+        job = Job(job.command, dataclasses.replace(job.settings, gpus=""))
     if job.settings.restarts and job.command in SERVICES:
         from app.services.kept_service import keep_service
         from app.services.service import command

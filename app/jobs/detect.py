@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app import host_paths
 from app.checkpoint import Checkpoint
 from app.detection import batching, image_paths, results
 from app.detection.annotator import Annotator
@@ -266,7 +267,9 @@ def _nothing(skipped: Sequence[Skipped]) -> DatasetError:
     first = skipped[0]
     more = f"; {len(skipped)} such in all" if len(skipped) > 1 else ""
     return DatasetError(
-        f"no image to detect on: {first.reason}{more}", where=first.file, remedy=f"other images: {flag('input')}"
+        f"no image to detect on: {first.reason}{more}",
+        where=first.file,
+        remedy=host_paths.hint(first.file, "detect ") or f"other images: {flag('input')}",
     )
 
 

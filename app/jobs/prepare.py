@@ -20,7 +20,7 @@ from app.pipeline.step_plan import StepPlan
 from app.pipeline.zoo import local
 from app.protos import architecture, label_map
 from app.protos.pipeline_config import PipelineConfig
-from app.run import provenance
+from app.run import provenance, results
 from app.run.directory import Run, find_run
 from app.run.files import write_text
 from app.run.preparation import new_directory
@@ -38,7 +38,7 @@ TRY_SECONDS = 300
 """For each try of a batch where there is no trial."""
 RECORDED_GROUPS = {"data", "model", "training", "evaluation"}
 """Settings that hold for the trainer and the evaluator of a run once they are given to `prepare`."""
-NOT_RECORDED = {"dataset", "once"}
+NOT_RECORDED = {"dataset", "once", "gpus"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def run(settings: Settings, *, trains_here: bool | None = None) -> Prepared:
     run = find_run(settings.models_dir, settings.run_name)
     if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
+    if settings.results_dir:
+        results.check_folder(Path(settings.results_dir))
     up_process.refuse_change(run, given_settings(settings), settings.dataset)
     with new_directory(run):
         prepared = _prepare(run, with_zoo_folders(settings), trains_here)
@@ -225,7 +227,7 @@ def build_pipeline(
         eval_records=f"{glob.escape(str(run.records))}/{card.eval.records}",
         num_train_images=card.train.images,
         max_boxes_per_image=max(card.train.most_boxes, card.eval.most_boxes),
-        host=readers.this_host(card.train.record_bytes),
+        reading_host=readers.this_host(card.train.record_bytes),
     )
     if settings.batch_size == "auto" and not trains_here and batch_size.is_open(run):
         logger.info("batch size | is found by the trainer, before its first step")

@@ -2,15 +2,18 @@
 
 import dataclasses
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.environment import COMPOSE
 from app.errors import SettingsError
 from app.humanize import format_bytes, short_metric
 from app.run.directory import Run, comparison_page, find_run, find_runs
 from app.run.files import read_object, write_text
 from app.run.heartbeat import first_line
+from app.run.results import copy_results
 from app.settings import Settings, flag, is_given
 
 if TYPE_CHECKING:
@@ -61,7 +64,7 @@ def run(settings: Settings) -> Reported:
     """
     from app.report import comparison, page
 
-    chosen = _chosen(settings)
+    chosen = chosen_runs(settings)
     reports = [_read(run, settings) for run in chosen]
     if len(chosen) == 1:
         text, usual = page.render_run(reports[0]), chosen[0].report
@@ -78,7 +81,22 @@ def run(settings: Settings) -> Reported:
 
 
 def report_at_end(ended: Run, settings: Settings) -> str | None:
-    """The page of a run that has ended, or None with a warning if it can't be written."""
+    """The page of a run that has ended, or None with a warning if it can't be written; copies the results if asked."""
+    page = _page_at_end(ended, settings)
+    if settings.results_dir:
+        try:
+            logger.info("results | %s", copy_results(ended, Path(settings.results_dir)))
+        except OSError as error:
+            logger.warning("the results can't be copied to %s: %s", settings.results_dir, error)
+    elif COMPOSE in os.environ and page:
+        logger.info(
+            "results | docker compose cp evaluator:%s . copies all of them; RESULTS_DIR=./results does at each end",
+            ended.root,
+        )
+    return page
+
+
+def _page_at_end(ended: Run, settings: Settings) -> str | None:
     try:
         return run(dataclasses.replace(settings, run=ended.name, compare="", output="")).page
     except Exception as error:  # Whatever it is: hours of training must not end in the error of a page.
@@ -92,7 +110,7 @@ def report_at_end(ended: Run, settings: Settings) -> str | None:
         return None
 
 
-def _chosen(settings: Settings) -> list[Run]:
+def chosen_runs(settings: Settings) -> list[Run]:
     """The runs to report on, each once, in the order given. Raises SettingsError for one that is not there."""
     named = [name.strip().rstrip("/") for name in settings.compare.split(",") if name.strip()]
     found = [_find(settings.models_dir, name) for name in named] or [find_run(settings.models_dir, settings.run_name)]

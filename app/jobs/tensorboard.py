@@ -1,25 +1,56 @@
 """`tensorboard`: the TensorBoard service."""
 
+import contextlib
+import os
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from app.run.directory import Run, find_run
+from app.jobs.report import chosen_runs
+from app.run.directory import Run, find_run, find_runs
 from app.run.heartbeat import Heartbeat
 from app.services import run_state, tensorboard
-from app.settings import Settings
+from app.settings import Settings, is_given
+
+PUBLISHED = "DETBOX_TENSORBOARD_PUBLISHED"
+"""Set by compose.yaml: the address on the host."""
 
 
 def run(settings: Settings) -> None:
-    """Serves the run's events until a signal ends it, or the run's end if that is asked for."""
-    run = find_run(settings.models_dir, settings.run_name)
-    if settings.tensorboard_until_done:
+    """Serves the events of the run, or of those that `compare` names, until a signal ends it.
+
+    Or until the run's end, if that is asked for.
+    """
+    run, host, port = find_run(settings.models_dir, settings.run_name), settings.tensorboard_host, 0
+    if is_given(settings, "tensorboard_port") or not run.exists:
+        port = settings.tensorboard_port
+    else:
+        port = tensorboard.choose_port(run, host, settings.tensorboard_port, is_given=False)
+    if settings.tensorboard_until_done and not settings.compare:
         end = RunEnd(run, time.time())
         tensorboard.end_when(end, linger=0 if end.was_finished else settings.tensorboard_linger)
-    tensorboard.serve(
-        run.root,
-        host=settings.tensorboard_host,
-        port=settings.tensorboard_port,
-        samples_per_plugin=settings.tensorboard_samples_per_plugin,
-    )
+    with _log_folder(run, settings) as folder:
+        tensorboard.serve(
+            folder,
+            host=host,
+            port=port,
+            samples_per_plugin=settings.tensorboard_samples_per_plugin,
+            published=os.environ.get(PUBLISHED, ""),
+        )
+
+
+@contextlib.contextmanager
+def _log_folder(run: Run, settings: Settings) -> Iterator[Path]:
+    """The run's folder; with `compare` one of links to the runs that it names, all of them where that is `all`."""
+    if not settings.compare:
+        yield run.root
+        return
+    runs = find_runs(settings.models_dir) if settings.compare == "all" else chosen_runs(settings)
+    with tempfile.TemporaryDirectory(prefix="detbox-runs-") as folder:
+        for one in runs:
+            (Path(folder) / one.name).symlink_to(one.root)
+        yield Path(folder)
 
 
 class RunEnd:

@@ -15,7 +15,7 @@ from app.run.preparation import new_directory
 from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
 from app.services.hangup import Hangup, has_terminal
 from app.services.silence import silent_secs
-from app.settings import Settings, flag
+from app.settings import Settings, flag, is_given
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
         up_process.await_services(run)
         metrics_server.serve_metrics(run, up_process.SERVICES, host=settings.metrics_host, port=settings.metrics_port)
         prepare.run(settings, trains_here=True)
-        port = tensorboard.find_free_port(host, settings.tensorboard_port)
-        if settings.tensorboard_port not in (0, port):
-            logger.info("port %d is in use: TensorBoard uses %d", settings.tensorboard_port, port)
+        is_chosen = is_given(settings, "tensorboard_port")
+        port = tensorboard.choose_port(run, host, settings.tensorboard_port, is_given=is_chosen)
         change(tensorboard=tensorboard.url(host, port))
         pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0)
+        pinned = dataclasses.replace(pinned, results_dir="")  # They are copied here, at the end.
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent_secs(settings))
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
         took, page = time.time() - started, report_at_end(run, settings)

@@ -41,7 +41,7 @@ class Request:
     eval_records: str = ""
     num_train_images: int = 0
     max_boxes_per_image: int = 0
-    host: readers.Host | None = None
+    reading_host: readers.Host | None = None
     """What will read the training records; None: not known, and nothing is fitted to it."""
     batch_size: int = 0
     """Images of one pass through the model, over all replicas."""
@@ -113,8 +113,8 @@ def build(request: Request, origin: Origin | None = None, rollbacks: Sequence[Ro
     notes = _edit(config, request, origin.name)
     if request.config_override:
         pipeline_config.merge_pipeline(request.config_override, config, where="config_override")
-    if request.host:
-        notes += readers.fit_train(config, num_images=request.num_train_images, host=request.host)
+    if request.reading_host:
+        notes += readers.fit_train(config, num_images=request.num_train_images, host=request.reading_host)
     if note := lower_rate(config, rollbacks):
         notes.append(note)
     step_plan.count_parts(

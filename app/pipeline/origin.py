@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from app import host_paths
 from app.errors import SettingsError, nearest
 from app.pipeline.zoo import catalogue
 from app.protos import pipeline_config
 from app.protos.pipeline_config import PipelineConfig
 from app.run.directory import PIPELINE_CONFIG
-from app.settings import flag
+from app.settings import flag, variable
 
 DEFAULT_PRESET = "tiny"
 RANDOM_WEIGHTS = "none"
@@ -61,6 +62,8 @@ def find_origin(model: str, fine_tune_checkpoint: str) -> Origin:
     if not path.is_file():
         near = list(filter(None, [nearest(name, presets()), catalogue.nearest(name)]))
         hint = f"did you mean {' or '.join(near)}?" if near else f"presets: {', '.join(presets())}; or detbox zoo list"
+        if "/" in name:
+            hint = host_paths.hint(name, f"{variable('model')}=") or hint
         raise SettingsError(
             f"model {name!r} is neither a preset nor a name in the zoo nor a pipeline.config",
             remedy=f"{hint} ({flag('model')})",
@@ -86,11 +89,10 @@ def checkpoint_prefix(path: str) -> str:
         if found:
             newest = max(found, key=lambda match: int(match["number"]))
             return f"{folder}/{newest['prefix']}"
-    raise SettingsError(
-        "is not a TF2 checkpoint: no ckpt-N.index there",
-        where=path,
-        remedy=f"a folder in the model zoo's layout, or a prefix such as .../ckpt-0: {flag('fine_tune_checkpoint')}",
-    )
+    remedy = f"a folder in the model zoo's layout, or a prefix such as .../ckpt-0: {flag('fine_tune_checkpoint')}"
+    if not Path(given).parent.is_dir() or not Path(given).exists():
+        remedy = host_paths.hint(path, f"{variable('fine_tune_checkpoint')}=") or remedy
+    raise SettingsError("is not a TF2 checkpoint: no ckpt-N.index there", where=path, remedy=remedy)
 
 
 def config_beside(checkpoint: str) -> Path | None:

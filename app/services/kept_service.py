@@ -13,6 +13,7 @@ from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
+from app.services import run_logs
 from app.services.batch_size import smaller_batch
 from app.services.service import Service, import_path
 from app.services.silence import Silence, silent_secs
@@ -40,7 +41,7 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
         service.smaller = partial(smaller_batch, run)
     try:
         Supervisor([service], restarts=settings.restarts, progress=partial(PROGRESS[name], run)).run(
-            lambda: None, logger.warning
+            partial(run_logs.bound, run.log(name)), logger.warning
         )
     except ServiceError as error:
         raise fail_for_good(run, name, error) from None

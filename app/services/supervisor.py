@@ -38,7 +38,7 @@ class Supervisor:
         self._restarts = restarts
         self._signals: list[int] = []
 
-    def run(self, refresh: Callable[[], None], report: Callable[[str], None]) -> None:
+    def run(self, refresh: Callable[[], object], report: Callable[[str], None]) -> None:
         """Calls `refresh` every tick and `report` with each event; no service is left when this returns or raises.
 
         Raises ServiceError if an essential service fails, Stopped after SIGINT, SIGTERM or SIGHUP.
@@ -61,7 +61,7 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _wait(self, refresh: Callable[[], None], report: Callable[[str], None]) -> Service | None:
+    def _wait(self, refresh: Callable[[], object], report: Callable[[str], None]) -> Service | None:
         """Until the end of the essential services, or a signal; the service that failed."""
         lost: set[str] = set()
         while not self._signals:
@@ -96,7 +96,7 @@ class Supervisor:
         service.restarts += 1
         return service.restarts <= self._restarts
 
-    def _stop(self, refresh: Callable[[], None], report: Callable[[str], None], number: int) -> None:
+    def _stop(self, refresh: Callable[[], object], report: Callable[[str], None], number: int) -> None:
         """Passes the signal on and waits; a second signal or the end of the grace period kills."""
         self.on_stop()
         for service in self.services:

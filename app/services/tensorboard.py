@@ -15,15 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import DetboxError, SettingsError
+from app.run.directory import Run
+from app.run.files import read_object, write_json
+from app.run.lenient_json import Schema, process_number
 from app.settings import flag
 
 logger = logging.getLogger(__name__)
 
 FREE_PORTS_TRIED = 100
+KEPT = Schema({"port": process_number})
 
 
-def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> None:
+def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str, published: str = "") -> None:
     """Serves `logdir` until a signal ends it. Port 0 is any free one.
+
+    `published`: host and port where it is reached, if that is elsewhere, as in a container.
 
     Raises SettingsError if it can't listen on `host` and `port`.
     """
@@ -36,7 +42,8 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str) -> Non
     port = port or find_free_port(host, 0)
     program = _tensorboard_program()
     program.configure(argv=["tensorboard", *arguments(logdir, host, port, samples_per_plugin)])
-    logger.info("tensorboard | %s | %s", url(host, port), logdir)
+    outside, _, outer_port = published.rpartition(":")
+    logger.info("tensorboard | %s | %s", url(outside, int(outer_port)) if published else url(host, port), logdir)
     # At INFO the data server is verbose: two lines in the log every five seconds.
     logging.getLogger("tensorboard").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorBoard's own handler ends well, after it has called ours.
@@ -105,6 +112,20 @@ def find_free_port(host: str, port: int) -> int:
         where="TensorBoard",
         remedy=f"{flag('tensorboard_port', '0')}, or another {flag('tensorboard_host')}",
     )
+
+
+def choose_port(run: Run, host: str, port: int, *, is_given: bool) -> int:
+    """The port for the TensorBoard of `run`: `port`, or the next free one, which it keeps from then on.
+
+    One that was given is only changed where it is in use.
+    """
+    kept = read_object(run.status("tensorboard"), KEPT).get("port", port)
+    chosen = kept if kept and not is_given and is_free(host, kept) else find_free_port(host, port)
+    if port not in (0, chosen):
+        logger.info("port %d is in use: TensorBoard uses %d", port, chosen)
+    if chosen != kept and port:
+        write_json(run.status("tensorboard"), {"port": chosen})
+    return chosen
 
 
 def is_listening(host: str, port: int) -> bool:

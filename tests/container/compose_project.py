@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 import uuid
@@ -24,7 +25,17 @@ SHORT = {
     "DETBOX_EXPORT_WHEN_DONE": "true",
 }
 """A run that takes a minute on two cores."""
-OURS = ("DETBOX_", "COMPOSE_", "CUDA_", "MODELS_VOLUME", "TRAINER_", "EVALUATOR_", "PREPARE_", "TENSORBOARD_")
+OURS = (
+    "DETBOX_",
+    "COMPOSE_",
+    "CUDA_",
+    "MODELS_VOLUME",
+    "TRAINER_",
+    "EVALUATOR_",
+    "PREPARE_",
+    "TENSORBOARD_",
+    "RESULTS_",
+)
 PROBE = """
 import json, os, pathlib
 root = pathlib.Path("/models")
@@ -56,7 +67,8 @@ class Project:
         self.folder, self.files = folder, files
         self.name = f"detbox-test-{uuid.uuid4().hex[:8]}"
         kept = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
-        self.shell = {**kept, **base(), "DETBOX_IMAGE": IMAGE, **shell}
+        port = {"DETBOX_TENSORBOARD_PORT": str(free_port())}
+        self.shell = {**kept, **base(), **port, "DETBOX_IMAGE": IMAGE, **shell}
         copy_clone(folder)
 
     def argv(self, *words: str) -> list[str]:
@@ -109,6 +121,13 @@ class Volume:
     def steps(self, run: str = "sample") -> list[int]:
         """The steps that metrics.jsonl has, in its order."""
         return [row["step"] for row in self.lines(f"{run}/metrics.jsonl")]
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def base() -> dict[str, str]:

@@ -1,10 +1,14 @@
 """What can be said of the compose files without running anything."""
 
 import json
+import re
 import subprocess
 
 import pytest
 from compose_project import CPU, ROOT
+
+from app.compose_variables import NAMES
+from app.settings import FIELDS, variable
 
 pytestmark = pytest.mark.container
 FILES = {"gpu": CPU[:1], "cpu": CPU}
@@ -13,7 +17,8 @@ OF_PROFILE = {
     "serving": ("serving",),
     "monitoring": ("prometheus", "grafana"),
     "workers": ("worker",),
-    "*": ("serving", "prometheus", "grafana", "worker"),
+    "command": ("detbox",),
+    "*": ("serving", "prometheus", "grafana", "worker", "detbox"),
 }
 
 
@@ -64,7 +69,7 @@ def test_every_service_is_confined(files):
     for name, service in config(files, "--profile", "*")["services"].items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert service["read_only"] is True and "/tmp" in service["tmpfs"], name
+        assert service["read_only"] is True and any(line.startswith("/tmp") for line in service["tmpfs"]), name
         assert service["logging"]["options"]["max-size"], name
         assert not service.get("privileged"), name
         assert service.get("network_mode") == ("host" if name == "worker" else None), name
@@ -84,6 +89,62 @@ def test_the_port_of_tensorboard_is_that_of_this_machine():
     """The same line in .env serves with containers and without."""
     (port,) = config(FILES["cpu"], DETBOX_TENSORBOARD_PORT="7007")["services"]["tensorboard"]["ports"]
     assert (port["published"], port["target"]) == ("7007", 6006)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({}, "127.0.0.1:6006"), ({"DETBOX_TENSORBOARD_PORT": "7007"}, "127.0.0.1:7007")]
+)
+def test_tensorboard_is_told_where_it_is_published(given, told):
+    """One port, which no other start changes; its log can say the true address."""
+    service = config(FILES["cpu"], **given)["services"]["tensorboard"]
+    assert service["environment"]["DETBOX_TENSORBOARD_PUBLISHED"] == told
+    (port,) = service["ports"]
+    assert f"{port['host_ip']}:{port['published']}" == told
+
+
+def test_training_begins_after_tensorboard_has_its_port():
+    """So a port that is taken leaves no half of a trio; and it waits for prepare alone."""
+    services = config(FILES["cpu"])["services"]
+    for name in ("trainer", "evaluator"):
+        assert services[name]["depends_on"]["tensorboard"]["condition"] == "service_started", name
+    assert set(services["tensorboard"]["depends_on"]) == {"prepare"}
+
+
+def test_any_command_waits_for_nothing():
+    """The service for it depends on none, has no GPU, and the volumes of the others."""
+    services = config(FILES["gpu"], "--profile", "command")["services"]
+    command, trainer = services["detbox"], services["trainer"]
+    assert not command.get("depends_on") and not command.get("deploy")
+    assert command["volumes"] == trainer["volumes"] and command["image"] == trainer["image"]
+
+
+def test_what_a_container_may_take_is_bounded():
+    """Processes, memory in /tmp, logs: each with a variable."""
+    services = config(FILES["cpu"], TMP_SIZE="5g", PIDS_LIMIT="77", LOG_DRIVER="local")["services"]
+    for name in ("prepare", "trainer", "evaluator", "tensorboard"):
+        service = services[name]
+        assert (service["pids_limit"], service["tmpfs"], service["logging"]["driver"]) == (
+            77,
+            ["/tmp:size=5g"],
+            "local",
+        )
+
+
+def test_results_go_to_a_folder_of_the_host_on_request():
+    """RESULTS_DIR mounts it and tells detbox; without it detbox copies nothing."""
+    silent, asked = config(FILES["cpu"])["services"], config(FILES["cpu"], RESULTS_DIR="./out")["services"]
+    assert silent["evaluator"]["environment"]["DETBOX_RESULTS_DIR"] == ""
+    assert asked["evaluator"]["environment"]["DETBOX_RESULTS_DIR"] == "/results"
+    sources = {volume["target"]: volume["source"] for volume in asked["evaluator"]["volumes"]}
+    assert sources["/results"] == str(ROOT / "out")
+
+
+def test_every_variable_is_known():
+    """What the files read is what .env.example names, and a name that is near to one of these is found out."""
+    text = "".join((ROOT / name).read_text() for name in CPU)
+    read = set(re.findall(r"\$\{([A-Z_]+)", text)) - {variable(name) for name in FIELDS} - {"USER"}
+    missing = read - set(NAMES)
+    assert not missing, missing
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def scalar_tags(project) -> dict | None:
 @pytest.fixture(scope="module")
 def finished(projects, image):
     """The sample trained by one command, with neither a .env nor data."""
-    project = projects(**SHORT)
+    project = projects(**SHORT, RESULTS_DIR="./out")
+    (project.folder / "out").mkdir(mode=0o777)
+    (project.folder / "out").chmod(0o777)
     log = project.folder / "up.log"
     with open(log, "w") as output:
         argv = project.argv("up", "--build")
@@ -76,6 +78,17 @@ def test_the_volume_has_a_trained_and_evaluated_run(finished):
     assert volume.json("sample/run.json")["versions"]["object-detection"] == "0.1+detbox.1"
 
 
+def test_the_results_are_where_one_reaches_them(finished):
+    """Report, drawn images, export and best checkpoint in the folder of this machine, or by `cp`."""
+    out = finished.project.folder / "out" / "sample"
+    assert (out / "report.html").stat().st_size > 10_000
+    assert list((out / "detections").glob("*.jpg"))
+    assert (out / "exports/image_tensor/saved_model/saved_model.pb").is_file()
+    assert list((out / "best").glob("ckpt-*.index"))
+    finished.project.ok("cp", "evaluator:/models/sample/report.html", str(finished.project.folder / "copied.html"))
+    assert (finished.project.folder / "copied.html").read_bytes() == (out / "report.html").read_bytes()
+
+
 def test_the_files_belong_to_the_user(finished):
     """Nothing in the volume is root's."""
     assert {tuple(owner) for owner in finished.volume.files.values()} == {(1000, 1000)}
@@ -104,7 +117,7 @@ def test_every_service_is_healthy_by_its_own_check(finished):
 
 def test_any_command_runs_on_the_volume(finished):
     """`docker compose run --rm trainer COMMAND`, with what it prints on stdout."""
-    done = finished.project.run("run", "--rm", "trainer", "status", "--json")
+    done = finished.project.run("run", "--rm", "detbox", "status", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runs"][0]["step"] == 40
     assert "usage: detbox evaluate" in finished.project.ok("run", "--rm", "--no-deps", "trainer", "evaluate", "--help")

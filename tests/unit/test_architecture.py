@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = (
     {"terminal_text", "humanize"},
-    {"errors", "log", "drawing", "text_files", "run_name", "declaration", "tfrecord"},
+    {"errors", "log", "drawing", "text_files", "run_name", "declaration", "tfrecord", "compose_variables"},
     {"settings", "progress"},
     {"environment", "write_schedule", "raster_image"},
-    {"run", "protos", "html"},
+    {"run", "protos", "html", "host_paths"},
     {"machine", "checkpoint", "events"},
     {"dataset", "pipeline", "training", "evaluation", "detection"},
     {"odapi", "export", "inspection", "report", "services"},

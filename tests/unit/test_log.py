@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,14 @@ def test_the_streams_of_a_process(tmp_path):
         process.stdout.close(), process.stderr.close(), process.stdin.close()
         assert process.wait(timeout=20) == 0
     assert (tmp_path / "x.log").read_text() == "3\n4\n"
+
+
+def test_lines_in_a_file_have_the_time(tmp_path):
+    """Who reads a log later wants to know when; a terminal or a pipe of an engine, which stamps itself, gets none."""
+    code = "import logging; from app import log; log.set_up(); logging.getLogger('app.x').info('a line')"
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "log", "w") as file:
+        subprocess.run([sys.executable, "-c", code], env=environ, stderr=file, check=True)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} a line\n", (tmp_path / "log").read_text())
+    piped = subprocess.run([sys.executable, "-c", code], env=environ, stderr=subprocess.PIPE, check=True, text=True)
+    assert piped.stderr == "a line\n"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from app import host_paths
 from app.dataset.annotation import AnnotatedImage, Category
 from app.dataset.faults import Fault
 from app.dataset.formats import (
@@ -32,7 +33,7 @@ from app.dataset.formats.split_lists import SplitByAnother
 from app.dataset.image_index import name_in, walk
 from app.dataset.splits import is_split
 from app.errors import DatasetError, did_you_mean
-from app.settings import flag
+from app.settings import flag, variable
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 _INNER_MAX, _FILES_MAX = 10, 1000
@@ -90,7 +91,8 @@ def resolve_reader(source: Path, name: str = "auto") -> tuple[Reader, str]:
     """
     where = str(source)
     if not source.exists():
-        raise DatasetError("no such file or folder", where=where, remedy=flag("dataset"))
+        remedy = host_paths.hint(source, f"{variable('dataset')}=") or flag("dataset")
+        raise DatasetError("no such file or folder", where=where, remedy=remedy)
     if where != where.encode(errors="replace").decode():
         raise DatasetError(
             "its path is no UTF-8, which a pipeline.config needs", where=ascii(where), remedy="rename it"

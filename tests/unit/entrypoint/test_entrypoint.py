@@ -190,6 +190,7 @@ def test_options_are_frozen():
         "tensorboard_samples_per_plugin",
         "tensorboard_until_done",
         "tensorboard_linger",
+        "compare",
         "json",
         "debug",
     )

@@ -8,7 +8,7 @@ GB = 10**9
 
 
 def reader(make, cores=2, memory=16 * GB, record=100_000, images=100_000, **values):
-    pipeline = make(host=Host(cores=cores, memory=memory, record=record), num_train_images=images, **values)
+    pipeline = make(reading_host=Host(cores=cores, memory=memory, record=record), num_train_images=images, **values)
     return pipeline.config.train_input_reader, " ".join(pipeline.notes)
 
 

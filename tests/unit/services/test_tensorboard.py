@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
-from app.jobs.tensorboard import RunEnd
+from app.jobs.tensorboard import RunEnd, _log_folder
 from app.run.directory import Run
 from app.run.evaluations import append_evaluation
 from app.run.files import write_json
 from app.run.heartbeat import write_heartbeat
 from app.services import tensorboard
+from app.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 HOST = "127.0.0.1"
@@ -139,3 +140,48 @@ def test_a_run_is_over_when_it_is_evaluated_or_has_failed_for_good(ended):
     ended.done.unlink()
     write_heartbeat(ended, "trainer", state="failed", step=5, of=9, code=6)
     assert over()
+
+
+def test_a_port_is_chosen_once_and_kept(tmp_path):
+    """The next free one where the usual is in use, and that again once the usual is free."""
+    run = Run(tmp_path / "r")
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        server.listen()
+        busy = server.getsockname()[1]
+        chosen = tensorboard.choose_port(run, HOST, busy, is_given=False)
+        assert chosen > busy
+    assert tensorboard.choose_port(run, HOST, busy, is_given=False) == chosen
+    assert tensorboard.choose_port(run, HOST, busy, is_given=True) == busy
+    assert tensorboard.choose_port(Run(tmp_path / "other"), HOST, busy, is_given=False) == busy
+
+
+def test_runs_side_by_side(tmp_path):
+    """Those that `compare` names, or all: a folder of links to theirs, gone afterwards."""
+    for name in ("a", "b", "c"):
+        write_heartbeat(Run(tmp_path / name), "trainer", state="done", step=1, of=1)
+    for compare, names in (("a,c", ["a", "c"]), ("all", ["a", "b", "c"])):
+        with _log_folder(Run(tmp_path / "a"), Settings(models_dir=tmp_path, compare=compare)) as folder:
+            assert sorted(path.name for path in folder.iterdir()) == names
+            assert (folder / "a").resolve() == tmp_path / "a"
+        assert not folder.exists()
+    with _log_folder(Run(tmp_path / "a"), Settings(models_dir=tmp_path)) as folder:
+        assert folder == tmp_path / "a"
+
+
+def test_it_says_where_it_is_published(tmp_path):
+    """In a container it listens elsewhere than it is reached."""
+    port = tensorboard.find_free_port(HOST, 0)
+    code = (
+        "import logging, pathlib, sys; from app import log; from app.services import tensorboard; log.set_up()\n"
+        f"tensorboard.serve(pathlib.Path('.'), host='{HOST}', port={port}, samples_per_plugin='images=1',"
+        " published='127.0.0.1:7007')\n"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        argv, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=-1, text=True
+    ) as child:
+        try:
+            assert "tensorboard | http://localhost:7007/ |" in child.stderr.readline()
+        finally:
+            child.terminate()
