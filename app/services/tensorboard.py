@@ -42,8 +42,7 @@ def serve(logdir: Path, *, host: str, port: int, samples_per_plugin: str, publis
     port = port or find_free_port(host, 0)
     program = _tensorboard_program()
     program.configure(argv=["tensorboard", *arguments(logdir, host, port, samples_per_plugin)])
-    outside, _, outer_port = published.rpartition(":")
-    logger.info("tensorboard | %s | %s", url(outside, int(outer_port)) if published else url(host, port), logdir)
+    logger.info("tensorboard | %s | %s", _published_url(published) if published else url(host, port), logdir)
     # At INFO the data server is verbose: two lines in the log every five seconds.
     logging.getLogger("tensorboard").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # TensorBoard's own handler ends well, after it has called ours.
@@ -83,6 +82,11 @@ def url(host: str, port: int) -> str:
     """The address for a browser on this machine."""
     shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1", "") else host
     return f"http://{shown}:{port}/"
+
+
+def _published_url(published: str) -> str:
+    host, _, port = published.rpartition(":")
+    return "docker compose port tensorboard 6006 names its address" if port == "0" else url(host, int(port))
 
 
 def is_free(host: str, port: int) -> bool:
