@@ -1,0 +1,77 @@
+"""The data disk of a VM, on images of disks with the real blkid and mkfs, and the file that names it."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOST = Path(__file__).parents[3] / "deploy" / "host"
+MEBIBYTE = 1 << 20
+
+
+def module(name: str):
+    sys.path.insert(0, str(HOST))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(HOST))
+
+
+data_disk, env_file = module("data_disk"), module("env_file")
+needs_programs = pytest.mark.skipif(
+    not (shutil.which("blkid") and shutil.which("mkfs.ext4")), reason="needs blkid and mkfs.ext4"
+)
+
+
+@pytest.fixture
+def disk(tmp_path) -> Path:
+    """One that nobody has written to."""
+    path = tmp_path / "disk"
+    with open(path, "wb") as file:
+        file.truncate(16 * MEBIBYTE)
+    return path
+
+
+@needs_programs
+def test_a_blank_disk_is_told_from_one_with_files(disk):
+    """And gets a file system once."""
+    assert data_disk.is_blank(disk)
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    assert not data_disk.is_blank(disk)
+
+
+@needs_programs
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [(0, b"a tape archive, or what is encrypted"), (510, b"\x55\xaa"), (700_000, b"x")],
+    ids=["no format", "partition table", "later"],
+)
+def test_a_disk_that_is_not_certain_is_left_alone(disk, at, content):
+    """Whatever has been written to it, nothing is made on it."""
+    with open(disk, "r+b") as file:
+        file.seek(at)
+        file.write(content)
+    before = disk.read_bytes()
+    with pytest.raises(data_disk.DiskError):
+        data_disk.mount(disk, disk.with_name("folder"))
+    assert disk.read_bytes() == before
+
+
+def test_a_disk_that_does_not_come_is_an_error(tmp_path):
+    """By path and by label."""
+    for name in (str(tmp_path / "absent"), "LABEL=of-no-disk"):
+        with pytest.raises(data_disk.DiskError):
+            data_disk.find_device(name, seconds=0)
+
+
+def test_the_file_is_read_as_compose_reads_it(tmp_path):
+    """Quotes, comments, `export`; the last line of a name wins."""
+    path = tmp_path / "env"
+    lines = ["# A=1", "A=b # c", "export B='x # \"$y\"' # z", 'C="d e"', "D=", "A=last", "E=a#b", "", "no line"]
+    path.write_text("\n".join(lines))
+    expected = {"A": "last", "B": 'x # "$y"', "C": "d e", "D": "", "E": "a#b"}
+    assert env_file.read_env(path) == expected
+    assert env_file.read_env(tmp_path / "absent") == {}
