@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -102,13 +101,13 @@ def prepare_machine(env: Mapping[str, str]) -> None:
 
 def start() -> int | None:
     """None if it runs; an exit code of `prepare` that no other try changes. Raises StartError for what one may."""
-    before = datetime.now(UTC).isoformat()
+    before = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     if (code := compose("up", "--detach")) == 0:
         return None
     for number in containers("prepare"):
         done = output("docker", "inspect", "--format={{.State.ExitCode}} {{.State.StartedAt}}", number)
         ended, _, started = done.partition(" ")
-        if ended.isdigit() and int(ended) in NO_RETRY and started > before:
+        if ended.isdigit() and int(ended) in NO_RETRY and started >= before:
             return int(ended)
     raise StartError(f"`docker compose up` failed with exit code {code}")
 
