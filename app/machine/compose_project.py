@@ -3,10 +3,14 @@
 from __future__ import annotations  # The host's own Python reads this, without a package of ours.
 
 import os
+import platform
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any
 
+from app.compose_variables import NAMES, find_misspelt
+from app.errors import did_you_mean
 from app.humanize import format_bytes
 from app.machine.container_engine import Engine
 from app.machine.diagnosis import Check
@@ -42,10 +46,11 @@ class Project:
         return int(self._trainer.get("mem_limit") or 0)
 
     @property
-    def models_folder(self) -> str:
-        """The folder of this machine that holds the runs; empty where a volume does."""
-        mounts = [mount for mount in self._trainer.get("volumes") or [] if mount.get("target") == "/models"]
-        return str(mounts[0].get("source")) if mounts and mounts[0].get("type") == "bind" else ""
+    def folders(self) -> dict[str, str]:
+        """Folders of this machine that the containers write to, by what they are there; others are volumes."""
+        mounts = self._trainer.get("volumes") or []
+        binds = {str(mount.get("target")): str(mount.get("source")) for mount in mounts if mount.get("type") == "bind"}
+        return {target: binds[target] for target in ("/models", "/results") if target in binds}
 
     @property
     def user(self) -> tuple[int, int]:
@@ -55,10 +60,11 @@ class Project:
 
     @property
     def tensorboard_ports(self) -> tuple[str, range]:
-        """The address and the ports of this machine, of which the first free one is taken."""
+        """The address and the ports of this machine, of which the first free one is taken; none where any will do."""
         for port in self.services.get("tensorboard", {}).get("ports") or []:
-            first, _, last = str(port.get("published") or "0").partition("-")
-            return str(port.get("host_ip") or "0.0.0.0"), range(int(first), int(last or first) + 1)
+            first, _, last = str(port.get("published") or "").partition("-")
+            if int(first or 0):
+                return str(port.get("host_ip") or "0.0.0.0"), range(int(first), int(last or first) + 1)
         return "", range(0)
 
     @property
@@ -74,6 +80,9 @@ def check_files(host: Host, number_of_gpus: int) -> tuple[Project | None, list[C
     if not found.get("services"):
         return None, [Check("compose files", "fail", answer.message, f"see .env in {host.clone}")]
     project = Project(found["services"])
+    if project.wants_gpu and platform.machine() != "x86_64":
+        text = f"they give the trainer a GPU, and on {platform.machine()} there is no image with CUDA"
+        return project, [Check("compose files", "fail", text, CPU_FILES)]
     dotenv = ", .env" if (host.clone / ".env").exists() else ""
     if project.wants_gpu and not number_of_gpus:
         text = "they give the trainer a GPU, and no driver shows one here"
@@ -87,12 +96,32 @@ def check_files(host: Host, number_of_gpus: int) -> tuple[Project | None, list[C
     ]
 
 
+def check_settings(host: Host) -> list[Check]:
+    """Names in `.env` that are none of detbox', which its containers would refuse only after the build."""
+    known = set(re.findall(r"DETBOX_\w+", _text(host, ".env.example") + _text(host, "deploy/cloud-init.yaml")))
+    names = re.findall(r"^\s*(?:export\s+)?(\w+)\s*=", _text(host, ".env"), re.MULTILINE)
+    if not (known and names):
+        return []
+    unknown = [name for name in names if name.startswith("DETBOX_") and name not in known]
+    if misspelt := unknown[:1] or [found for found in [find_misspelt(set(names) - known)] if found]:
+        remedy = did_you_mean(misspelt[0], [*sorted(known), *NAMES]) or "see .env.example"
+        return [Check("settings", "fail", f".env: variable {misspelt[0]} is unknown", remedy, exit_code=3)]
+    return [Check("settings", "ok", f"{len(names)} in .env, all of known names")]
+
+
+def _text(host: Host, name: str) -> str:
+    try:
+        return (host.clone / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 def check_project(host: Host, engine: Engine, project: Project) -> list[Check]:
     """Disk, memory and ports for it. An engine on another machine has its own."""
     if engine.info and engine.info.get("Name") not in ("", None, host.text("/proc/sys/kernel/hostname")):
         text = f"the engine runs on {engine.info['Name']}: disk, memory and ports are of there"
         return [Check("place", "warn", text, "run scripts/doctor-host there")]
-    checks = [*_check_disk(host, engine, project), *_check_limit(engine, project), _check_port(project)]
+    checks = [*_check_disk(host, engine, project), *_check_limit(engine, project), _check_port(host, project)]
     return [check for check in checks if check]
 
 
@@ -101,7 +130,7 @@ def _check_disk(host: Host, engine: Engine, project: Project) -> list[Check]:
     checks, folder = [], engine.image_folder
     images = _image_bytes(host, project) if folder else 0.0
     if folder:
-        runs = 0.0 if project.models_folder else FOR_RUNS
+        runs = 0.0 if "/models" in project.folders else FOR_RUNS
         free, needed = host.free(host.path(folder)), images + runs
         what = f"the image {'is here' if not images else f'takes {format_bytes(images)}'}"
         text = f"{format_bytes(free)} free at {folder}; {what}" + ", runs lie here too" * bool(runs)
@@ -110,9 +139,7 @@ def _check_disk(host: Host, engine: Engine, project: Project) -> list[Check]:
             f"free some (docker system prune), or a larger disk: {format_bytes(needed)}",
         )
         checks.append(Check("disk for images", state, text, remedy * (state != "ok")))
-    if project.models_folder:
-        checks.append(_check_models_folder(host, project))
-    return checks
+    return checks + [_check_folder(host, project, target, name) for target, name in project.folders.items()]
 
 
 def _state(free: float, needed: float) -> Any:
@@ -127,9 +154,9 @@ def _image_bytes(host: Host, project: Project) -> float:
     return (BUILT if is_ours else PULLED)[project.wants_gpu]
 
 
-def _check_models_folder(host: Host, project: Project) -> Check:
-    name, folder = "disk for runs", project.models_folder
-    user, group = project.user
+def _check_folder(host: Host, project: Project, target: str, folder: str) -> Check:
+    """Whether the containers' user may write there, and how much."""
+    name, (user, group) = f"disk for {target}", project.user
     make = f"sudo install -d -o {user} -g {group} {folder}"
     try:
         found = os.stat(host.path(folder))
@@ -155,15 +182,17 @@ def _check_limit(engine: Engine, project: Project) -> list[Check]:
     return [Check("trainer's memory", "warn", text, "a smaller one: else the kernel chooses what to end")]
 
 
-def _check_port(project: Project) -> Check | None:
+def _check_port(host: Host, project: Project) -> Check | None:
     address, ports = project.tensorboard_ports
     if not ports:
         return None
     free = next((port for port in ports if _is_free(address, port)), None)
     if free is None:
+        if (host.output(["docker", "compose", "port", "tensorboard", "6006"]) or "").strip():
+            return Check("port", "ok", f"{ports[0]} on {address} is that of this project's TensorBoard")
         which = f"{ports[0]}" if len(ports) == 1 else f"none of {ports[0]} to {ports[-1]}"
         text = f"{which} is {'taken' if len(ports) == 1 else 'free'} on {address}"
-        return Check("port", "fail", text, "DETBOX_TENSORBOARD_PORT=PORT in .env: another one")
+        return Check("port", "fail", text, "scripts/choose-port writes the next free one into .env")
     return Check("port", "ok", f"{free} on {address} is free for TensorBoard")
 
 

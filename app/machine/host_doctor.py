@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from app.machine import compose_project, container_engine, gpus, memory
 from app.machine.diagnosis import Check, Diagnosis, first_remedies
@@ -37,7 +38,12 @@ def diagnose(host: Host | None = None) -> Diagnosis:
     checks += [*check_gpus(host, found), *check_fabric_manager(host, found)]
     engine, more = container_engine.check_engine(host)
     project, files = compose_project.check_files(host, len(found))
-    checks += [*more, *files, *container_engine.check_toolkit(host, engine, needed=bool(found))]
+    checks += [
+        *more,
+        *files,
+        *compose_project.check_settings(host),
+        *container_engine.check_toolkit(host, engine, needed=bool(found)),
+    ]
     if project:
         checks += compose_project.check_project(host, engine, project)
     return Diagnosis(checks)
@@ -104,9 +110,8 @@ def check_gpus(host: Host, found: Sequence[gpus.Gpu]) -> list[Check]:
     devices = _pci(host, DISPLAY)
     answer = host.ask("nvidia-smi")
     if answer.code is not None and (answer.code or devices):
-        return [
-            Check("gpu", "fail", f"nvidia-smi: {answer.message}", "restart the machine, or install the driver anew")
-        ]
+        state: Literal["warn", "fail"] = "fail" if devices else "warn"
+        return [Check("gpu", state, f"nvidia-smi: {answer.message}", "restart the machine, or install the driver anew")]
     if devices:
         loaded = ", nouveau is loaded in its place" if host.has("/sys/module/nouveau") else ""
         return [Check("gpu", "fail", f"{devices} of NVIDIA, without its driver{loaded}", INSTALL_DRIVER)]

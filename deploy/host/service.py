@@ -52,7 +52,8 @@ def main() -> int:
             return compose("up", "--detach", "--no-deps", "tensorboard")
         code = run_to_end(env)
         if code in STOPPED:
-            say("stopped by hand: `systemctl restart detbox` goes on")
+            say("stopped by hand, or because the cloud takes the machine")
+            say("the next boot goes on, or systemctl restart detbox")
             return 0
         say(f"the run has ended with exit code {code}")
         finish(env, code)
@@ -83,12 +84,12 @@ def prepare_machine(env: Mapping[str, str]) -> None:
     """The disk, the folders, the data, the login to a registry. Raises StartError, DiskError."""
     if disk := env.get("DETBOX_DATA_DISK"):
         mount(find_device(disk), FOLDER)
-    data = Path(env.get("DETBOX_DATA_DIR") or CLONE / "data")
+    data = CLONE / (env.get("DETBOX_DATA_DIR") or "data")
     data.mkdir(parents=True, exist_ok=True)
-    models = env.get("MODELS_VOLUME", "")
-    if models.startswith("/"):
-        Path(models).mkdir(parents=True, exist_ok=True)
-        os.chown(models, int(env.get("UID") or 1000), int(env.get("GID") or 1000))
+    for name in ("MODELS_VOLUME", "RESULTS_DIR"):
+        if "/" in env.get(name, ""):  # else a volume
+            (CLONE / env[name]).mkdir(parents=True, exist_ok=True)
+            os.chown(CLONE / env[name], int(env.get("UID") or 1000), int(env.get("GID") or 1000))
     if login := env.get("DETBOX_LOGIN"):
         shell(login, "DETBOX_LOGIN")
     if copy := env.get("DETBOX_DATA_COPY"):

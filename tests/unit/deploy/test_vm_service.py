@@ -1,12 +1,14 @@
 """The service of a VM, from the boot to what is done at the end."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from made_up_vm import ROOT, MadeUpVm
 
 from app.environment import load
+from app.errors import SettingsError
 from app.settings import NOT_SETTINGS
 
 POWEROFF = {"DETBOX_WHEN_DONE": "poweroff"}
@@ -135,6 +137,16 @@ def test_nothing_starts_without_login_and_data(vm, name):
     assert code == 1 and vm.called("docker") == 0 and said.count(f"{name} failed with exit code 5") == 3
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as the service has it")
+def test_folders_of_runs_belong_to_the_user_of_the_containers(vm):
+    """Else the engine makes them, for root alone; a volume is the engine's."""
+    runs = vm.folder / "disk" / "models"
+    vm.env |= {"MODELS_VOLUME": str(runs), "RESULTS_DIR": "results", "UID": "1234", "GID": "1235"}
+    assert vm.run()[0] == 0
+    assert (runs.stat().st_uid, runs.stat().st_gid) == (1234, 1235)
+    assert not (ROOT / "results").exists()
+
+
 def test_nothing_starts_without_the_disk(vm):
     """A run would go to the boot disk, and be lost with the machine."""
     vm.env["DETBOX_DATA_DISK"] = str(vm.folder / "disk.img")
@@ -152,7 +164,10 @@ def test_its_settings_are_known_to_detbox(vm):
     names = {"DETBOX_WHEN_DONE", "DETBOX_DATA_DISK", "DETBOX_DATA_COPY", "DETBOX_LOGIN"}
     source = "".join(path.read_text() for path in (ROOT / "deploy" / "host").glob("*.py"))
     assert names <= NOT_SETTINGS and all(name in source for name in names)
-    load({}, dict.fromkeys(names, "x"), None)
+    for environ in ({}, {"DETBOX_COMPOSE": "true"}):
+        load({}, dict.fromkeys(names, "x") | environ, None)
+    with pytest.raises(SettingsError, match="DETBOX_WHEN_DONE"):
+        load({}, {"DETBOX_WHENDONE": "poweroff"}, None)
 
 
 def test_the_unit_stops_before_the_engine_and_in_time():

@@ -37,7 +37,7 @@ class MadeUpHost:
         for made in (self.root, self.bin, self.clone):
             made.mkdir(parents=True)
         self.free, self.info, self.trainer = free, dict(INFO), dict(TRAINER)
-        self.tensorboard_port = {"host_ip": "127.0.0.1", "target": 6006, "published": "6006-6025"}
+        self.tensorboard_port = {"host_ip": "127.0.0.1", "target": 6006, "published": "20000-20999"}
         self.failures: dict[str, tuple[str, int]] = {}
         self.answers = {
             "compose version": "2.32.4",

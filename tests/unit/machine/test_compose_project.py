@@ -58,13 +58,13 @@ def test_a_folder_for_runs_belongs_to_the_user_of_the_containers(made_up):
     """It is there, may be written, and has its own disk."""
     folder = made_up.root / "srv" / "models"
     made_up.trainer["volumes"] = [{"type": "bind", "source": "/srv/models", "target": "/models"}]
-    assert "install -d -o 1000 -g 1000 /srv/models" in found(made_up)["disk for runs"][1]
+    assert "install -d -o 1000 -g 1000 /srv/models" in found(made_up)["disk for /models"][1]
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     made_up.trainer["user"] = f"{os.getuid() + 1}:{os.getgid() + 1}"
-    assert "chown" in found(made_up)["disk for runs"][1]
+    assert "chown" in found(made_up)["disk for /models"][1]
     made_up.trainer["user"] = f"{os.getuid()}:{os.getgid()}"
-    assert found(made_up)["disk for runs"][0] == "ok"
+    assert found(made_up)["disk for /models"][0] == "ok"
     assert "runs lie here" not in found(made_up)["disk for images"][1]
 
 
@@ -76,6 +76,8 @@ def test_a_port_of_the_range_is_free(made_up):
         port = server.getsockname()[1]
         made_up.tensorboard_port["published"] = str(port)
         assert found(made_up)["port"][0] == "fail"
+        made_up.answers["compose port"] = f"127.0.0.1:{port}"
+        assert found(made_up)["port"][0] == "ok"
         made_up.tensorboard_port["published"] = f"{port}-{min(port + 20, 65535)}"
         state, text = found(made_up)["port"]
         assert state == "ok" and not text.startswith(f"{port} ")
@@ -96,6 +98,31 @@ def test_an_engine_elsewhere_has_its_own_disk(made_up):
     assert "disk for images" not in found(made_up)
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("DETBOX_NUM_TRAIN_STEP=9", "DETBOX_NUM_TRAIN_STEPS"),
+        ("export TRAINR_MEMORY=4g", "TRAINER_MEMORY"),
+        ("DETBOX_WHEN_DON=poweroff", "DETBOX_WHEN_DONE"),
+        ("# DETBOX_X=1\nDETBOX_DATA_DISK=/dev/sdb\nMINE=1\nDETBOX_RUN=r", ""),
+    ],
+)
+def test_a_misspelt_setting_is_found_before_the_build(made_up, line, word):
+    """By the names that the clone's own files have."""
+    for name in (".env.example", "deploy/cloud-init.yaml"):
+        (made_up.clone / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, made_up.clone / name)
+    (made_up.clone / ".env").write_text(f"{line}\n")
+    (check,) = compose_project.check_settings(made_up.host())
+    assert check.state == ("fail" if word else "ok") and word in check.remedy
+
+
+def test_there_is_no_image_with_cuda_for_arm(made_up, monkeypatch):
+    """Grace and the like train on the CPU."""
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert "aarch64" in found(made_up)["compose files"][1]
+
+
 def test_a_gpu_that_is_not_used_is_told(made_up):
     """compose.cpu.yaml on a machine with a GPU."""
     del made_up.trainer["deploy"]
@@ -108,7 +135,14 @@ def test_the_real_files_are_read_as_compose_resolves_them(files, gpu, tmp_path):
     """No engine is needed for that: ports, runs, image and limit are those of the files and of .env."""
     for name in ("compose.yaml", "compose.cpu.yaml"):
         shutil.copy(ROOT / name, tmp_path)
-    lines = [f"COMPOSE_FILE={files}", "TRAINER_MEMORY=2gb", "MODELS_VOLUME=./models", "UID=1001", "GID=1002"]
+    lines = [
+        f"COMPOSE_FILE={files}",
+        "TRAINER_MEMORY=2gb",
+        "MODELS_VOLUME=./models",
+        "RESULTS_DIR=./out",
+        "UID=1001",
+        "GID=1002",
+    ]
     (tmp_path / ".env").write_text("\n".join(lines))
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     host = Host(Path("/"), tmp_path, kept)
@@ -117,6 +151,6 @@ def test_the_real_files_are_read_as_compose_resolves_them(files, gpu, tmp_path):
         pytest.skip("needs Docker Compose")
     project, _ = compose_project.check_files(host, int(gpu))
     assert (project.wants_gpu, project.memory_limit, project.user) == (gpu, 2 << 30, (1001, 1002))
-    assert project.models_folder == str(tmp_path / "models")
+    assert project.folders == {"/models": str(tmp_path / "models"), "/results": str(tmp_path / "out")}
     assert project.image == ("detbox:gpu" if gpu else "detbox:cpu")
-    assert project.tensorboard_ports == ("127.0.0.1", range(6006, 6026))
+    assert project.tensorboard_ports == ("127.0.0.1", range(6006, 6007))
