@@ -1,4 +1,4 @@
-"""The data disk of a VM, on images of disks with the real blkid and mkfs, and the file that names it."""
+"""The data disk of a VM, on images of disks with the real blkid and mkfs."""
 
 import importlib
 import shutil
@@ -12,15 +12,8 @@ HOST = Path(__file__).parents[3] / "deploy" / "host"
 MEBIBYTE = 1 << 20
 
 
-def module(name: str):
-    sys.path.insert(0, str(HOST))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(HOST))
-
-
-data_disk, env_file = module("data_disk"), module("env_file")
+sys.path.insert(0, str(HOST))
+data_disk = importlib.import_module("data_disk")
 needs_programs = pytest.mark.skipif(
     not (shutil.which("blkid") and shutil.which("mkfs.ext4")), reason="needs blkid and mkfs.ext4"
 )
@@ -65,13 +58,3 @@ def test_a_disk_that_does_not_come_is_an_error(tmp_path):
     for name in (str(tmp_path / "absent"), "LABEL=of-no-disk"):
         with pytest.raises(data_disk.DiskError):
             data_disk.find_device(name, seconds=0)
-
-
-def test_the_file_is_read_as_compose_reads_it(tmp_path):
-    """Quotes, comments, `export`; the last line of a name wins."""
-    path = tmp_path / "env"
-    lines = ["# A=1", "A=b # c", "export B='x # \"$y\"' # z", 'C="d e"', "D=", "A=last", "E=a#b", "", "no line"]
-    path.write_text("\n".join(lines))
-    expected = {"A": "last", "B": 'x # "$y"', "C": "d e", "D": "", "E": "a#b"}
-    assert env_file.read_env(path) == expected
-    assert env_file.read_env(tmp_path / "absent") == {}

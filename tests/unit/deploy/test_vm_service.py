@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -174,3 +176,11 @@ def test_the_unit_stops_before_the_engine_and_in_time():
     """By systemd's order; compose stop, within the time that the unit has."""
     assert "After=docker.service" in UNIT and "Requires=docker.service" in UNIT and "KillMode=mixed" in UNIT
     assert "deploy/host/service.py" in UNIT
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+def test_systemd_takes_the_unit():
+    """Every key is known, and what it starts is there."""
+    argv = ["systemd-analyze", "verify", str(ROOT / "deploy" / "host" / "detbox.service")]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert "detbox.service" not in done.stdout + done.stderr
