@@ -37,13 +37,15 @@ def load(
     sources: dict[str, str] = {}
     for kind, mapping in ((str(dotenv), _read_dotenv(dotenv)), ("environment", environ)):
         # What others have in the environment is no business of ours; compose's containers have what .env holds.
-        if (kind != "environment" or COMPOSE in environ) and (name := compose_variables.find_misspelt(mapping)):
+        if (kind != "environment" or COMPOSE in environ) and (
+            name := compose_variables.find_misspelt(name for name in mapping if name not in NOT_SETTINGS)
+        ):
             raise _unknown(name, compose_variables.NAMES, f"{kind}: variable")
         for key, value in mapping.items():
             if not key.startswith(PREFIX) or key in NOT_SETTINGS or key == GIVEN:
                 continue
             if key not in known:
-                raise _unknown(key, known, f"{kind}: variable")
+                raise _unknown(key, [*known, *sorted(NOT_SETTINGS)], f"{kind}: variable")
             if value and "\0" in value:
                 raise SettingsError("has a NUL in it", where=f"{kind}: {key}", remedy=f"--{known[key]} / {key}")
             if value:

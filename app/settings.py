@@ -18,11 +18,13 @@ from app.run_name import derive_run_name
 
 # ruff: noqa: RUF009 (each gives a dataclass field)
 PREFIX = "DETBOX_"
+OF_VM = ("DETBOX_WHEN_DONE", "DETBOX_DATA_DISK", "DETBOX_DATA_COPY", "DETBOX_LOGIN")
 NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR", "DETBOX_PROJECT"} | {
     "DETBOX_COMPOSE",
     "DETBOX_TENSORBOARD_PUBLISHED",
+    *OF_VM,
 }
-"""Variables with our prefix that other parts read (tests, compose.yaml)."""
+"""Variables with our prefix that other parts read (tests, compose.yaml, deploy/host)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +238,9 @@ class Settings:
     metrics_port: f.Port = f.services(
         0, "port of the page /metrics for Prometheus, of `up` or of a service on its own; 0: none"
     )
-    host: bool = f.services(False, "`status`: all that detbox runs on this machine, also in containers")
+    host: bool = f.services(
+        False, "all of this machine: for `status` what runs on it, for `doctor` what containers need"
+    )
     service: Literal["trainer", "evaluator"] = f.services("trainer", "the service that `health` looks at")
     restarts: f.Count = f.services(
         0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"

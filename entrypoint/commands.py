@@ -168,7 +168,11 @@ COMMANDS: Mapping[str, Command] = {
             "health", "whether a service makes progress, for a container's healthcheck", *PLACE, "service",
             more="Exit code 0 if its step advances, or if it has ended well; else 1.",
         ),
-        _command("doctor", "what is wrong with this machine or installation", "models_dir"),
+        _command(
+            "doctor", "what is wrong with this machine or installation", "models_dir", "host",
+            more="--host looks at what containers need, before any image is there: driver, toolkit, engine, disk, "
+            "memory, ports. scripts/doctor-host is the same, and needs nothing but Python.",
+        ),
     )
 }  # fmt: skip
 

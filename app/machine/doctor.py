@@ -7,50 +7,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from app.errors import PatchMismatchError
 from app.machine import gpu_probe, gpus, odapi_build
 from app.machine.cores import usable_cores
+from app.machine.diagnosis import Check, Diagnosis, first_remedies
+from app.machine.host_doctor import check_memory
 
 PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
-LITTLE_DISK, LITTLE_MEMORY = 5e9, 3e9
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at. `exit_code` counts only for `fail`."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    text: str
-    remedy: str = ""
-    exit_code: int = 1
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """All checks, in the order in which they were made."""
-
-    checks: list[Check]
-    revision: str | None = None
-    od_api: dict[str, Any] = field(default_factory=dict, repr=False)
-    """The record of the OD API's build: upstream's version and hashes, the patches with theirs."""
-
-    @property
-    def exit_code(self) -> int:
-        """The highest code of a failed check, 0 without one."""
-        return max((check.exit_code for check in self.checks if check.state == "fail"), default=0)
-
-    def __str__(self) -> str:
-        width = max(len(check.name) for check in self.checks)
-        lines = []
-        for check in self.checks:
-            remedy = f" -> {check.remedy}" if check.remedy else ""
-            lines.append(f"{check.state:<4}  {check.name:<{width}}  {check.text}{remedy}")
-        return "\n".join(lines)
+LITTLE_DISK = 5e9
 
 
 def diagnose(models_dir: Path) -> Diagnosis:
@@ -111,21 +77,6 @@ def check_cpu() -> Check:
     return Check("cpu", "ok", f"{usable_cores()} of {os.cpu_count()} cores")
 
 
-def check_memory() -> Check:
-    """Free memory, or what a container's limit (cgroup v2) leaves of it."""
-    import psutil
-
-    memory = psutil.virtual_memory()
-    total, free = memory.total, memory.available
-    limit = _read_number(Path("/sys/fs/cgroup/memory.max"))
-    if limit and limit < total:
-        total, free = limit, min(free, limit - (_read_number(Path("/sys/fs/cgroup/memory.current")) or 0))
-    text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free"
-    if free < LITTLE_MEMORY:
-        return Check("memory", "warn", text, "`up` takes about 3 GB: a smaller --batch_size, or more memory")
-    return Check("memory", "ok", text)
-
-
 def check_models_dir(models_dir: Path) -> Check:
     """Whether a run could be written there."""
     folder = _existing(models_dir)
@@ -159,7 +110,7 @@ def check_gpus(
     supports = [gpus.gpu_support(gpu) for gpu in found]
     text = "; ".join(f"{gpu}: {support.text}" for gpu, support in zip(found, supports, strict=True))
     text = text or "one that nvidia-smi does not list"
-    remedies = "; ".join(dict.fromkeys(support.remedy for support in supports if support.remedy))
+    remedies = first_remedies(support.remedy for support in supports)
     probes = gpu_probe.probe_gpus(run)
     if not probes:
         remedy = remedies or "install the CUDA libraries: uv sync --extra gpu; in a container, the image for GPUs"
@@ -210,10 +161,3 @@ def _version(name: str) -> str | None:
 def _existing(path: Path) -> Path:
     path = path.absolute()
     return path if path.exists() or path == path.parent else _existing(path.parent)
-
-
-def _read_number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None

@@ -6,6 +6,8 @@ its minor version on, or PTX, which the driver compiles for its version and ever
 scripts/scan-cuda-wheels.
 """
 
+from __future__ import annotations  # A host's own Python reads this as well.
+
 import functools
 import json
 import os
@@ -41,7 +43,7 @@ class Gpu:
     driver: Version
 
     def __str__(self) -> str:
-        capability, driver = version_text(self.compute_capability), _driver_text(self.driver)
+        capability, driver = version_text(self.compute_capability), driver_text(self.driver)
         return f"{self.name}, compute capability {capability}, driver {driver}"
 
 
@@ -102,13 +104,13 @@ def gpu_support(gpu: Gpu) -> GpuSupport:
         have = "has" if len(missing) == 1 else "have"
         return GpuSupport("none", f"not at all: {names} {have} no code for compute capability {capability}", OTHER_GPU)
     if gpu.driver < DRIVER_OF_CUDA_12:
-        text = f"not at all: driver {_driver_text(gpu.driver)} is too old for CUDA 12"
+        text = f"not at all: driver {driver_text(gpu.driver)} is too old for CUDA 12"
         return GpuSupport("none", text, _install(_driver_of_ptx()))
     if not compiled:
         return GpuSupport("native", "native")
     names = " and ".join(map(str, compiled))
     if gpu.driver < _driver_of_ptx():
-        text = f"{names} lacks kernels for {capability}, and driver {_driver_text(gpu.driver)} can't compile them"
+        text = f"{names} lacks kernels for {capability}, and driver {driver_text(gpu.driver)} can't compile them"
         return GpuSupport("none", f"not at all: {text}", _install(_driver_of_ptx()))
     if report := REPORTED.get(gpu.compute_capability[0]):
         text = f"reported as not working: {names} lacks kernels for {capability}, and compiling them fails ({report})"
@@ -189,7 +191,7 @@ def _driver_of_ptx() -> Version:
 
 
 def _install(driver: Version) -> str:
-    return f"install driver {_driver_text(driver)} or newer on the host"
+    return f"install driver {driver_text(driver)} or newer on the host"
 
 
 def _version(text: str) -> Version:
@@ -201,6 +203,6 @@ def version_text(version: Version) -> str:
     return ".".join(str(part) for part in version)
 
 
-def _driver_text(version: Version) -> str:
+def driver_text(version: Version) -> str:
     """A driver's version as NVIDIA writes it: 525.60.13, 555.42.02."""
     return ".".join(f"{part:02d}" for part in version)

@@ -1,5 +1,7 @@
 """The memory that a training process has: of its smallest GPU, or of the host, its cgroup or itself without one."""
 
+from __future__ import annotations  # A host's own Python reads this as well.
+
 import os
 import re
 import resource
@@ -12,6 +14,7 @@ from app.machine import gpus
 QUERY = ["nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"]
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+MEMINFO = Path("/proc/meminfo")
 LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")
 """A cgroup's limit, in version 2 and 1."""
 USAGE_FILES = ("memory.current", "memory.usage_in_bytes")
@@ -35,24 +38,31 @@ def training_memory(
     return Memory(min(sizes), "GPU") if sizes else Memory(min([host_memory(), *process_limits().values()]), "host")
 
 
-def host_memory(folders: tuple[Path, ...] | None = None) -> int:
+def host_memory(folders: tuple[Path, ...] | None = None, meminfo: Path = MEMINFO) -> int:
     """Bytes of the host's memory, or of the container's share of it. `folders`: of the cgroups that hold for it."""
-    import psutil
-
     limits = [limit for folder in _folders(folders) if (limit := _number(folder, LIMIT_FILES)) is not None]
-    return min([psutil.virtual_memory().total, *limits])
+    return min([system_memory(meminfo)[0], *limits])
 
 
-def free_memory(folders: tuple[Path, ...] | None = None) -> int:
+def free_memory(folders: tuple[Path, ...] | None = None, meminfo: Path = MEMINFO) -> int:
     """Bytes that are free for another process of the host, or of the container. Cached files make room."""
-    import psutil
-
-    free = [psutil.virtual_memory().available]
+    free = [system_memory(meminfo)[1]]
     for folder in _folders(folders):
         limit, used = _number(folder, LIMIT_FILES), _number(folder, USAGE_FILES)
         if limit is not None and used is not None:
             free.append(limit - used + _cached(folder))
     return max(min(free), 0)
+
+
+def system_memory(meminfo: Path = MEMINFO) -> tuple[int, int]:
+    """Bytes of the machine's memory, and of what is available of it, whatever limits hold."""
+    kilobytes = dict(re.findall(r"^(\w+): +(\d+) kB$", _text(meminfo), re.MULTILINE))
+    if {"MemTotal", "MemAvailable"} <= set(kilobytes):
+        return int(kilobytes["MemTotal"]) << 10, int(kilobytes["MemAvailable"]) << 10
+    import psutil  # macOS has no such file.
+
+    memory = psutil.virtual_memory()
+    return memory.total, memory.available
 
 
 def process_limits() -> dict[str, int]:
