@@ -1,5 +1,7 @@
 """The signs that memory ran out: what libraries raise, and what the kernel counts when it ends a process."""
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +10,8 @@ from app.machine import memory
 
 LONGEST = 200
 """Characters of what an error says that are told."""
+OF_DISKS = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+"""What TensorFlow says of a full disk, by the same class of error."""
 COUNTERS = ("memory.events", "memory.oom_control")
 """Where a cgroup counts the processes that were ended, in version 2 and 1."""
 OF_HOST = Path("/proc/vmstat")
@@ -21,6 +25,8 @@ WORDS = re.compile(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is owed to memory, the GPU's or the host's. TensorFlow's classes are known by name."""
+    if any(words in str(error) for words in OF_DISKS):
+        return False
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
     named = type(error).__name__ in ("InternalError", "UnknownError", "AbortedError", "FailedPreconditionError")

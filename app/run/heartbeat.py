@@ -174,9 +174,9 @@ def write_heartbeat(
     try:
         write_json(run.status(service), value)
     except OSError as error:
-        if not code or error.errno != errno.ENOSPC:
+        if state not in ENDED or error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        overwrite_json(run.status(service), value)  # Who waits for it must hear of its end, also of this one.
+        overwrite_json(run.status(service), value)  # Who waits for it must hear of its end, and why, also of this one.
 
 
 def first_line(error: BaseException) -> str:

@@ -38,7 +38,13 @@ def test_out_of_memory(error):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("out of memory"), InternalError("no"), OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()],
+    [
+        ValueError("out of memory"),
+        InternalError("no"),
+        OSError(errno.ENOSPC, "No space left"),
+        ResourceExhaustedError("/models/r/.ckpt-5/part; No space left on device"),
+        KeyboardInterrupt(),
+    ],
     ids=repr,
 )
 def test_another_error(error):
