@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from app import progress
+from app.environment import COMPOSE
 from app.errors import DetboxError, OutOfMemoryError
 from app.humanize import format_bytes, format_count
 from app.machine import gpus, memory, out_of_memory
@@ -136,6 +137,8 @@ class Attempts:
         self._run, self._asked, self._there, self._show = run, asked, there, show
         self._free = memory.free_memory()
         run.log("batch_size").unlink(missing_ok=True)
+        # Where compose.yaml limits the trainer's memory, the evaluator has another container's.
+        self._is_alone = COMPOSE in os.environ and memory.host_memory() < memory.system_memory()[0]
         self._evaluator = 0
         self.bound = ""
 
@@ -176,7 +179,7 @@ class Attempts:
             why = f"take {format_bytes(report.peak_bytes)}, more than {self.bound}"
         measured = report.seconds[1:]
         speed = (self._asked.update or images) / min(measured) if measured else 0.0
-        if not on_gpu and not self._evaluator:
+        if not on_gpu and not self._is_alone and not self._evaluator:
             # It runs beside the trainer, and takes about as much as training on few images.
             self._evaluator = report.peak_bytes
         return Try(images, not why, report.peak_bytes, speed, why, is_late=exceeded == limits.late)

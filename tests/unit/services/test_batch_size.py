@@ -175,6 +175,18 @@ def test_room_is_left_for_the_evaluator(run, child, monkeypatch):
     assert batch_size.resolve(run, ask()) == 9  # 650 of 900 - 250
 
 
+def test_a_container_of_its_own_has_no_evaluator_beside(run, child, monkeypatch):
+    """Where compose.yaml limits the trainer's memory all of that is the trainer's; else it is shared."""
+    monkeypatch.setenv(batch_size.COMPOSE, "true")
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000 << 20)
+    monkeypatch.setattr(memory, "host_memory", lambda: memory.system_memory()[0])
+    child("report(ended=True, peak_bytes=(200 + 50 * batch) << 20)")
+    assert batch_size.resolve(run, ask()) == 9
+    monkeypatch.setattr(memory, "host_memory", lambda: 1000 << 20)
+    batch_size_record.write(run, batch_size.BatchSize(1, "", "", "another machine", "", []))
+    assert batch_size.resolve(run, ask()) == 14  # 900 of 900
+
+
 def test_several_gpus_and_workers(run, child, monkeypatch):
     """Sizes are multiples of both; a process of one machine is given its part, and no cluster."""
     monkeypatch.setattr(gpus, "visible", lambda found, environ: [SimpleNamespace(uuid=name) for name in "ab"])
