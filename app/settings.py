@@ -34,6 +34,10 @@ class Settings:
     # Where things are
     models_dir: Path = f.places(Path("models"), "folder that holds one folder per run")
     run: str = f.places("", "name of the run; empty: that of the data set, with `-` for blanks and the like")
+    sync_to: str = f.places(
+        "", "s3://, gs://, az:// or folder to copy the run to as it goes on, and to restore it from; none: nowhere"
+    )
+    sync_every_secs: f.Positive = f.places(60, "seconds between copies; a new checkpoint is copied at once")
     from_run: str = f.places("", "run.json of a run to make again, with the same settings; `--from` for short")
     results_dir: str = f.places(
         "", "folder that gets a run's report, drawn images, exports and best checkpoint when it has ended; empty: none"

@@ -31,13 +31,39 @@ SERVICES = {"train": "trainer", "evaluate": "evaluator"}
 """Commands that are a service, with its name."""
 
 
+COPIED = {"up": True, "train": True, "evaluate": True, "prepare": False}
+"""Commands that restore the run with `sync_to`, and whether they copy it as well."""
+
+
 def run(job: Job) -> Any:
-    """Runs a job; a service that may be started again in a process of its own."""
+    """Runs a job, with a copy of its run in an object store if there is to be one."""
     if job.settings.gpus and job.command in TRAINS:
         from app.machine import gpu_choice
 
         gpu_choice.choose(job.settings.gpus)  # For the processes that this one starts, too.
         job = Job(job.command, dataclasses.replace(job.settings, gpus=""))
+    if not _works_on_copied_run(job):
+        return _run(job)
+    from app.services.run_copier import kept_copy
+
+    with kept_copy(job.settings, copies=COPIED[job.command]):
+        return _run(job)
+
+
+def _works_on_copied_run(job: Job) -> bool:
+    """Not an `up` that has another do it, nor a worker that is not the chief."""
+    if not job.settings.sync_to or job.command not in COPIED or job.settings.detach:
+        return False
+    if job.command != "train":
+        return True
+    from app.jobs.train import cluster_of
+
+    cluster = cluster_of(job.settings)
+    return cluster is None or cluster.is_chief
+
+
+def _run(job: Job) -> Any:
+    """A service may be started again in a process of its own."""
     if job.settings.restarts and job.command in SERVICES:
         from app.services.kept_service import keep_service
         from app.services.service import command

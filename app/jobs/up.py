@@ -12,7 +12,7 @@ from app.jobs.report import report_at_end
 from app.jobs.train import cluster_of
 from app.run.directory import Run, find_run
 from app.run.preparation import new_directory
-from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
+from app.services import background, metrics_server, run_copier, run_state, tensorboard, trio, up_process
 from app.services.hangup import Hangup, has_terminal
 from app.services.silence import silent_secs
 from app.settings import Settings, flag, is_given
@@ -52,7 +52,9 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
         is_chosen = is_given(settings, "tensorboard_port")
         port = tensorboard.choose_port(run, host, settings.tensorboard_port, is_given=is_chosen)
         change(tensorboard=tensorboard.url(host, port))
-        pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0)
+        pinned = dataclasses.replace(
+            settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0, sync_to=run_copier.NONE
+        )
         pinned = dataclasses.replace(pinned, results_dir="")  # They are copied here, at the end.
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent_secs(settings))
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)

@@ -64,6 +64,9 @@ class Run:
     goodput = _Path("status", "goodput.json")
     done = _Path("DONE")
     stop_request = _Path("status", "stop.json")
+    copy_state = _Path("status", "sync.json")
+    copy_lock = _Path("status", "sync.lock")
+    """Held by the process that copies the run to an object store."""
     broken = _Path("broken")
     """Checkpoints that could not be read."""
     exports = _Path("exports")

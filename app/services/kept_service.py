@@ -15,6 +15,7 @@ from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.services import run_logs
 from app.services.batch_size import smaller_batch
+from app.services.run_copier import NONE
 from app.services.service import Service, import_path
 from app.services.silence import Silence, silent_secs
 from app.services.supervisor import Supervisor
@@ -34,7 +35,7 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     Raises ServiceError if it failed for good, Stopped after a signal. The evaluator fails with the trainer.
     """
     run = find_run(settings.models_dir, settings.run_name)
-    environ = as_environment(dataclasses.replace(settings, restarts=0), os.environ)
+    environ = as_environment(dataclasses.replace(settings, restarts=0, sync_to=NONE), os.environ)
     silence = Silence(partial(sign_of_life.last, run, name), silent_secs(settings))
     service = Service(name, argv, import_path(environ), log=None, silence=silence)
     if name == "trainer":

@@ -17,6 +17,7 @@ RANKS = (
     {"environment", "write_schedule", "raster_image"},
     {"run", "protos", "html", "host_paths"},
     {"machine", "checkpoint", "events"},
+    {"run_copy"},
     {"dataset", "pipeline", "training", "evaluation", "detection"},
     {"odapi", "export", "inspection", "report", "services"},
     {"jobs"},
