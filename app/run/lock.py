@@ -63,6 +63,14 @@ def hold_lock(
 
 
 @contextlib.contextmanager
+def try_file_lock(path: Path) -> Iterator[bool]:
+    """Whether this process holds the lock file `path`, which is made, while the block runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        yield _take(file.fileno())
+
+
+@contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
     """Whether this process holds the lock of `folder` while the block runs: no other does, and it can be locked."""
     handle = os.open(folder, os.O_RDONLY)

@@ -5,10 +5,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from app.errors import SettingsError
+from app.run.directory import SAMPLE_PREFIX
 from app.run.lenient_json import count, file_name, moment, text
 from app.settings import flag
 
@@ -74,14 +75,18 @@ def part_sizes(size: int) -> Iterator[int]:
         yield rest
 
 
-def is_copied(path: PurePosixPath | Path) -> bool:
+def is_copied(path: PurePath) -> bool:
     """Whether the file of that path below the run's folder belongs to a copy of the run.
 
     Not what is half written or one process's own (hidden names, locks), what tells of a process of this machine, what
-    can't be read, and the built-in sample, which is made again.
+    can't be read, and the built-in sample, which is made again. Nor what has a name that not every system takes.
     """
-    parts = path.parts
-    if any(part.startswith(".") for part in parts) or parts[0].startswith("sample-") or parts[0] == "broken":
+    parts, name = path.parts, str(path)
+    if not parts or path.is_absolute() or not all(map(file_name, parts)):
+        return False
+    if not name.isprintable() or len(name.encode(errors="replace")) > _LONGEST_PATH:
+        return False
+    if any(part.startswith(".") for part in parts) or parts[0].startswith(SAMPLE_PREFIX) or parts[0] == "broken":
         return False
     own = ("up.json", "sync.json", "stop.json")
     return not (parts[0] == "status" and (path.suffix == ".lock" or parts[-1] in own))
@@ -124,9 +129,7 @@ def _need(value: Any) -> Any:
 
 def _parse_file(row: Any) -> CopiedFile:
     path, size, mtime_ns, parts = row["path"], _need(count(row["size"])), row["mtime_ns"], tuple(row["parts"])
-    names = PurePosixPath(path).parts
-    is_path = path == "/".join(names) and len(path) <= _LONGEST_PATH and all(map(file_name, names))
-    if not (is_path and names and path.isprintable() and is_copied(PurePosixPath(path))):
+    if path != str(PurePosixPath(path)) or not is_copied(PurePosixPath(path)):
         raise ValueError
     if not (isinstance(mtime_ns, int) and 0 <= mtime_ns <= _LAST_TIME):
         raise ValueError

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.errors import SettingsError
+from app.run.files import flush, write_text
 from app.settings import flag
 
 CLOUDS = {
@@ -82,22 +83,25 @@ class CopyStore:
 
         Raises Overtaken if it is not.
         """
-        from obstore.exceptions import AlreadyExistsError, NotSupportedError, PreconditionError
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with self._errors("written"):
-            try:
-                return _version(self._store.put(MANIFEST, data, mode="create" if version is None else version, use_multipart=False))
-            except (AlreadyExistsError, PreconditionError):
-                raise Overtaken("another machine copies this run as well", where=self.where) from None
-            except (NotSupportedError, NotImplementedError):  # A folder; some servers of S3's protocol.
-                pass
-            try:
-                held = _version(self._store.head(MANIFEST))
-            except FileNotFoundError:
-                held = None
-            if held != version:
-                raise Overtaken("another machine copies this run as well", where=self.where)
-            return _version(self._store.put(MANIFEST, data, use_multipart=False))
+            if self.folder is None:
+                try:
+                    mode: Any = "create" if version is None else version
+                    return _version(self._store.put(MANIFEST, data, mode=mode, use_multipart=False))
+                except (AlreadyExistsError, PreconditionError):
+                    raise Overtaken("has changed meanwhile", where=self.where) from None
+            if self._manifest_version() != version:
+                raise Overtaken("has changed meanwhile", where=self.where)
+            write_text(self.folder / MANIFEST, data.decode())
+            return self._manifest_version() or {}
+
+    def _manifest_version(self) -> dict[str, Any] | None:
+        try:
+            return _version(self._store.head(MANIFEST))
+        except FileNotFoundError:
+            return None
 
     def start_put(self, name: str, data: bytes) -> "Future[None]":
         """Begins to write a part, whole or not at all."""
@@ -106,6 +110,8 @@ class CopyStore:
     async def _put(self, name: str, data: bytes) -> None:
         with self._errors("written"):
             await self._store.put_async(_part_path(name), data, use_multipart=False)
+            if self.folder:
+                flush([self.folder / _part_path(name)])
 
     def start_get(self, name: str, size: int) -> "Future[bytes | None]":
         """Begins to read a part; None if it is missing, or not of `size` bytes."""
@@ -149,9 +155,13 @@ class CopyStore:
             raise
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
             raise self._refusal(f"can't be {done}: {_reason(error)}", CLOUDS.get(self._scheme, "")) from None
-        except FileNotFoundError as error:
-            raise self._refusal(f"can't be {done}, there is no such bucket: {_reason(error)}") from None
-        except (BaseError, OSError, ValueError) as error:
+        except (FileNotFoundError, NotADirectoryError, FileExistsError):
+            what = "there is no such bucket" if self._scheme in CLOUDS else "it is no folder"
+            raise self._refusal(f"can't be {done}: {what}") from None
+        except BaseException as error:
+            # What the library did not foresee is neither an Exception nor one of its own.
+            if not isinstance(error, (BaseError, OSError, ValueError)) and type(error).__name__ != "PanicException":
+                raise
             reason = _reason(error)
             if _METADATA.search(reason):
                 raise self._refusal("there are no credentials for it", CLOUDS[self._scheme]) from None

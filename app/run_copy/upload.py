@@ -1,5 +1,6 @@
 """The copying of a run, pass by pass: what has changed is put beside what is there, then a manifest names it all."""
 
+import dataclasses
 import logging
 import os
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 from app.run.directory import CHECKPOINT_STATE, Run, checkpoint_step
 from app.run_copy.manifest import MOST_BYTES, PART_BYTES, CopiedFile, Manifest, parse, part_name
-from app.run_copy.state import read_state
+from app.run_copy.state import read_state, write_state
 from app.run_copy.store import CopyStore, Overtaken
 from app.run_copy.units import Unit, iterate_units
 
@@ -70,6 +71,9 @@ class Uploader:
 
         To be called again after another process has copied this run.
         """
+        state = read_state(self.run)
+        if state.writer != self.writer:
+            write_state(self.run, dataclasses.replace(state, writer=self.writer))
         found = self.store.read_manifest(MOST_BYTES)
         self._manifest = parse(found[0], self.store.where) if found else None
         self._version = found[1] if found else None

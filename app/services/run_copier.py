@@ -26,6 +26,8 @@ LAST_SECONDS = 12.0
 """For the last copy after a signal: what a container has left of 40 s when the trainer took its 25."""
 STUCK_SECONDS = 90.0
 """For the last copy at an ordinary end, without a part that gets through."""
+LOOK_AGAIN_SECONDS = 3600.0
+"""Between looks at what is in the store: a rule of the bucket, or a hand, may have deleted parts."""
 LONGEST_WAIT = 600.0
 """Seconds between attempts while the store can't be written."""
 
@@ -117,9 +119,7 @@ class RunCopier:
             is_last = self._ending.is_set()
             # Nothing is left behind by a run that could not be prepared.
             if self._run.pipeline_config.exists():
-                self._run.copy_lock.parent.mkdir(exist_ok=True)
-                self._run.copy_lock.touch()
-                with lock.try_lock(self._run.copy_lock) as is_mine:
+                with contextlib.suppress(OSError), lock.try_file_lock(self._run.copy_lock) as is_mine:
                     if is_mine:
                         self._copy_on()
                         return
@@ -130,26 +130,26 @@ class RunCopier:
 
     def _copy_on(self) -> None:
         """Copies until the end, and once more then."""
-        due, seen, begun = 0.0, list[int](), False
+        due, seen, looked = 0.0, list[int](), float("-inf")
         while True:
             is_last, newest = self._ending.is_set(), self._run.checkpoint_steps()[-1:]
             if is_last or time.monotonic() >= due or (newest != seen and not self._failures):
                 pause_until = time.monotonic() + self._every
                 try:
-                    if not begun:
+                    if time.monotonic() > looked + LOOK_AGAIN_SECONDS:
                         self._uploader.begin()
-                    begun = True
+                        looked = time.monotonic()
                     copied = self._uploader.copy(partial(self._is_late, pause_until, newest, is_last))
                     self._say_copied(copied, is_last)
                     seen, due = newest, pause_until if copied.complete else 0.0
                 except Overtaken as error:
-                    log.warning("sync | no longer copied from here: %s", error)
+                    log.warning("sync | not copied from here: %s", error)
                     self._write_state(error=str(error))
                     return
                 except Exception as error:  # Whatever it is, training goes on.
-                    begun = False
+                    looked = float("-inf")
                     due = time.monotonic() + min(self._every * 2**self._failures, LONGEST_WAIT)
-                    self._say_failed(error)
+                    self._say_failed(error, is_last)
             if is_last:
                 return
             self._ending.wait(TICK_SECONDS)
@@ -179,12 +179,14 @@ class RunCopier:
         self._copied, self._failures = copied, 0
         self._write_state()
 
-    def _say_failed(self, error: Exception) -> None:
+    def _say_failed(self, error: Exception, is_last: bool) -> None:
         self._failures += 1
         reason = str(error) if isinstance(error, DetboxError) else f"{type(error).__name__}: {error}"
-        if self._failures == 1:
-            log.warning("sync | the run could not be copied, which is tried again while it goes on: %s", reason)
         self._write_state(error=reason[:300])
+        if is_last:
+            log.warning("sync | the last copy failed | %s", read_state(self._run).describe(time.time()))
+        elif self._failures == 1:
+            log.warning("sync | the run could not be copied, which is tried again while it goes on: %s", reason)
 
     def _write_state(self, error: str = "") -> None:
         before = read_state(self._run)

@@ -13,6 +13,7 @@ from app.run.directory import Run, find_run, find_runs
 from app.run.files import bytes_under
 from app.run.goodput import Goodput
 from app.run.rollbacks import Rollback
+from app.run_copy.state import CopyState, read_state
 from app.services import run_state, up_process
 from app.settings import flag
 
@@ -43,6 +44,8 @@ class RunStatus:
     rollbacks: list[Rollback] = field(default_factory=list)
     up: up_process.UpProcess | None = None
     """The `up` that works on it now."""
+    copy: CopyState | None = None
+    """Where its copy in an object store stands, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def _read_status(run: Run, metric: str) -> RunStatus:
         goodput=state.goodput,
         rollbacks=state.rollbacks,
         up=up_process.find_up(run),
+        copy=copy if (copy := read_state(run)).where else None,
     )
 
 
@@ -117,6 +121,7 @@ def _format_one(status: RunStatus) -> str:
         (short_metric(status.metric), _format_scores(status)),
         ("checkpoints", ", ".join(map(str, status.checkpoints)) or "none"),
         *_format_history(status),
+        *([("copy", status.copy.describe(time.time()))] if status.copy else []),
         *(("serves", version) for version in status.serving),
         ("on disk", f"{format_bytes(status.bytes)}, events {events}"),
     ]
