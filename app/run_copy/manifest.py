@@ -51,7 +51,8 @@ class Manifest:
     host: str
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
+        """Bytes of all files."""
         return sum(file.size for file in self.files)
 
     def parts(self) -> set[str]:

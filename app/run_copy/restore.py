@@ -66,7 +66,7 @@ def restore(run: Run, store: CopyStore) -> Restored | None:
         for _ in range(ATTEMPTS):
             with contextlib.suppress(Overtaken):
                 found = _restore(run, store)
-                return found and _restored(found, time.monotonic() - started)
+                return _restored(found, time.monotonic() - started) if found else None
         raise refusal("changes while it is restored: another machine still copies this run", store.where)
 
 
@@ -77,7 +77,7 @@ def is_missing(run: Run) -> bool:
 
 def _restored(manifest: Manifest, seconds: float) -> Restored:
     age = time.time() - manifest.time
-    return Restored(manifest.step, len(manifest.files), manifest.bytes, seconds, manifest.host, age)
+    return Restored(manifest.step, len(manifest.files), manifest.size, seconds, manifest.host, age)
 
 
 def _restore(run: Run, store: CopyStore) -> Manifest | None:
@@ -137,9 +137,9 @@ def _whole(file: CopiedFile, name: str, future: "Future[bytes | None]", store: C
 
 def _check_space(models_dir: Path, manifest: Manifest) -> None:
     free = shutil.disk_usage(models_dir).free
-    if manifest.bytes > free:
+    if manifest.size > free:
         raise SettingsError(
-            f"the copy of the run has {format_bytes(manifest.bytes)}, and {format_bytes(free)} are free",
+            f"the copy of the run has {format_bytes(manifest.size)}, and {format_bytes(free)} are free",
             where=str(models_dir),
             remedy=f"free or choose another place: {flag('models_dir')}",
         )

@@ -7,9 +7,7 @@ from app.run.directory import Run
 from app.run.files import read_object, write_json
 from app.run.lenient_json import Schema, count, moment, text
 
-STATE = Schema(
-    {"where": text, "writer": text, "step": count, "time": moment, "failures": count, "error": text, "since": moment}
-)
+STATE = Schema({"where": text, "writer": text, "step": count, "time": moment, "failures": count, "error": text})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +31,11 @@ class CopyState:
         return f"{self.where}: {last}{failed}"
 
 
-def read_state(run: Run) -> CopyState:
-    """That of the run; empty for one that is not copied."""
+def read_state(run: Run, where: str = "") -> CopyState:
+    """That of the run; empty for one that is not copied. `where`: as far as it is that of the copy there."""
     found = read_object(run.copy_state, STATE)
-    return CopyState(**{name: found[name] for name in CopyState.__annotations__ if name in found})
+    state = CopyState(**{name: found[name] for name in CopyState.__annotations__ if name in found})
+    return state if where in ("", state.where) else CopyState(where=where, writer=state.writer)
 
 
 def write_state(run: Run, state: CopyState) -> None:

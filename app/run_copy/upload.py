@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from app.run.directory import CHECKPOINT_STATE, Run, checkpoint_step
-from app.run_copy.manifest import MOST_BYTES, PART_BYTES, CopiedFile, Manifest, parse, part_name
-from app.run_copy.state import read_state, write_state
+from app.run_copy.manifest import MOST_BYTES, PART_BYTES, CopiedFile, Manifest, parse, part_name, part_sizes
+from app.run_copy.state import CopyState, read_state, write_state
 from app.run_copy.store import CopyStore, Overtaken
 from app.run_copy.units import Unit, iterate_units
 
@@ -53,14 +53,14 @@ class Uploader:
 
     def __init__(self, run: Run, store: CopyStore):
         self.run, self.store = run, store
-        self.writer = read_state(run).writer or uuid.uuid4().hex
+        self.writer = read_state(run, store.where).writer or uuid.uuid4().hex
         """Known by this run's folder, wherever it is mounted."""
         self._manifest: Manifest | None = None
         self._version: dict[str, Any] | None = None
         self._read: dict[str, CopiedFile] = {}
         """Files as they were copied before, of those that can't have changed unnoticed."""
-        self._held: set[str] = set()
-        """Parts that are in the store."""
+        self._held: dict[str, int] = {}
+        """Parts that are in the store, with their bytes."""
         self._garbage: set[str] = set()
         """Parts that the manifest before did not name any more: who restores from an older one may still read them."""
         self._bytes = self.sent = 0
@@ -71,9 +71,8 @@ class Uploader:
 
         To be called again after another process has copied this run.
         """
-        state = read_state(self.run)
-        if state.writer != self.writer:
-            write_state(self.run, dataclasses.replace(state, writer=self.writer))
+        # Before the first manifest names it.
+        write_state(self.run, dataclasses.replace(read_state(self.run, self.store.where), writer=self.writer))
         found = self.store.read_manifest(MOST_BYTES)
         self._manifest = parse(found[0], self.store.where) if found else None
         self._version = found[1] if found else None
@@ -82,7 +81,7 @@ class Uploader:
         named = self._manifest.parts() if self._manifest else set()
         is_ours = self._manifest is None or self._manifest.writer == self.writer
         # Another machine may be about to delete what its manifest does not name.
-        self._held = {name for name, (size, _) in listed.items() if size and (is_ours or name in named)}
+        self._held = {name: size for name, (size, _) in listed.items() if is_ours or name in named}
         old = time.time() - FORGOTTEN_SECONDS
         self._garbage = {name for name, (_, changed) in listed.items() if name not in named and changed < old}
         self._read = {}
@@ -94,8 +93,8 @@ class Uploader:
         """Raises Overtaken if the copy is of another folder that went on from this one, or came further."""
         if manifest is None or manifest.writer == self.writer:
             return
-        step, was_here = max(self.run.checkpoint_steps(), default=0), read_state(self.run).where == self.store.where
-        if was_here or manifest.step > step:
+        step, state = max(self.run.checkpoint_steps(), default=0), read_state(self.run, self.store.where)
+        if state.time or manifest.step > step:
             raise Overtaken(
                 f"holds step {manifest.step} of another folder of this run, on {manifest.host}, and this one is at "
                 f"step {step}",
@@ -127,8 +126,9 @@ class Uploader:
         else:
             waiting = []
         self._publish(files, started)
-        seconds = time.monotonic() - began
-        return Copied(_newest(files), len(files), self._bytes, seconds, complete=not waiting)
+        seconds, step = time.monotonic() - began, _newest(files)
+        write_state(self.run, CopyState(where=self.store.where, writer=self.writer, step=step, time=started))
+        return Copied(step, len(files), self._bytes, seconds, complete=not waiting)
 
     def _copy_unit(self, unit: Unit, is_late: Callable[[], bool]) -> list[CopiedFile]:
         """Its files, none if it was removed; as they were copied before if it was replaced meanwhile."""
@@ -154,14 +154,14 @@ class Uploader:
                 if is_late():
                     raise _Later
                 parts.append(part_name(data))
-                if parts[-1] not in self._held:
+                if self._held.get(parts[-1]) != len(data):
                     sending.append(self._send(parts[-1], data))
                 while len(sending) >= PARALLEL:
                     sending.popleft().result()
             for future in sending:
                 future.result()
-            self._held.update(parts)
             size = min(stat.st_size, file.tell())
+            self._held.update(zip(parts, part_sizes(size), strict=True))
         copied = CopiedFile(name, size, stat.st_mtime_ns, tuple(parts))
         if stat.st_mtime_ns < reading - SETTLED_NS:
             self._read[name] = copied
@@ -178,8 +178,12 @@ class Uploader:
 
     def _known_file(self, name: str, stat: os.stat_result) -> CopiedFile | None:
         known = self._read.get(name)
-        is_same = known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-        return known if is_same and known and self._held.issuperset(known.parts) else None
+        if known is None or (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            return None
+        sizes = part_sizes(known.size)
+        return (
+            known if all(self._held.get(part) == size for part, size in zip(known.parts, sizes, strict=True)) else None
+        )
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.run.root))
@@ -212,7 +216,8 @@ class Uploader:
         self._garbage = before.parts() - named if before else set()
         self._manifest = manifest
         self.store.delete_parts(sorted(dropped))
-        self._held -= dropped
+        for name in dropped:
+            self._held.pop(name, None)
 
 
 def _read_parts(file: Any, size: int) -> Iterator[bytes]:

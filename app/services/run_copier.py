@@ -1,18 +1,21 @@
 """The copying of a run while it goes on: a thread of the process that looks after it."""
 
 import contextlib
+import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from app.errors import DetboxError, SettingsError
 from app.humanize import format_bytes, format_count
 from app.run import lock
 from app.run.directory import Run, find_run
+from app.run.provenance import settings_again
 from app.run_copy.restore import is_missing, restore
-from app.run_copy.state import CopyState, read_state, write_state
+from app.run_copy.state import read_state, write_state
 from app.run_copy.store import CopyStore, Overtaken, Unreachable
 from app.run_copy.upload import Copied, Uploader
 from app.settings import Settings, flag
@@ -42,6 +45,8 @@ def kept_copy(settings: Settings, *, copies: bool = True) -> Iterator[None]:
     if not is_wanted(settings):
         yield
         return
+    if settings.from_run:
+        settings = settings_again(Path(settings.from_run), settings)
     run = find_run(settings.models_dir, settings.run_name)
     store = CopyStore(settings.sync_to, run.name)
     _refuse_within(run, store)
@@ -144,7 +149,7 @@ class RunCopier:
                     seen, due = newest, pause_until if copied.complete else 0.0
                 except Overtaken as error:
                     log.warning("sync | not copied from here: %s", error)
-                    self._write_state(error=str(error))
+                    self._write_failure(str(error))
                     return
                 except Exception as error:  # Whatever it is, training goes on.
                     looked = float("-inf")
@@ -177,26 +182,17 @@ class RunCopier:
             rest,
         )
         self._copied, self._failures = copied, 0
-        self._write_state()
 
     def _say_failed(self, error: Exception, is_last: bool) -> None:
         self._failures += 1
         reason = str(error) if isinstance(error, DetboxError) else f"{type(error).__name__}: {error}"
-        self._write_state(error=reason[:300])
+        self._write_failure(reason)
         if is_last:
             log.warning("sync | the last copy failed | %s", read_state(self._run).describe(time.time()))
         elif self._failures == 1:
             log.warning("sync | the run could not be copied, which is tried again while it goes on: %s", reason)
 
-    def _write_state(self, error: str = "") -> None:
-        before = read_state(self._run)
-        state = CopyState(
-            where=self._store.where,
-            writer=self._uploader.writer,
-            step=self._copied.step if self._copied else before.step,
-            time=before.time if error else time.time(),
-            failures=self._failures,
-            error=error,
-        )
+    def _write_failure(self, error: str) -> None:
+        state = read_state(self._run, self._store.where)
         with contextlib.suppress(OSError):  # A full disk has its own error.
-            write_state(self._run, state)
+            write_state(self._run, dataclasses.replace(state, failures=self._failures, error=error[:300]))
