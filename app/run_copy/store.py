@@ -33,8 +33,8 @@ RETRIES = 4
 RETRY_TIMEOUT = datetime.timedelta(seconds=60)
 _QUERY = re.compile(r"\?\S*")
 """Of an address in an error: it may hold a signature."""
-_METADATA = re.compile(r"169\.254\.169\.254|metadata\.google\.internal|fd00:ec2::254")
-"""The services that give a machine of a cloud its rights: one that is asked has no others, and is no such machine."""
+_METADATA = re.compile(r"/latest/(api|meta-data)/|/computeMetadata/|/metadata/identity/")
+"""Of the services that give a machine of a cloud its rights: where one is asked, there are no others."""
 
 
 class Unreachable(SettingsError):

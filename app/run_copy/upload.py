@@ -53,7 +53,7 @@ class Uploader:
 
     def __init__(self, run: Run, store: CopyStore):
         self.run, self.store = run, store
-        self.writer = read_state(run, store.where).writer or uuid.uuid4().hex
+        self.writer = ""
         """Known by this run's folder, wherever it is mounted."""
         self._manifest: Manifest | None = None
         self._version: dict[str, Any] | None = None
@@ -71,8 +71,9 @@ class Uploader:
 
         To be called again after another process has copied this run.
         """
-        # Before the first manifest names it.
-        write_state(self.run, dataclasses.replace(read_state(self.run, self.store.where), writer=self.writer))
+        state = read_state(self.run, self.store.where)
+        self.writer = state.writer or uuid.uuid4().hex
+        write_state(self.run, dataclasses.replace(state, writer=self.writer))  # Before a manifest names it.
         found = self.store.read_manifest(MOST_BYTES)
         self._manifest = parse(found[0], self.store.where) if found else None
         self._version = found[1] if found else None
