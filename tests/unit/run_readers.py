@@ -25,6 +25,7 @@ from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.run.preparation import prepared_run
 from app.run.rollbacks import append_rollback
 from app.run.run_end import finished_training
+from app.run_copy.state import CopyState, write_state
 from app.services import live_view, run_state, trio
 from app.settings import Settings
 from app.training.stop import StopFlag
@@ -39,6 +40,7 @@ FILES = (
     "status/trainer.json",
     "status/evaluator.json",
     "status/stop.json",
+    "status/sync.json",
     "evaluations.jsonl",
     "metrics.jsonl",
     "rollbacks.jsonl",
@@ -185,6 +187,7 @@ def write_whole(models_dir: Path) -> Path:
     write_json(run.stop_request, {"reason": "early-stopped: x", "step": 80, "time": 1.0})
     append_rollback(run, step=80, before=0.1, rate=0.01, reason="it diverged", evaluations=0)
     write_goodput(run, Goodput(training=9.0, lost=1.0, saving=1.0, saves=2, failures=1, training_at={"80": 5.0}))
+    write_state(run, CopyState(where="s3://models/old", writer="0f", step=80, time=1.0, failures=2, error="no answer"))
     write_json(run.evaluation_details(80), old_run.details(80))
     write_json(run.provenance, json.loads(run.provenance.read_text()) | {"given": {"batch_size": "8"}})
     (run.best / "ckpt-80.index").touch()

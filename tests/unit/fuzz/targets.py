@@ -55,6 +55,9 @@ from app.pipeline.zoo import catalogue, store
 from app.protos import label_map, pipeline_config
 from app.run import lock, provenance
 from app.run.directory import Run
+from app.run_copy.restore import restore
+from app.run_copy.store import CopyStore
+from app.run_copy.upload import Uploader
 from app.services import run_table, up_process
 from app.settings import Settings
 from app.training import resume
@@ -479,12 +482,29 @@ def dotenv_read(folder: Path) -> None:
     assert not any("\0" in value for value in as_environment(settings, {}).values())
 
 
+def copy_made(folder: Path) -> None:
+    run_readers.write_whole(folder / "models")
+    run = Run(folder / "models/old")
+    uploader = Uploader(run, CopyStore(str(folder / "copies"), run.name))
+    uploader.begin()
+    uploader.copy()
+    shutil.rmtree(folder / "models")
+
+
+def copy_read(folder: Path) -> None:
+    run = Run(folder / "models/old")
+    if restore(run, CopyStore(str(folder / "copies"), run.name)):
+        show(run_table.read_table(run.root.parent, "old", run_readers.MAP))
+
+
 TARGETS: tuple[Target, ...] = (
     *(of_run(f"run-{reader.__name__}", reader) for reader in run_readers.READERS),
     of_run("run-serving", read_serving),
     of_run("run-resume", read_resume, "checkpoint", "pipeline.config"),
     of_run("run-config", read_config_of_run, "pipeline.config", "label_map.pbtxt"),
     Target("run-up", up_made, up_read, ("models/old/status/up.json", "models/old/logs/*"), writes=("models",)),
+    Target("run-copy", copy_made, copy_read, ("copies/old/*.json",), writes=("models", "copies")),
+    Target("run-copy-parts", copy_made, copy_read, ("copies/**/*",), writes=("models", "copies"), names=True),
     Target("run-batch", batch_made, batch_read),
     Target("run-trial", trial_made, lambda folder: trial_report.read_report(folder / "report.json")),
     *map(set_target, SET_WRITERS),
