@@ -55,9 +55,6 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
         pinned = dataclasses.replace(
             settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0, sync_to=run_copier.NONE
         )
-        pinned = dataclasses.replace(
-            settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0, sync_to=run_copier.NONE
-        )
         pinned = dataclasses.replace(pinned, results_dir="")  # They are copied here, at the end.
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent_secs(settings))
         trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
