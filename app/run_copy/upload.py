@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.errors import SettingsError
+from app.humanize import format_time
 from app.run.directory import CHECKPOINT_STATE, Run, checkpoint_step
 from app.run_copy.manifest import MOST_BYTES, PART_BYTES, CopiedFile, Manifest, parse, part_name, part_sizes
 from app.run_copy.state import CopyState, read_state, write_state
@@ -78,6 +80,14 @@ class Uploader:
         self._manifest = parse(found[0], self.store.where) if found else None
         self._version = found[1] if found else None
         self._refuse_overtaken(self._manifest)
+        if self._manifest and self._manifest.writer != self.writer:
+            log.warning(
+                "sync | %s | replaces step %d of another folder of this run, copied on %s %s ago",
+                self.store.where,
+                self._manifest.step,
+                self._manifest.host,
+                format_time(max(time.time() - self._manifest.time, 0)),
+            )
         listed = self.store.list_parts()
         named = self._manifest.parts() if self._manifest else set()
         is_ours = self._manifest is None or self._manifest.writer == self.writer
@@ -201,6 +211,9 @@ class Uploader:
             files = [file for file in files if file.path != CHECKPOINT_STATE]
         if before and before.writer == self.writer and set(before.files) == set(files):
             return
+        if before and before.step and not step:
+            # Whatever took them from this disk must not take the copy along.
+            raise SettingsError(f"has lost its checkpoints, the copy has step {before.step}", where=str(self.run.root))
         generation = before.generation + 1 if before else 1
         manifest = Manifest(tuple(files), generation, step, started, self.writer, socket.gethostname())
         data = manifest.serialize()
@@ -210,7 +223,7 @@ class Uploader:
             found = self.store.read_manifest(MOST_BYTES)
             if found is None or found[0] != data:
                 self._refuse_overtaken(parse(found[0], self.store.where) if found else None)
-                raise
+                raise SettingsError("was changed by another process", where=self.store.where) from None
             self._version = found[1]  # It was written, its answer lost, and it was sent again.
         named = manifest.parts()
         dropped = self._garbage - named

@@ -149,6 +149,7 @@ class RunCopier:
                     seen, due = newest, pause_until if copied.complete else 0.0
                 except Overtaken as error:
                     log.warning("sync | not copied from here: %s", error)
+                    self._failures += 1
                     self._write_failure(str(error))
                     return
                 except Exception as error:  # Whatever it is, training goes on.

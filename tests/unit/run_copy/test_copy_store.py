@@ -74,6 +74,17 @@ def test_what_lasts_is_told_from_what_may_pass(stub, status, lasts):
     assert "very-secret" not in str(caught.value)
 
 
+def test_a_signature_in_an_address_is_not_shown(stub, monkeypatch):
+    """Azure's, which is part of what is asked for."""
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "sv=1&sig=very-secret")
+    for stub.status in (403, 503):
+        with refused(SettingsError, where="az://container/models/wheels") as caught:
+            CopyStore("az://container/models", "wheels").probe()
+        assert "very-secret" in stub.requests[-1][1]
+        assert "very-secret" not in str(caught.value)
+
+
 def asked(stub, header):
     method, path, headers = stub.requests[-1]
     return method, unquote(path), headers.get(header)

@@ -6,7 +6,9 @@ import time
 import copied_runs
 import pytest
 from copied_runs import upload, wipe, write_run
+from refusals import refused
 
+from app.errors import SettingsError
 from app.run_copy.manifest import MOST_BYTES, PART_BYTES, parse
 from app.run_copy.store import CopyStore, Overtaken
 from app.run_copy.upload import Uploader
@@ -229,3 +231,29 @@ def test_a_state_without_a_checkpoint_does_not_tell_of_one(run, place):
         path.unlink()
     upload(run, place.url)
     assert "checkpoint" not in {file.path for file in manifest(place).files}
+
+
+def test_a_copy_that_was_removed_is_made_anew(run, place):
+    """As the refusal says, to go on from here; this pass fails, the next one sends all."""
+    uploader = upload(run, place.url)
+    for name in place.names():
+        place.delete(name)
+    run.pipeline_config.write_text("new")
+    with refused(SettingsError, where="wheels") as caught:
+        uploader.copy()
+    assert not isinstance(caught.value, Overtaken)
+    uploader.begin()
+    uploader.copy()
+    wipe(run)
+    assert copied_runs.restored(run, place.url).step == 7
+
+
+def test_a_folder_that_lost_its_checkpoints_does_not_take_the_copy_along(run, place):
+    """A volume that was unmounted, a hand that deleted the wrong one."""
+    uploader = upload(run, place.url)
+    wipe(run)
+    run.root.mkdir()
+    with refused(SettingsError, where=str(run.root)):
+        uploader.copy()
+    wipe(run)
+    assert copied_runs.restored(run, place.url).step == 7
