@@ -7,7 +7,7 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -51,6 +51,26 @@ def set_up(*, debug: bool = False, chatter_file: Path | None = None) -> None:
         root.handlers[:] = [to_file]
         root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+
+
+def show_by(show: Callable[[str], None]) -> Callable[[], None]:
+    """Has detbox's own log lines shown by `show`: a live view draws over what others write. Returns how to end it."""
+    ours, before = logging.getLogger("app"), logging.getLogger("app").handlers[:]
+    ours.handlers[:] = [_Shown(show)]
+    return lambda: ours.handlers.__setitem__(slice(None), before)
+
+
+class _Shown(logging.Handler):
+    def __init__(self, show: Callable[[str], None]):
+        super().__init__()
+        self.setFormatter(OneLine("%(message)s"))
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._show(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def quiet_native_output(chatter_file: Path) -> None:

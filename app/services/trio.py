@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from app import log
 from app.errors import Stopped
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
@@ -111,6 +112,7 @@ def run_services(
     view, started = live_view.open_view(sys.stderr), time.time()
     shown_at, listening, has_closed = 0.0, False, False
     hangup = hangup or Hangup()
+    log_as_before = log.show_by(lambda line: view.print(line))
 
     def refresh(every: float = REFRESH_SECONDS) -> None:
         nonlocal shown_at, listening, view, has_closed
@@ -146,6 +148,7 @@ def run_services(
         ) from None
     finally:
         refresh(every=0)
+        log_as_before()
         view.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -82,9 +83,10 @@ def tensorboard_is_there(port) -> bool:
     return True
 
 
-def test_ctrl_c_stops_all_three_and_the_same_command_goes_on(up, tmp_path):
-    """SIGINT ends the trio within the trainer's time with the step saved; nothing is left running."""
+def test_ctrl_c_stops_all_three_and_the_same_command_goes_on_without_the_disk(up, tmp_path):
+    """SIGINT ends the trio with the step saved and copied; nothing is left running, nor, then, of the run."""
     flags = [*SMALL, "--num_train_steps=90", "--checkpoint_every_n=30", "--log_every_n=1"]
+    flags += [f"--sync_to={tmp_path / 'copies'}"]
     process = up(*flags)
     run = Run(tmp_path / "sample")
     wait_for(lambda: len(read_lines(run.metrics)) >= 5)
@@ -96,9 +98,11 @@ def test_ctrl_c_stops_all_three_and_the_same_command_goes_on(up, tmp_path):
     saved = run.checkpoint_steps()[-1]
     assert saved == read_lines(run.metrics)[-1]["step"]
     assert f"step {saved} is saved" in err
+    shutil.rmtree(run.root)
     process = up(*flags)
     _, err = process.communicate(timeout=900)
     assert process.returncode == 0, err[-2000:]
+    assert f"restored step {saved}" in err
     assert f"resumed from {run.checkpoint(saved)}" in Path(run.log("trainer")).read_text(errors="replace")
     assert read_json(run.done)["step"] == 90
     assert [row["step"] for row in read_lines(run.metrics)] == list(range(1, 91))

@@ -1,5 +1,6 @@
 """Output whose reader goes away."""
 
+import logging
 import os
 import pty
 import re
@@ -67,6 +68,18 @@ def test_a_full_disk_is_an_error_as_before():
         stream = log._lasting_stream(full.fileno(), Path("unused"), "utf-8", "strict")
         with pytest.raises(OSError, match="space"):
             print("a line", file=stream)
+
+
+def test_a_view_shows_the_lines_until_it_ends(monkeypatch):
+    """As one line each, whatever is in them; afterwards they go where they went."""
+    ours, shown = logging.getLogger("app"), []
+    monkeypatch.setattr(ours, "handlers", before := [logging.NullHandler()])
+    as_before = log.show_by(shown.append)
+    logging.getLogger("app.services").warning("a %s", "b\nc")
+    as_before()
+    logging.getLogger("app.services").warning("not shown")
+    assert shown == ["a b\\nc"]
+    assert ours.handlers == before
 
 
 def test_the_streams_of_a_process(tmp_path):
