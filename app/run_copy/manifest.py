@@ -89,7 +89,7 @@ def is_copied(path: PurePath) -> bool:
         return False
     if any(part.startswith(".") for part in parts) or parts[0].startswith(SAMPLE_PREFIX) or parts[0] == "broken":
         return False
-    own = ("up.json", "sync.json", "stop.json")
+    own = ("up.json", "sync.json", "stop.json", "tensorboard.json")
     return not (parts[0] == "status" and (path.suffix == ".lock" or parts[-1] in own))
 
 

@@ -82,11 +82,12 @@ def restored(run: Run, url: str):
 
 
 def check_whole(run: Run) -> int:
-    """Holds that the run could go on: whole checkpoints, none evaluated that is not there. Its newest step."""
+    """Holds that the run could go on: whole checkpoints, none evaluated that is not there, none without its metrics."""
     steps = run.checkpoint_steps()
     for step in steps:
         assert run.checkpoint(step).with_name(f"ckpt-{step}.data-00000-of-00001").read_bytes() == content(step)
         assert run.checkpoint(step).with_name(f"ckpt-{step}.index").read_text() == f"index {step}"
     newest = max(steps, default=0)
+    assert max([row["step"] for row in read_lines(run.metrics)], default=0) >= newest
     assert max([row["step"] for row in read_lines(run.evaluations)], default=0) <= newest
     return newest

@@ -1,5 +1,7 @@
 """The copying of a run while it goes on: when, by whom, and what never stops training."""
 
+import dataclasses
+import json
 import logging
 import os
 import sys
@@ -110,6 +112,17 @@ def test_a_command_has_its_run_restored(run, place, monkeypatch):
     jobs.run(Job("status", settings_for(run, "s3://no-such-bucket")))
     jobs.run(Job("evaluate", settings_for(run, place.url)))
     assert seen == [("status", []), ("evaluate", [7])]
+
+
+@pytest.mark.parametrize(("command", "detach", "worker"), [("up", True, 0), ("train", False, 1)])
+def test_some_leave_it_to_another(run, monkeypatch, command, detach, worker):
+    """An `up` that starts one in the background, and a worker that is not the chief."""
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": worker}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    monkeypatch.setattr(jobs, "load", lambda name: lambda settings: name)
+    settings = dataclasses.replace(settings_for(run, "s3://no-such-bucket"), detach=detach)
+    assert jobs.run(Job(command, settings)) == command
+    assert not run.copy_state.exists()
 
 
 def test_what_a_service_starts_does_not_copy_as_well(run, tmp_path):
