@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from app.errors import DetboxError, SettingsError
+from app.errors import DetboxError, SettingsError, Stopped
 from app.humanize import format_bytes, format_count
 from app.run import lock
 from app.run.directory import Run, find_run
@@ -59,7 +59,7 @@ def kept_copy(settings: Settings, *, copies: bool = True) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        is_signal = isinstance(error, (Interrupted, KeyboardInterrupt)) or getattr(error, "exit_code", 0) > 128
+        is_signal = isinstance(error, (Stopped, Interrupted, KeyboardInterrupt))
         copier.finish(LAST_SECONDS if is_signal else float("inf"))
         raise
     copier.finish()
