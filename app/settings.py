@@ -245,6 +245,10 @@ class Settings:
     restarts: f.Count = f.services(
         0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"
     )
+    preemption_notice: Literal["auto", "off", "aws", "azure", "gce"] = f.services(
+        "auto",
+        "whose metadata service is asked whether it takes this machine; auto: that of the cloud it is on, if any",
+    )
     detach: bool = f.services(False, "run in the background, and return when training has begun")
     follow: bool = f.services(False, "go on showing lines as they come, until the run ends; -f for short")
     compare: str = f.services("", "runs to report on, comma-separated; several are compared")

@@ -10,6 +10,7 @@ from app.errors import SettingsError
 from app.jobs import prepare
 from app.jobs.report import report_at_end
 from app.jobs.train import cluster_of
+from app.machine.preemption import PreemptionWatch
 from app.run.directory import Run, find_run
 from app.run.preparation import new_directory
 from app.services import background, metrics_server, run_state, tensorboard, trio, up_process
@@ -55,6 +56,9 @@ def _run_to_end(run: Run, settings: Settings) -> trio.Outcome:
         pinned = dataclasses.replace(settings, run=run.name, tensorboard_port=port, metrics_port=0, restarts=0)
         pinned = dataclasses.replace(pinned, results_dir="")  # They are copied here, at the end.
         services = trio.make_services(run, as_environment(pinned, os.environ), silent_secs=silent_secs(settings))
-        trio.run_services(run, services, metric=metric, host=host, port=port, hangup=hangup, change=change)
+        watch = PreemptionWatch(settings.preemption_notice, os.environ).start()
+        trio.run_services(
+            run, services, metric=metric, host=host, port=port, hangup=hangup, change=change, preemption=watch
+        )
         took, page = time.time() - started, report_at_end(run, settings)
     return trio.read_outcome(run, metric=metric, seconds=took, report=page)

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from app.environment import as_environment
-from app.errors import ServiceError
+from app.errors import Preempted, ServiceError
+from app.machine.preemption import PreemptionWatch
 from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.services import run_logs
 from app.services.batch_size import smaller_batch
+from app.services.preempted_run import record_preemption
 from app.services.service import Service, import_path
 from app.services.silence import Silence, silent_secs
 from app.services.supervisor import Supervisor
@@ -31,7 +33,8 @@ PROGRESS: Mapping[str, Callable[[Run], object]] = {
 def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     """Runs the service `name` by the command line `argv`, again as often as `settings.restarts` allows.
 
-    Raises ServiceError if it failed for good, Stopped after a signal. The evaluator fails with the trainer.
+    Raises ServiceError if it failed for good, Stopped after a signal, Preempted where the cloud takes the machine. The
+    evaluator fails with the trainer.
     """
     run = find_run(settings.models_dir, settings.run_name)
     environ = as_environment(dataclasses.replace(settings, restarts=0), os.environ)
@@ -39,10 +42,14 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     service = Service(name, argv, import_path(environ), log=None, silence=silence)
     if name == "trainer":
         service.smaller = partial(smaller_batch, run)
+    watch = PreemptionWatch(settings.preemption_notice, os.environ).start()
+    supervisor = Supervisor(
+        [service], restarts=settings.restarts, progress=partial(PROGRESS[name], run), preemption=watch
+    )
     try:
-        Supervisor([service], restarts=settings.restarts, progress=partial(PROGRESS[name], run)).run(
-            partial(run_logs.bound, run.log(name)), logger.warning
-        )
+        supervisor.run(partial(run_logs.bound, run.log(name)), logger.warning)
+    except Preempted as error:
+        raise record_preemption(run, [name], error) from None
     except ServiceError as error:
         raise fail_for_good(run, name, error) from None
     if name == "evaluator" and (trainer := Heartbeat.read(run, "trainer")).has_failed_for_good(time.time()):
