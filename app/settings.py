@@ -249,6 +249,14 @@ class Settings:
         "auto",
         "whose metadata service is asked whether it takes this machine; auto: that of the cloud it is on, if any",
     )
+    notify: str = f.services(
+        "",
+        "addresses that Apprise knows, comma-separated, to tell of a run's end; they are secrets; none: nobody",
+        is_secret=True,
+    )
+    notify_on: str = f.services(
+        "done,failed,preempted", "what is told of: done, failed (for good), preempted, best (a new best checkpoint)"
+    )
     detach: bool = f.services(False, "run in the background, and return when training has begun")
     follow: bool = f.services(False, "go on showing lines as they come, until the run ends; -f for short")
     compare: str = f.services("", "runs to report on, comma-separated; several are compared")

@@ -53,7 +53,8 @@ _AT_END = (*_FORMS, "export_when_done", "promote_threshold", "serving_name", "se
 _ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
 _METRICS = ("metrics_host", "metrics_port")
-_SERVICE = (*_METRICS, "restarts", "preemption_notice")
+_NOTIFY = ("notify", "notify_on")
+_SERVICE = (*_METRICS, "restarts", "preemption_notice", *_NOTIFY)
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -62,7 +63,7 @@ COMMANDS: Mapping[str, Command] = {
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
             *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_EVALUATION, *_AT_END, *_TENSORBOARD,
-            *_METRICS, "preemption_notice", "detach", "results_dir",
+            *_METRICS, "preemption_notice", *_NOTIFY, "detach", "results_dir",
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
             "with --detach it needs none: see logs, status and stop.",

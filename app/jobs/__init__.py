@@ -32,18 +32,25 @@ SERVICES = {"train": "trainer", "evaluate": "evaluator"}
 
 
 def run(job: Job) -> Any:
-    """Runs a job; a service that may be started again in a process of its own."""
+    """Runs a job; a service that is looked after in a process of its own."""
     if job.settings.gpus and job.command in TRAINS:
         from app.machine import gpu_choice
 
         gpu_choice.choose(job.settings.gpus)  # For the processes that this one starts, too.
         job = Job(job.command, dataclasses.replace(job.settings, gpus=""))
-    if job.settings.restarts and job.command in SERVICES:
+    if is_kept(job):
         from app.services.kept_service import keep_service
         from app.services.service import command
 
         return keep_service(SERVICES[job.command], job.settings, command(job.command))
     return load(job.command)(job.settings)
+
+
+def is_kept(job: Job) -> bool:
+    """Whether the job is a service that another process starts: to start it again, or to tell of its end."""
+    settings = job.settings
+    tells = job.command == "train" and settings.notify not in ("", "none")
+    return job.command in SERVICES and (settings.restarts > 0 or tells)
 
 
 def load(command: str) -> Callable[[Settings], Any]:

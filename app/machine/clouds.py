@@ -2,11 +2,12 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 from app.machine.metadata_service import TIMEOUT_SECONDS, MetadataError, MetadataService
 
@@ -27,33 +28,39 @@ class Event:
     starts: float | None = None
 
 
-class Cloud(Protocol):
-    """One cloud's protocol."""
+class Cloud(ABC):
+    """One cloud's protocol, spoken with a metadata service."""
 
     name: ClassVar[str]
     variable: ClassVar[str]
     """The environment variable by which the cloud's own libraries take another address of the service."""
-    every: ClassVar[float]
-    """Seconds between looks: the notice is 30 s on Azure and GCE."""
+    every: ClassVar[float] = 1.0
+    """Seconds between looks: Azure and GCE give 30 s."""
 
+    def __init__(self, service: MetadataService):
+        self._service = service
+
+    @abstractmethod
     def is_here(self, timeout: float) -> bool:
-        """Whether the service is this cloud's, by one request."""
-        ...
+        """Whether the service is this cloud's, by one request. Raises MetadataError if nothing answers like it."""
 
+    @abstractmethod
     def events(self) -> list[Event]:
         """What it tells now. Raises MetadataError if it does not answer, or not as documented."""
-        ...
 
 
-class Aws:
+class Aws(Cloud):
     """Instance metadata, version 2: every question needs a token, which has to be fetched by a PUT."""
 
-    name, variable, every = "AWS", "AWS_EC2_METADATA_SERVICE_ENDPOINT", 5.0
+    name = "AWS"
+    variable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+    every = 5.0  # As AWS recommends; the notice is two minutes.
     ACTIONS = ("terminate", "stop", "hibernate")
     TOKEN_SECONDS = 21600
 
     def __init__(self, service: MetadataService):
-        self._service, self._token = service, ""
+        super().__init__(service)
+        self._token = ""
 
     def is_here(self, timeout: float) -> bool:
         return bool(self._fetch_token(timeout))
@@ -94,10 +101,11 @@ class Aws:
         return ""
 
 
-class Azure:
+class Azure(Cloud):
     """Scheduled Events. One that is acknowledged begins at once, so none is."""
 
-    name, variable, every = "Azure", "AZURE_POD_IDENTITY_AUTHORITY_HOST", 1.0
+    name = "Azure"
+    variable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
     HEADERS: ClassVar[Mapping[str, str]] = {"Metadata": "true"}
     FIRST_SECONDS = 130.0
     """The first question of a machine turns the service on, which takes up to two minutes."""
@@ -109,8 +117,9 @@ class Azure:
     }
     WORDS: ClassVar[Mapping[str, str]] = {"Preempt": "takes this machine", "Terminate": "deletes this machine"}
 
-    def __init__(self, service: MetadataService, first_seconds: float = FIRST_SECONDS):
-        self._service, self._timeout, self._vm = service, first_seconds, ""
+    def __init__(self, service: MetadataService):
+        super().__init__(service)
+        self._timeout, self._vm = self.FIRST_SECONDS, ""
 
     def is_here(self, timeout: float) -> bool:
         return bool(self._find_name(timeout))
@@ -146,14 +155,12 @@ class Azure:
         return self._vm
 
 
-class Gce:
+class Gce(Cloud):
     """Two values of the metadata server. A machine with GPUs can't be moved: maintenance ends it."""
 
-    name, variable, every = "GCE", "GCE_METADATA_HOST", 1.0
+    name = "GCE"
+    variable = "GCE_METADATA_HOST"
     HEADERS: ClassVar[Mapping[str, str]] = {"Metadata-Flavor": "Google"}
-
-    def __init__(self, service: MetadataService):
-        self._service = service
 
     def is_here(self, timeout: float) -> bool:
         return bool(self._read("preempted", timeout))
@@ -183,7 +190,7 @@ class Gce:
         return answer.text
 
 
-CLOUDS: Mapping[str, type[Aws] | type[Azure] | type[Gce]] = {"aws": Aws, "azure": Azure, "gce": Gce}
+CLOUDS: Mapping[str, type[Cloud]] = {"aws": Aws, "azure": Azure, "gce": Gce}
 
 
 def _object(text: str) -> dict[str, Any]:

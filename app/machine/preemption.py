@@ -68,16 +68,13 @@ class PreemptionWatch:
                 failing_since = None
                 if is_told is not True:
                     is_told = True
-                    logger.info(
-                        "preemption | %s is asked every %g s whether it takes this machine", cloud.name, cloud.every
-                    )
+                    logger.info("preemption | %s is asked for notice every %g s", cloud.name, cloud.every)
             except MetadataError as error:
                 failing_since = failing_since or time.monotonic()
                 if is_told is not False and time.monotonic() - failing_since >= self._patience:
                     is_told = False
-                    logger.warning(
-                        "preemption | %s's metadata service: %s -> %s", cloud.name, error, _remedy(cloud, error)
-                    )
+                    what = f"{cloud.name}'s metadata service: {error} -> {_remedy(cloud, error)}"
+                    logger.warning("preemption | %s", what)
             time.sleep(cloud.every)
 
     def _judge(self, event: Event) -> Notice | None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from app.environment import as_environment
 from app.errors import Preempted, ServiceError
+from app.machine.cluster import find_cluster
 from app.machine.preemption import PreemptionWatch
 from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
@@ -16,6 +17,7 @@ from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.services import run_logs
 from app.services.batch_size import smaller_batch
+from app.services.notification import Notifier
 from app.services.preempted_run import record_preemption
 from app.services.service import Service, import_path
 from app.services.silence import Silence, silent_secs
@@ -37,6 +39,21 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     evaluator fails with the trainer.
     """
     run = find_run(settings.models_dir, settings.run_name)
+    notifier = Notifier(run, settings)
+    if name == "trainer" and _is_chief(settings):
+        with notifier.telling_end():
+            _keep(name, run, dataclasses.replace(settings, notify="none"), argv)
+    else:
+        _keep(name, run, settings, argv)
+
+
+def _is_chief(settings: Settings) -> bool:
+    workers, service = settings.workers, settings.worker_service
+    cluster = find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
+    return cluster is None or cluster.is_chief
+
+
+def _keep(name: str, run: Run, settings: Settings, argv: Sequence[str]) -> None:
     environ = as_environment(dataclasses.replace(settings, restarts=0), os.environ)
     silence = Silence(partial(sign_of_life.last, run, name), silent_secs(settings))
     service = Service(name, argv, import_path(environ), log=None, silence=silence)

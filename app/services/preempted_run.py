@@ -16,7 +16,7 @@ def record_preemption(run: Run, services: Iterable[str], error: Preempted) -> Pr
     saved = run.checkpoint_steps()
     for name in services:
         beat = Heartbeat.read(run, name)
-        if not beat.has_started or beat.state == "done" or lock.is_held(run.service_lock(name)):
+        if not run.root.is_dir() or beat.state == "done" or lock.is_held(run.service_lock(name)):
             continue
         step = saved[-1] if saved and name == "trainer" else beat.step
         reason = error.what.removeprefix("preempted: ")

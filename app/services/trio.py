@@ -21,7 +21,7 @@ from app.services.service import Service, command, import_path
 from app.services.silence import Silence
 from app.services.supervisor import Supervisor
 from app.services.up_process import SERVICES, command_for
-from app.settings import flag
+from app.settings import flag, variable
 
 REFRESH_SECONDS = 1.0
 
@@ -68,7 +68,7 @@ def make_services(
     *,
     silent_secs: float = 0.0,
 ) -> list[Service]:
-    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU.
+    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU, and alone tells people.
 
     `silent_secs`: without a sign of life, after which trainer and evaluator are ended and started again; 0: never.
     """
@@ -78,6 +78,7 @@ def make_services(
         Silence(partial(sign_of_life.last, run, name), silent_secs) for name in ("trainer", "evaluator")
     )
     without_gpu = {**environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    environ = environ | {variable("notify"): "none"}
     return [
         Service(
             "trainer", argv["train"], environ, run.log("trainer"), silence=trainer, smaller=partial(smaller_batch, run)

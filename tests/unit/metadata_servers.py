@@ -46,12 +46,13 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         server.asked.append(f"{self.command} {self.path}")
         time.sleep(server.hang)
-        if server.to:
-            self.say(302, Location=server.to)
-        elif server.status:
-            self.say(server.status, "<html>sorry</html>")
-        else:
-            self.tell()
+        with contextlib.suppress(ConnectionError):  # Who asked has gone.
+            if server.to:
+                self.say(302, Location=server.to)
+            elif server.status:
+                self.say(server.status, "<html>sorry</html>")
+            else:
+                self.tell()
 
     do_GET = do_PUT = do_POST = answer
 
