@@ -45,8 +45,8 @@ class Cloud(ABC):
         """Whether the service is this cloud's, by one request. Raises MetadataError if nothing answers like it."""
 
     @abstractmethod
-    def events(self) -> list[Event]:
-        """What it tells now. Raises MetadataError if it does not answer, or not as documented."""
+    def events(self) -> Iterator[Event]:
+        """What it tells now, the end first. Raises MetadataError where it does not answer, or not as documented."""
 
 
 class Aws(Cloud):
@@ -65,20 +65,18 @@ class Aws(Cloud):
     def is_here(self, timeout: float) -> bool:
         return bool(self._fetch_token(timeout))
 
-    def events(self) -> list[Event]:
-        found = []
+    def events(self) -> Iterator[Event]:
         if action := self._read("spot/instance-action"):
             said = _object(action)
             if said.get("action") not in self.ACTIONS:
                 raise MetadataError(f"answers with {action[:40]!r}")
-            found.append(Event(self.name, "end", f"takes this machine ({said['action']})", _moment(said.get("time"))))
+            yield Event(self.name, "end", f"takes this machine ({said['action']})", _moment(said.get("time")))
         for one in _list(self._read("events/maintenance/scheduled") or "[]"):
             if one.get("State", "active") == "active":
                 what = f"maintenance of this machine ({_word(one.get('Code'))})"
-                found.append(Event(self.name, "maintenance", what, _moment(one.get("NotBefore"))))
+                yield Event(self.name, "maintenance", what, _moment(one.get("NotBefore")))
         if self._read("events/recommendations/rebalance"):
-            found.append(Event(self.name, "advice", "sees an elevated risk that it takes this machine"))
-        return found
+            yield Event(self.name, "advice", "sees an elevated risk that it takes this machine")
 
     def _fetch_token(self, timeout: float = TIMEOUT_SECONDS) -> str:
         headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(self.TOKEN_SECONDS)}
@@ -90,15 +88,16 @@ class Aws(Cloud):
 
     def _read(self, path: str) -> str:
         """What is at `path`; empty where nothing is."""
-        for token in filter(None, (self._token, "new")):
-            headers = {"X-aws-ec2-metadata-token": self._fetch_token() if token == "new" else token}
-            try:
-                answer = self._service.read(f"/latest/meta-data/{path}", headers=headers)
-                return answer.text if answer else ""
-            except MetadataError as error:
-                if error.status != 401 or token == "new":  # An old token: the instance has been started anew.
-                    raise
-        return ""
+        try:
+            return self._read_by(self._token or self._fetch_token(), path)
+        except MetadataError as error:
+            if error.status != 401:
+                raise
+        return self._read_by(self._fetch_token(), path)  # The one before was too old, or another instance's.
+
+    def _read_by(self, token: str, path: str) -> str:
+        answer = self._service.read(f"/latest/meta-data/{path}", headers={"X-aws-ec2-metadata-token": token})
+        return answer.text if answer else ""
 
 
 class Azure(Cloud):
@@ -124,7 +123,7 @@ class Azure(Cloud):
     def is_here(self, timeout: float) -> bool:
         return bool(self._find_name(timeout))
 
-    def events(self) -> list[Event]:
+    def events(self) -> Iterator[Event]:
         vm = self._vm or self._find_name()
         path = "/metadata/scheduledevents?api-version=2020-07-01"
         answer = self._service.read(path, headers=self.HEADERS, timeout=self._timeout)
@@ -132,7 +131,7 @@ class Azure(Cloud):
             raise MetadataError("has no Scheduled Events", 404)
         self._timeout = TIMEOUT_SECONDS
         events = _object(answer.text).get("Events")
-        return list(self._parse(events if isinstance(events, list) else [], vm))
+        yield from self._parse(events if isinstance(events, list) else [], vm)
 
     def _parse(self, events: list[Any], vm: str) -> Iterator[Event]:
         for one in events:
@@ -165,16 +164,14 @@ class Gce(Cloud):
     def is_here(self, timeout: float) -> bool:
         return bool(self._read("preempted", timeout))
 
-    def events(self) -> list[Event]:
-        found = []
+    def events(self) -> Iterator[Event]:
         if self._expect("preempted", r"TRUE|FALSE") == "TRUE":
-            found.append(Event(self.name, "end", "takes this machine"))
+            yield Event(self.name, "end", "takes this machine")
         event = self._expect("maintenance-event", r"[A-Z_]+")
         if event == "TERMINATE_ON_HOST_MAINTENANCE":
-            found.append(Event(self.name, "end", "stops this machine for maintenance"))
+            yield Event(self.name, "end", "stops this machine for maintenance")
         elif event != "NONE":
-            found.append(Event(self.name, "advice", f"maintenance of this machine ({event.lower()})"))
-        return found
+            yield Event(self.name, "advice", f"maintenance of this machine ({event.lower()})")
 
     def _expect(self, key: str, pattern: str) -> str:
         text = self._read(key)

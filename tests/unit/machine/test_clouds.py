@@ -49,7 +49,7 @@ def test_nothing_to_tell(both):
     """As on any day."""
     cloud, _ = both
     assert cloud.is_here(2.0)
-    assert cloud.events() == []
+    assert list(cloud.events()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"status": 500}, {"status": 403}, {"to": "http://127.0.0.1:9/"}])
@@ -58,7 +58,7 @@ def test_what_is_no_answer(both, wrong):
     cloud, server = both
     vars(server).update(wrong)
     with pytest.raises(MetadataError):
-        cloud.events()
+        list(cloud.events())
     with pytest.raises(MetadataError):
         cloud.is_here(2.0)
 
@@ -71,10 +71,10 @@ def test_junk_is_no_answer(both, junk):
     if isinstance(cloud, Aws):
         server.items["spot/instance-action"] = "x"
         if not junk:
-            assert cloud.events() == []
+            assert list(cloud.events()) == []
             return
     with pytest.raises(MetadataError):
-        cloud.events()
+        list(cloud.events())
 
 
 def test_another_clouds_service_is_not_taken_for_it(both):
@@ -100,10 +100,10 @@ def test_aws_token(aws):
     """One serves many questions; where it is not valid any more another one is fetched."""
     cloud, server = aws
     for _ in range(3):
-        cloud.events()
+        list(cloud.events())
     assert sum(line.startswith("PUT") for line in server.asked) == 1
     server.tokens.clear()
-    assert cloud.events() == []
+    assert list(cloud.events()) == []
     assert len(server.tokens) == 1
 
 
@@ -113,7 +113,7 @@ def test_aws_does_not_ask_for_tokens_for_ever(aws, monkeypatch):
     monkeypatch.setattr(metadata_servers.MetadataServer, "tokens", property(lambda self: []), raising=False)
     del vars(server)["tokens"]
     with pytest.raises(MetadataError):
-        cloud.events()
+        list(cloud.events())
 
 
 def test_aws_maintenance(aws):
@@ -125,7 +125,17 @@ def test_aws_maintenance(aws):
     assert "system-reboot" in event.what
     assert event.starts == pytest.approx(time.time() + 3600, abs=2)
     server.items["events/maintenance/scheduled"] = scheduled(3600, state="completed")
-    assert cloud.events() == []
+    assert list(cloud.events()) == []
+
+
+def test_aws_takes_an_instance_whatever_else_it_can_not_tell(aws):
+    """The end of the machine is told before the rest is asked for."""
+    cloud, server = aws
+    server.items |= {"spot/instance-action": spot_action(120), "events/maintenance/scheduled": "<html>"}
+    found = cloud.events()
+    assert next(found).kind == "end"
+    with pytest.raises(MetadataError):
+        next(found)
 
 
 def test_aws_rebalance_is_advice(aws):
@@ -154,7 +164,7 @@ def test_azure_events_of_other_machines(azure):
     """Those of a whole scale set are told to each of its machines."""
     cloud, server = azure
     server.events = [azure_event("Preempt", 30, "gpu-vm_4"), {"EventType": "Preempt"}, 7, azure_event("Preempt", 30)]
-    assert cloud.events() == []
+    assert list(cloud.events()) == []
 
 
 def test_azure_events_that_have_begun(azure):
@@ -169,9 +179,9 @@ def test_azures_first_answer_may_take_minutes(azure):
     cloud, server = azure
     server.hang = 2.5
     cloud._vm = server.vm
-    assert cloud.events() == []
+    assert list(cloud.events()) == []
     with pytest.raises(MetadataError, match="no answer in 2 s"):
-        cloud.events()
+        list(cloud.events())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import time
 
 import metadata_servers
 import pytest
+from fake_services import wait_for
 from metadata_servers import azure_event, scheduled, spot_action
 
 from app.machine import preemption
@@ -32,14 +33,6 @@ def dmi(tmp_path):
         return tmp_path
 
     return make
-
-
-def wait_for(condition, seconds=10):
-    """Waits until `condition` holds; fails the test if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
 
 
 def watch(name, server, **options):

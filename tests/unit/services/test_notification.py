@@ -11,13 +11,16 @@ import pytest
 import webhook
 from refusals import refused
 
+from app import jobs
 from app.environment import as_environment, load
-from app.errors import DivergedError, Preempted, ServiceError, SettingsError, Stopped
+from app.errors import DetboxError, DivergedError, Preempted, ServiceError, SettingsError, Stopped
+from app.jobs import prepare
 from app.run import lock, provenance
 from app.run.directory import Run
 from app.run.evaluations import append_evaluation
 from app.run.heartbeat import write_heartbeat
 from app.run.run_end import write_done
+from app.services import trio
 from app.services.kept_service import keep_service
 from app.services.notification import Notifier
 from app.settings import Settings
@@ -207,7 +210,7 @@ def test_the_service_that_is_kept_tells_of_its_end(tmp_path, hook, monkeypatch):
     settings = Settings(models_dir=tmp_path, run="r", restarts=3, notify=hook.address, preemption_notice="off")
     with pytest.raises(ServiceError):
         keep_service("trainer", settings, [sys.executable, "-c", program, str(run.root)])
-    wait_for(lambda: hook.messages)
+    fake.wait_for(lambda: hook.messages)
     assert "has failed at step 3 of 9" in text_of(hook) and "exit code 6" in text_of(hook)
     hook.messages.clear()
     with metadata_servers.gce() as server:
@@ -216,13 +219,32 @@ def test_the_service_that_is_kept_tells_of_its_end(tmp_path, hook, monkeypatch):
         with pytest.raises(Preempted):
             given = Settings(models_dir=tmp_path, run="r", restarts=3, notify=hook.address, preemption_notice="gce")
             keep_service("trainer", given, [sys.executable, "-c", fake.TRAINER, str(run.root), "9999", "0.02"])
-    wait_for(lambda: hook.messages)
+    fake.wait_for(lambda: hook.messages)
     assert "was preempted" in text_of(hook) and "GCE takes this machine" in text_of(hook)
 
 
-def wait_for(condition, seconds=10):
-    """Waits until `condition` holds; fails the test if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
+def test_a_container_that_prepares_tells_of_its_failure(tmp_path, hook, monkeypatch):
+    """No trainer will start. At a terminal somebody looks, and within `up` that tells."""
+    settings = Settings(models_dir=tmp_path, run="r", dataset=str(tmp_path / "none"), notify=hook.address)
+    for is_looked_at, trains_here in ((True, None), (False, True), (False, None)):
+        monkeypatch.setattr(prepare, "has_terminal", lambda seen=is_looked_at: seen)
+        with pytest.raises(DetboxError):
+            prepare.run(settings, trains_here=trains_here)
+        assert hook.messages == [] or not is_looked_at
+    fake.wait_for(lambda: hook.messages)
+    assert "run r on" in text_of(hook) and "has failed before it began" in text_of(hook)
+
+
+def test_only_the_evaluator_is_given_addresses(run):
+    """It tells of the best checkpoint; of the end whoever started the three."""
+    services = trio.make_services(run, {"DETBOX_NOTIFY": "json://localhost"})
+    assert [one.environ["DETBOX_NOTIFY"] for one in services] == ["none", "json://localhost", "none"]
+
+
+def test_a_trainer_that_is_to_tell_is_looked_after(tmp_path):
+    """By a process of its own, also without restarts; the one that is looked after is not again."""
+    for command, notify, restarts, is_kept in (
+        ("train", "json://localhost", 0, True), ("train", "none", 0, False), ("train", "", 0, False),
+        ("train", "", 3, True), ("evaluate", "json://localhost", 0, False), ("up", "json://localhost", 3, False),
+    ):  # fmt: skip
+        assert jobs.is_kept(jobs.Job(command, Settings(notify=notify, restarts=restarts))) is is_kept

@@ -11,7 +11,7 @@ from pathlib import Path
 import fake_services as fake
 import psutil
 import pytest
-from fake_services import service
+from fake_services import service, wait_for
 from refusals import refused
 
 from app.errors import Preempted, ServiceError, StalledError, Stopped
@@ -49,14 +49,6 @@ def later(condition, *numbers, gap=0.6):
     thread = threading.Thread(target=send)
     thread.start()
     return thread
-
-
-def wait_for(condition, seconds=10):
-    """Waits until `condition` holds; fails the test if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
 
 
 def supervise(services, told, **options):
