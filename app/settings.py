@@ -246,14 +246,9 @@ class Settings:
         0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"
     )
     preemption_notice: Literal["auto", "off", "aws", "azure", "gce"] = f.services(
-        "auto",
-        "whose metadata service is asked whether it takes this machine; auto: that of the cloud it is on, if any",
+        "auto", "cloud that is asked whether it takes this machine: aws, azure, gce; auto: its own, if any; off: none"
     )
-    notify: str = f.services(
-        "",
-        "addresses that Apprise knows, comma-separated, to tell of a run's end; they are secrets; none: nobody",
-        is_secret=True,
-    )
+    notify: str = f.secret("", "addresses of Apprise's, comma-separated, that are told of a run's end; none: nobody")
     notify_on: str = f.services(
         "done,failed,preempted", "what is told of: done, failed (for good), preempted, best (a new best checkpoint)"
     )
