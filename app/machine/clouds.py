@@ -218,10 +218,12 @@ def _word(value: Any) -> str:
 
 def _moment(value: Any) -> float | None:
     """Unix seconds of `2026-01-02T03:04:05Z` (AWS, spot) or `Fri, 2 Jan 2026 03:04:05 GMT`, also without the day."""
+    if not isinstance(value, str):
+        return None
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             found = parse(value)
             return found.timestamp() if found.tzinfo else None
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, IndexError):
             continue
     return None

@@ -1,13 +1,18 @@
 """What AWS, Azure and GCE tell, asked of local servers that speak their protocols."""
 
+import contextlib
+import json
 import time
 
+import hypothesis
 import metadata_servers
 import pytest
+from hypothesis import strategies
 from metadata_servers import azure_event, scheduled, spot_action
 
 from app.machine.clouds import Aws, Azure, Gce
-from app.machine.metadata_service import MetadataError, MetadataService
+from app.machine.metadata_service import Answer, MetadataError, MetadataService
+from app.machine.preemption import Notice
 
 CLOUDS = {"aws": Aws, "azure": Azure, "gce": Gce}
 
@@ -75,6 +80,36 @@ def test_junk_is_no_answer(both, junk):
             return
     with pytest.raises(MetadataError):
         list(cloud.events())
+
+
+WORDS = ["action", "time", "NotBefore", "Code", "State", "active", "terminate", "Events", "EventType", "Preempt"]
+WORDS += ["Resources", "EventStatus", "Started", "vm", "TRUE", "Mon, 32 Foo 2026 99:00 GMT", "9999-12-31T23:59:59Z", ""]
+VALUES = strategies.recursive(
+    strategies.sampled_from([None, True, -1, 1e308, *WORDS]) | strategies.text(max_size=9),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.sampled_from(WORDS), inner),
+    max_leaves=12,
+)
+
+
+class Told(MetadataService):
+    """A service that tells the same whatever it is asked, but for the name of the machine and the token."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text = text
+
+    def ask(self, path, **options):
+        name = "vm" if "compute/name" in path else "token" if path.endswith("token") else self.text
+        return Answer(200, {"metadata-flavor": "Google"}, name)
+
+
+@hypothesis.given(VALUES, strategies.sampled_from(list(CLOUDS.values())))
+def test_whatever_is_told_makes_events_or_the_one_error(value, cls):
+    """And a line of each event can be written."""
+    for text in (json.dumps(value), json.dumps({"Events": [value], "action": "stop", "time": value}), str(value)):
+        with contextlib.suppress(MetadataError):
+            for event in cls(Told(text)).events():
+                assert str(Notice(event.cloud, event.what, event.starts)).isprintable()
 
 
 def test_another_clouds_service_is_not_taken_for_it(both):
