@@ -51,7 +51,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 
 FROM tools AS requirements
 ARG ACCELERATOR=gpu
-# Names of optional dependencies to include: notify, which tells of a run's end, for 2 MB; datumaro, which reads forty more formats of data sets, for 0.4 GB.
+# Names of optional dependencies to include: notify, which tells of a run's end, for 15 MB; datumaro, which reads forty more formats of data sets, for 0.4 GB.
 ARG EXTRAS="notify"
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
