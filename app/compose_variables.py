@@ -52,6 +52,15 @@ COMPOSE_VARIABLES = (
 )
 """What compose.yaml reads besides the settings: variable, default, meaning."""
 
+OF_VM = ("DETBOX_WHEN_DONE", "DETBOX_DATA_DISK", "DETBOX_DATA_COPY", "DETBOX_LOGIN")
+OF_CONTAINERS = ("DETBOX_COMPOSE", "DETBOX_TENSORBOARD_PUBLISHED")
+NOT_SETTINGS = {name for name, _, _ in COMPOSE_VARIABLES if name.startswith("DETBOX_")} | {
+    "DETBOX_TEST_DATA",
+    *OF_CONTAINERS,
+    *OF_VM,
+}
+"""Variables with the prefix of settings that other parts read (tests, compose.yaml, deploy/host)."""
+
 NAMES = [name for name, _, _ in COMPOSE_VARIABLES]
 LONG_NAMES = [name for name in NAMES if len(name) > 4]
 """UID and GID are like too many others."""

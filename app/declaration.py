@@ -16,9 +16,13 @@ Size = Annotated[str, Predicate(is_size)]
 """Bytes as `humanize.parse_bytes` reads them."""
 
 
-def setting(default: Any, doc: str, *, group: str) -> Any:
-    """A field with its one line of documentation and the group that it is listed under."""
-    return dataclasses.field(default=default, metadata={"doc": doc, "group": group})
+def setting(default: Any, doc: str, *, group: str, is_secret: bool = False) -> Any:
+    """A field with its one line of documentation and the group that it is listed under.
+
+    The value of one that is secret belongs in no file, log or message.
+    """
+    metadata = {"doc": doc, "group": group, "is_secret": is_secret}
+    return dataclasses.field(default=default, repr=not is_secret, metadata=metadata)
 
 
 places = partial(setting, group="places")
@@ -31,4 +35,5 @@ export = partial(setting, group="export")
 detection = partial(setting, group="detection")
 zoo = partial(setting, group="zoo")
 services = partial(setting, group="services")
+secret = partial(setting, group="services", is_secret=True)
 events = partial(setting, group="events")

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app import compose_variables, text_files
+from app.compose_variables import NOT_SETTINGS
 from app.errors import SettingsError, did_you_mean
-from app.settings import FIELDS, NOT_SETTINGS, PREFIX, Settings, as_text, document, flag, is_given, variable
+from app.settings import FIELDS, PREFIX, Settings, as_text, document, flag, is_given, variable
 
 COMPOSE = f"{PREFIX}COMPOSE"
 """Set by compose.yaml in its containers."""

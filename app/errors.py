@@ -12,6 +12,7 @@
     ├── WorkerLostError         10   another worker of the cluster ended or did not come
     ├── ServiceError           as the service's   a child process of `up` failed
     └── Stopped            129/130/143  SIGHUP, SIGINT or SIGTERM, after the checkpoint was saved
+        └── Preempted              143  the cloud takes the machine, after the checkpoint was saved
 
 A message is one line: what, where, and the remedy (by flag and variable where there is one).
 Only `entrypoint/process.py` turns these into exit codes.
@@ -19,6 +20,7 @@ Only `entrypoint/process.py` turns these into exit codes.
 
 import difflib
 import re
+import signal
 from collections.abc import Iterable
 
 from app.terminal_text import escape_controls
@@ -125,3 +127,10 @@ class Stopped(DetboxError):
     def __init__(self, what: str, *, signal_number: int, where: str = "", remedy: str = ""):
         super().__init__(what, where=where, remedy=remedy)
         self.exit_code = 128 + signal_number
+
+
+class Preempted(Stopped):
+    """The cloud takes this machine; all ended as after SIGTERM."""
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = ""):
+        super().__init__(what, signal_number=signal.SIGTERM, where=where, remedy=remedy)

@@ -18,13 +18,6 @@ from app.run_name import derive_run_name
 
 # ruff: noqa: RUF009 (each gives a dataclass field)
 PREFIX = "DETBOX_"
-OF_VM = ("DETBOX_WHEN_DONE", "DETBOX_DATA_DISK", "DETBOX_DATA_COPY", "DETBOX_LOGIN")
-NOT_SETTINGS = {"DETBOX_TEST_DATA", "DETBOX_REVISION", "DETBOX_IMAGE", "DETBOX_DATA_DIR", "DETBOX_PROJECT"} | {
-    "DETBOX_COMPOSE",
-    "DETBOX_TENSORBOARD_PUBLISHED",
-    *OF_VM,
-}
-"""Variables with our prefix that other parts read (tests, compose.yaml, deploy/host)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +241,13 @@ class Settings:
     service: Literal["trainer", "evaluator"] = f.services("trainer", "the service that `health` looks at")
     restarts: f.Count = f.services(
         0, "how often `train` or `evaluate` is started again if that can help, without progress meanwhile; 0: never"
+    )
+    preemption_notice: Literal["auto", "off", "aws", "azure", "gce"] = f.services(
+        "auto", "cloud that is asked whether it takes this machine: aws, azure, gce; auto: its own, if any; off: none"
+    )
+    notify: str = f.secret("", "addresses of Apprise's, comma-separated, that are told of a run's end; none: nobody")
+    notify_on: str = f.services(
+        "done,failed,preempted", "what is told of: done, failed (for good), preempted, best (a new best checkpoint)"
     )
     detach: bool = f.services(False, "run in the background, and return when training has begun")
     follow: bool = f.services(False, "go on showing lines as they come, until the run ends; -f for short")

@@ -54,7 +54,8 @@ _ZOO = _group("zoo")
 _TENSORBOARD = tuple(name for name in FIELDS if name.startswith("tensorboard_"))
 _METRICS = ("metrics_host", "metrics_port")
 _COPY = ("sync_to", "sync_every_secs")
-_SERVICE = (*_METRICS, *_COPY, "restarts")
+_NOTIFY = ("notify", "notify_on")
+_SERVICE = (*_METRICS, *_COPY, "restarts", "preemption_notice", *_NOTIFY)
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -63,7 +64,7 @@ COMMANDS: Mapping[str, Command] = {
             "up",
             "prepare, then train, evaluate and show it in TensorBoard, with one live view",
             *PLACE, *_DATA, *_MODEL, *_ZOO, *_TRAINING, *_CLUSTER, *_EVALUATION, *_AT_END, *_TENSORBOARD,
-            *_METRICS, *_COPY, "detach", "results_dir",
+            *_METRICS, *_COPY, "preemption_notice", *_NOTIFY, "detach", "results_dir",
             more="Runs the three services as local processes until training and its last evaluation have "
             "ended. Ctrl-C saves a checkpoint; the same command goes on from there. It outlives its terminal; "
             "with --detach it needs none: see logs, status and stop.",

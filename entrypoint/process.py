@@ -123,7 +123,7 @@ def _set_up_logging(job: Job) -> None:
     chatter = _log_file(job)
     if job.command in OUTLIVES_READERS:
         log.outlive_readers(find_run(job.settings.models_dir, job.settings.run_name).log(_log_name(job)))
-    if chatter and job.command in LOG_OF_COMMAND and not job.settings.restarts:
+    if chatter and job.command in LOG_OF_COMMAND and not jobs.is_kept(job):
         log.quiet_native_output(chatter)
     log.set_up(debug=job.settings.debug, chatter_file=chatter)
 

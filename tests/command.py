@@ -19,8 +19,12 @@ WITHOUT_TRIAL = {"DETBOX_TRIAL_SECS": "0"}
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment that the tests were started in, without detbox's own variables and without a trial."""
-    return {key: value for key, value in AS_STARTED.items() if not key.startswith("DETBOX_")} | WITHOUT_TRIAL | extra
+    """The environment that the tests were started in, without detbox's own variables and without a trial.
+
+    No cloud is asked whether it takes the machine that the tests run on.
+    """
+    kept = {key: value for key, value in AS_STARTED.items() if not key.startswith("DETBOX_")}
+    return kept | WITHOUT_TRIAL | {"DETBOX_PREEMPTION_NOTICE": "off"} | extra
 
 
 def detbox(*arguments: str, **extra: str) -> subprocess.CompletedProcess:

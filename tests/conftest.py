@@ -6,6 +6,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Who runs the tests may be on a cloud: only a test's own server is asked whether it takes the machine.
+os.environ.setdefault("DETBOX_PREEMPTION_NOTICE", "off")
+
 # How long a machine takes that does other work as well is no property of the code.
 hypothesis.settings.register_profile("detbox", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("detbox")

@@ -83,8 +83,9 @@ def describe_wait(trainer: Heartbeat, now: float) -> str:
     if not trainer.has_started:
         return "no trainer has started in this run yet"
     where = f"at step {trainer.step} of {trainer.of}"
-    if trainer.state in ("failed", "stopped"):
-        return f"the trainer {trainer.state} {where}; it may be started again"
+    if trainer.state in ("failed", "stopped", "preempted"):
+        was = "was preempted" if trainer.state == "preempted" else trainer.state
+        return f"the trainer {was} {where}; it may be started again"
     if trainer.is_silent(now):
         return f"the trainer's last heartbeat was {where}"
     return f"for the next checkpoint; the trainer is {trainer.state}"

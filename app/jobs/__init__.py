@@ -63,13 +63,20 @@ def _works_on_copied_run(job: Job) -> bool:
 
 
 def _run(job: Job) -> Any:
-    """A service may be started again in a process of its own."""
-    if job.settings.restarts and job.command in SERVICES:
+    """A service may be looked after in a process of its own."""
+    if is_kept(job):
         from app.services.kept_service import keep_service
         from app.services.service import command
 
         return keep_service(SERVICES[job.command], job.settings, command(job.command))
     return load(job.command)(job.settings)
+
+
+def is_kept(job: Job) -> bool:
+    """Whether the job is a service that another process starts: to start it again, or to tell of its end."""
+    settings = job.settings
+    tells = job.command == "train" and settings.notify not in ("", "none")
+    return job.command in SERVICES and (settings.restarts > 0 or tells)
 
 
 def load(command: str) -> Callable[[Settings], Any]:

@@ -36,6 +36,7 @@ from app.run.preparation import prepared_run
 from app.run.provenance import read_given
 from app.run.run_end import read_done, request_stop
 from app.services import metrics_server, run_state
+from app.services.notification import Notifier
 from app.settings import Settings, flag
 from app.training.stop import Interrupted, StopFlag
 from app.write_schedule import write_schedule
@@ -154,6 +155,7 @@ class EvaluatorService:
             every=settings.eval_image_every_n,
             order=settings.eval_image_order,
         )
+        self._notifier = Notifier(run, settings)
         self._patience = early_stopping.Patience(settings.early_stopping_patience, settings.early_stopping_min_delta)
 
     @functools.cached_property
@@ -222,6 +224,7 @@ class EvaluatorService:
         self._log(row, is_best)
         self._request_stop(step)
         if is_best:
+            self._notifier.tell_best(self.rule.metric, step, metrics.get(self.rule.metric))
             _promote(self.run, self.settings)
 
     def _request_stop(self, step: int) -> None:
@@ -254,15 +257,9 @@ class EvaluatorService:
             raise metrics_sets.unknown_metric(metric, [name for name in metrics if name.startswith("Loss/")])
 
     def _log(self, row: Mapping[str, Any], is_best: bool) -> None:
-        logger.info(
-            "evaluate | step %d | %s %s%s | %d images in %.1f s",
-            row["step"],
-            self.settings.best_metric,
-            format_figure(row["metrics"].get(self.settings.best_metric), 4),
-            " (best)" if is_best else "",
-            row["images"],
-            row["seconds"],
-        )
+        figure = format_figure(row["metrics"].get(self.settings.best_metric), 4) + " (best)" * is_best
+        images = f"{row['images']} images in {row['seconds']:.1f} s"
+        logger.info("evaluate | step %d | %s %s | %s", row["step"], self.settings.best_metric, figure, images)
 
 
 def _promote(run: Run, settings: Settings) -> None:

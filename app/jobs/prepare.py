@@ -27,6 +27,8 @@ from app.run.preparation import new_directory
 from app.run.rollbacks import read_rollbacks
 from app.run.run_end import finished_training
 from app.services import batch_size, up_process
+from app.services.hangup import has_terminal
+from app.services.notification import Notifier
 from app.settings import FIELDS, Settings, as_text, flag, is_given
 from app.write_schedule import write_schedule
 
@@ -71,18 +73,25 @@ def run(settings: Settings, *, trains_here: bool | None = None) -> Prepared:
     `trains_here`: whether the run will be trained on this machine as well, None: unless this is a container that is
     kept from the GPUs.
     """
+    is_alone = trains_here is None
     if trains_here is None:
         trains_here = os.environ.get("NVIDIA_VISIBLE_DEVICES") != "void"
     refuse_other_bytes(settings, ("models_dir", "zoo_dir", "model", "fine_tune_checkpoint"))
     run = find_run(settings.models_dir, settings.run_name)
+    notifier = Notifier(run, settings)
     if settings.dataset and not settings.run and run.name != Path(settings.dataset).resolve().name:
         logger.info("run | called %s after %s (%s)", run.name, Path(settings.dataset).resolve().name, flag("run"))
-    if settings.results_dir:
-        results.check_folder(Path(settings.results_dir))
-    up_process.refuse_change(run, given_settings(settings), settings.dataset)
-    with new_directory(run):
-        prepared = _prepare(run, with_zoo_folders(settings), trains_here)
-        provenance.write_given(run, given_settings(settings), settings.dataset)
+    try:
+        if settings.results_dir:
+            results.check_folder(Path(settings.results_dir))
+        up_process.refuse_change(run, given_settings(settings), settings.dataset)
+        with new_directory(run):
+            prepared = _prepare(run, with_zoo_folders(settings), trains_here)
+            provenance.write_given(run, given_settings(settings), settings.dataset)
+    except DetboxError as error:
+        if is_alone and not has_terminal():  # As a container: no trainer will start, and nobody looks.
+            notifier.tell_failure(error)
+        raise
     return prepared
 
 

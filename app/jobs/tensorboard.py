@@ -68,4 +68,6 @@ class RunEnd:
         trainer = Heartbeat.read(self._run, "trainer")
         if trainer.has_failed_for_good(time.time(), since=self._since):
             return True
+        if trainer.state == "preempted" and trainer.time >= self._since:
+            return True
         return run_state.is_finished(self._run) and (not self.was_finished or trainer.time >= self._since)

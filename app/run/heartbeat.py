@@ -28,7 +28,7 @@ SILENT_SECONDS = 60.0
 FAILED_FOR_GOOD_SECONDS = 300.0
 """A service that failed and was not restarted for so long does not come back."""
 NOT_STARTED = "not started"
-ENDED = ("done", "failed", "stopped")
+ENDED = ("done", "failed", "stopped", "preempted")
 HEARTBEAT = Schema(
     {
         "state": text,
@@ -50,10 +50,10 @@ HEARTBEAT = Schema(
 class Heartbeat:
     """The newest heartbeat of `service`.
 
-    States: starting, training, saving, evaluating, waiting, stopped, failed, done. `reason` says what it waits for, or
-    why it ended. Unix seconds, 0 where there is none: `time` of the heartbeat, `since` of the state's begin, `advanced`
-    of the step's last change. `starts`: processes of the service so far; `failures`: those that said why they failed,
-    which one that is killed does not. `code`: the exit code with which it failed for good.
+    States: starting, training, saving, evaluating, waiting, stopped, preempted, failed, done. `reason` says what it
+    waits for, or why it ended. Unix seconds, 0 where there is none: `time` of the heartbeat, `since` of the state's
+    begin, `advanced` of the step's last change. `starts`: processes of the service so far; `failures`: those that said
+    why they failed, which one that is killed does not. `code`: the exit code with which it failed for good.
     """
 
     service: str

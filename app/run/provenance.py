@@ -40,7 +40,9 @@ def collect(
     """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "settings": {name: _plain(getattr(settings, name)) for name in FIELDS},
+        "settings": {
+            name: _plain(getattr(settings, name)) for name, field in FIELDS.items() if not field.metadata["is_secret"]
+        },
         "versions": {"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}},
         "patches": build_record,
         "dataset_fingerprint": fingerprint,

@@ -8,13 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from app.environment import as_environment
-from app.errors import ServiceError
+from app.errors import Preempted, ServiceError
+from app.machine.cluster import find_cluster
+from app.machine.preemption import PreemptionWatch
 from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
 from app.run.evaluations import evaluated_steps
 from app.run.heartbeat import Heartbeat, write_heartbeat
 from app.services import run_logs
 from app.services.batch_size import smaller_batch
+from app.services.notification import Notifier
+from app.services.preempted_run import record_preemption
 from app.services.run_copier import NONE
 from app.services.service import Service, import_path
 from app.services.silence import Silence, silent_secs
@@ -32,18 +36,38 @@ PROGRESS: Mapping[str, Callable[[Run], object]] = {
 def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     """Runs the service `name` by the command line `argv`, again as often as `settings.restarts` allows.
 
-    Raises ServiceError if it failed for good, Stopped after a signal. The evaluator fails with the trainer.
+    Raises ServiceError if it failed for good, Stopped after a signal, Preempted where the cloud takes the machine. The
+    evaluator fails with the trainer.
     """
     run = find_run(settings.models_dir, settings.run_name)
+    notifier = Notifier(run, settings)
+    if name == "trainer" and _is_chief(settings):
+        with notifier.telling_end():
+            _keep(name, run, dataclasses.replace(settings, notify="none"), argv)
+    else:
+        _keep(name, run, settings, argv)
+
+
+def _is_chief(settings: Settings) -> bool:
+    workers, service = settings.workers, settings.worker_service
+    cluster = find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
+    return cluster is None or cluster.is_chief
+
+
+def _keep(name: str, run: Run, settings: Settings, argv: Sequence[str]) -> None:
     environ = as_environment(dataclasses.replace(settings, restarts=0, sync_to=NONE), os.environ)
     silence = Silence(partial(sign_of_life.last, run, name), silent_secs(settings))
     service = Service(name, argv, import_path(environ), log=None, silence=silence)
     if name == "trainer":
         service.smaller = partial(smaller_batch, run)
+    watch = PreemptionWatch(settings.preemption_notice, os.environ).start()
+    supervisor = Supervisor(
+        [service], restarts=settings.restarts, progress=partial(PROGRESS[name], run), preemption=watch
+    )
     try:
-        Supervisor([service], restarts=settings.restarts, progress=partial(PROGRESS[name], run)).run(
-            partial(run_logs.bound, run.log(name)), logger.warning
-        )
+        supervisor.run(partial(run_logs.bound, run.log(name)), logger.warning)
+    except Preempted as error:
+        raise record_preemption(run, [name], error) from None
     except ServiceError as error:
         raise fail_for_good(run, name, error) from None
     if name == "evaluator" and (trainer := Heartbeat.read(run, "trainer")).has_failed_for_good(time.time()):

@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from app.errors import Stopped
+from app.errors import Preempted, Stopped
+from app.machine.preemption import Notice
 from app.services.service import Service
 
 TICK_SECONDS = 0.25
 GRACE_SECONDS = 25.0
 """What the trainer has to save its step, as with a container's stop_grace_period."""
+MARGIN_SECONDS = 15.0
+"""What is left of a notice of preemption when services that still save are killed."""
 RESTARTS = 3
 """How often a service is started again without progress meanwhile."""
 
 
 class Supervisor:
-    """Runs services until the essential ones have ended, one has failed, or a signal comes."""
+    """Runs services until the essential ones have ended, one has failed, or a signal or notice of preemption comes."""
 
     def __init__(
         self,
@@ -29,28 +32,35 @@ class Supervisor:
         on_stop: Callable[[], None] = lambda: None,
         progress: Callable[[], object] = lambda: None,
         restarts: int = RESTARTS,
+        preemption: Callable[[], Notice | None] = lambda: None,
     ):
         self.services, self.grace, self.is_outlived, self.on_stop = services, grace, is_outlived, on_stop
         """`is_outlived(number)`: whether a signal that has just come is none to end for; `on_stop` is called when the
         services are being stopped, before they are waited for."""
         self._progress, self._progress_seen = progress, progress()
         """What changes with progress, after which restarts are counted anew."""
-        self._restarts = restarts
+        self._restarts, self._preemption = restarts, preemption
+        self._notice: Notice | None = None
         self._signals: list[int] = []
 
     def run(self, refresh: Callable[[], object], report: Callable[[str], None]) -> None:
         """Calls `refresh` every tick and `report` with each event; no service is left when this returns or raises.
 
-        Raises ServiceError if an essential service fails, Stopped after SIGINT, SIGTERM or SIGHUP.
+        Raises ServiceError if an essential service fails, Stopped after SIGINT, SIGTERM or SIGHUP, Preempted where the
+        cloud takes the machine.
         """
         before = self._catch_signals()
         try:
             for service in self.services:
                 service.start()
             failed = self._wait(refresh, report)
-            if self._signals:
-                self._stop(refresh, report, self._signals[0])
-                raise Stopped(signal.Signals(self._signals[0]).name, signal_number=self._signals[0])
+            if self._notice or self._signals:
+                number = signal.SIGTERM if self._notice else self._signals[0]
+                self._stop(refresh, report, number)
+                # A cloud that shuts the machine down as well may be quicker with that than with its notice.
+                if number == signal.SIGTERM and (notice := self._preemption()):
+                    raise Preempted(f"preempted: {notice}")
+                raise Stopped(signal.Signals(number).name, signal_number=number)
             if failed:
                 for line in failed.last_lines():
                     report(f"{failed.name}: {line}")
@@ -62,9 +72,14 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _wait(self, refresh: Callable[[], object], report: Callable[[str], None]) -> Service | None:
-        """Until the end of the essential services, or a signal; the service that failed."""
+        """Until the end of the essential services, a signal or a notice; the service that failed."""
         lost: set[str] = set()
         while not self._signals:
+            self._notice = self._preemption()
+            if self._notice:
+                report(f"preempted: {self._notice}")
+                self.grace = max(self.grace, (self._notice.seconds_left() or 0) - MARGIN_SECONDS)
+                return None
             refresh()
             for service in self.services:
                 if service.silence and service.is_running() and service.silence.is_over():
@@ -97,7 +112,10 @@ class Supervisor:
         return service.restarts <= self._restarts
 
     def _stop(self, refresh: Callable[[], object], report: Callable[[str], None], number: int) -> None:
-        """Passes the signal on and waits; a second signal or the end of the grace period kills."""
+        """Passes the signal on and waits; a second signal or the end of the grace period kills.
+
+        After a notice of preemption SIGTERM, the cloud's own, does not: the services act on it already.
+        """
         self.on_stop()
         for service in self.services:
             service.send(number if service.essential else signal.SIGTERM)
@@ -107,7 +125,7 @@ class Supervisor:
             report(f"stopping {names}: up to {self.grace:.0f} s to save, Ctrl-C again kills")
         signals, deadline = len(self._signals), time.monotonic() + self.grace
         while any(service.is_running() for service in running):
-            if len(self._signals) > signals:
+            if any(not self._notice or one != signal.SIGTERM for one in self._signals[signals:]):
                 report("killed by a second signal")
                 return
             if time.monotonic() > deadline:

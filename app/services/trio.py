@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 
 from app import log
-from app.errors import Stopped
+from app.errors import Preempted, Stopped
 from app.evaluation import promotion
 from app.humanize import NOTHING_TO_MEASURE, format_time, short_metric
+from app.machine.preemption import Notice
 from app.run import sign_of_life
 from app.run.directory import Run
 from app.run.evaluations import evaluated_steps
 from app.services import live_view, run_logs, run_state, tensorboard
 from app.services.batch_size import smaller_batch
 from app.services.hangup import Hangup
+from app.services.preempted_run import record_preemption
 from app.services.service import Service, command, import_path
 from app.services.silence import Silence
 from app.services.supervisor import Supervisor
-from app.services.up_process import command_for
-from app.settings import flag
+from app.services.up_process import SERVICES, command_for
+from app.settings import flag, variable
 
 REFRESH_SECONDS = 1.0
 
@@ -67,7 +69,7 @@ def make_services(
     *,
     silent_secs: float = 0.0,
 ) -> list[Service]:
-    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU.
+    """The services of `run`; each finds its settings in `environ`. The evaluator sees no GPU, and alone tells people.
 
     `silent_secs`: without a sign of life, after which trainer and evaluator are ended and started again; 0: never.
     """
@@ -77,6 +79,7 @@ def make_services(
         Silence(partial(sign_of_life.last, run, name), silent_secs) for name in ("trainer", "evaluator")
     )
     without_gpu = {**environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    environ = environ | {variable("notify"): "none"}
     return [
         Service(
             "trainer", argv["train"], environ, run.log("trainer"), silence=trainer, smaller=partial(smaller_batch, run)
@@ -102,12 +105,14 @@ def run_services(
     port: int,
     hangup: Hangup | None = None,
     change: Callable[..., None] = lambda **values: None,
+    preemption: Callable[[], Notice | None] = lambda: None,
 ) -> None:
     """Runs them with a live view on stderr until training and the last evaluation have ended.
 
     `hangup`: the end of the terminal, which they outlive; the view then becomes lines in the run's log. `change` tells
     others so, see `up_process.hold_up`.
-    Raises ServiceError if one of these fails, Stopped (with the step that is saved) after a signal.
+    Raises ServiceError if one of these fails, Stopped (with the step that is saved) after a signal, Preempted likewise
+    after a notice of `preemption`.
     """
     view, started = live_view.open_view(sys.stderr), time.time()
     shown_at, listening, has_closed = 0.0, False, False
@@ -136,8 +141,11 @@ def run_services(
             is_outlived=hangup.is_outlived,
             on_stop=lambda: change(stopping=True),
             progress=lambda: (run.checkpoint_steps()[-1:], evaluated_steps(run)),
+            preemption=preemption,
         )
         supervisor.run(refresh, lambda line: view.print(line))
+    except Preempted as preempted:
+        raise record_preemption(run, SERVICES, preempted) from None
     except Stopped as stopped:
         saved = run.checkpoint_steps()
         where = f"step {saved[-1]} is saved" if saved else "no step is saved yet"

@@ -1,6 +1,8 @@
 """Stand-ins for the services: programs of a few lines that keep the run directory's contract."""
 
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -139,3 +141,11 @@ def service(
     environ = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"}
     silence = Silence(partial(sign_of_life.last, run, name), silent_secs)
     return Service(name, argv, environ, run.log(name), essential, silence)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Waits until `condition` holds; fails the test if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.02)

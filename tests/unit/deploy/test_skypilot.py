@@ -46,7 +46,7 @@ def test_skypilot_takes_the_task(tmp_path):
     task, *misspelt = ask_skypilot([TASK, *(tmp_path / f"{key}.yaml" for key in keys)], tmp_path)
     assert task["nodes"] == 1
     assert set(task["spot"]) == {True}
-    assert all(one["recover_on_exit_codes"] == [9, 10] for one in task["recovery"])
+    assert all(one["recover_on_exit_codes"] == [9, 10, 143] for one in task["recovery"])
     assert task["mounts"] == {"/models": ["detbox-models-test", "MOUNT_CACHED"]}
     for key, one in zip(keys, misspelt, strict=True):
         assert f"{key}s" in one.get("error", ""), key

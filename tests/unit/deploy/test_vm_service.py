@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from made_up_vm import ROOT, MadeUpVm
 
+from app.compose_variables import NOT_SETTINGS
 from app.environment import load
 from app.errors import SettingsError
-from app.settings import NOT_SETTINGS
 
 POWEROFF = {"DETBOX_WHEN_DONE": "poweroff"}
 UNIT = (ROOT / "deploy" / "host" / "detbox.service").read_text()

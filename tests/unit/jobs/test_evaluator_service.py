@@ -6,6 +6,8 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import webhook
+from fake_services import wait_for
 
 from app.evaluation import checkpoint_queue
 from app.evaluation.coco import ClassMetrics
@@ -124,3 +126,13 @@ def test_nothing_to_measure_is_no_best(run, nothing, caplog, monkeypatch):
     assert not run.best.exists()
     assert [row["metrics"][METRIC] for row in read_lines(run.evaluations)] == [None, None]
     assert "nothing to measure" in str(trio.read_outcome(run, metric=METRIC))
+
+
+def test_a_new_best_checkpoint_is_told_of(run):
+    """Each that beats those before, if it is asked for."""
+    pytest.importorskip("apprise")
+    with webhook.listening() as hook:
+        trained(run, notify=hook.address, notify_on="best", early_stopping_patience=3)
+        wait_for(lambda: len(hook.messages) == 2)
+        told = sorted(message["message"].partition(": ")[2] for message in hook.messages)
+        assert told == ["mAP 0.100 at step 10", "mAP 0.300 at step 20"]

@@ -6,6 +6,7 @@ import urllib.request
 
 import fake_services as fake
 import pytest
+import webhook
 
 from app.errors import DatasetError, SettingsError
 from app.jobs import prepare as prepare_job
@@ -181,3 +182,33 @@ def test_a_busy_port_of_the_metrics_is_told_before_any_work(board, capsys):
         assert detbox(["up", "--run=r", f"--metrics_port={port}"]) == SettingsError.exit_code
     assert board.names() == []
     assert f"127.0.0.1:{port}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_people_are_told_once(board, monkeypatch, capsys):
+    """Of the end, not again when the finished run is shown, and of a data set that fails."""
+    pytest.importorskip("apprise")
+    with webhook.listening() as hook:
+        monkeypatch.setenv("DETBOX_NOTIFY", hook.address)
+        assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+        assert detbox(["up", "--run=r", "--tensorboard_port=0"]) == 0
+        fake.wait_for(lambda: hook.messages)
+        (message,) = hook.messages
+        assert "is done at step 5 of 5, best mAP 0.310 at step 5: completed" in message["message"]
+
+        def fail(settings, trains_here):
+            raise DatasetError("no boxes", where="a.xml")
+
+        monkeypatch.setattr(prepare_job, "run", fail)
+        assert detbox(["up", "--run=other", "--tensorboard_port=0"]) == 4
+        fake.wait_for(lambda: len(hook.messages) == 2)
+        assert "has failed before it began: no boxes (exit code 4)" in hook.messages[1]["message"]
+        assert hook.SECRET not in str(capsys.readouterr())
+
+
+def test_an_address_that_is_none_starts_nothing(board, capsys):
+    """Exit code 3 before anything is made."""
+    pytest.importorskip("apprise")
+    assert detbox(["up", "--run=r", "--notify=slak://s3cr3t"]) == 3
+    assert board.names() == []
+    err = capsys.readouterr().err
+    assert "slak://" in err and "s3cr3t" not in err

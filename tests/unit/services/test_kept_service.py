@@ -7,10 +7,11 @@ import threading
 import time
 
 import fake_services as fake
+import metadata_servers
 import pytest
 from fake_services import HEAD
 
-from app.errors import ServiceError, Stopped
+from app.errors import Preempted, ServiceError, Stopped
 from app.run import lock
 from app.run.directory import Run
 from app.run.heartbeat import Heartbeat, write_heartbeat
@@ -34,10 +35,11 @@ def run(tmp_path):
     return Run(tmp_path / "r")
 
 
-def keep(run, program, *words, name="trainer", restarts=3):
+def keep(run, program, *words, name="trainer", restarts=3, preemption_notice="off", **settings):
     """Runs `program` as the service."""
     argv = [sys.executable, "-c", program, str(run.root), *map(str, words)]
-    keep_service(name, Settings(models_dir=run.root.parent, run=run.name, restarts=restarts), argv)
+    given = {"restarts": restarts, "preemption_notice": preemption_notice, **settings}
+    keep_service(name, Settings(models_dir=run.root.parent, run=run.name, **given), argv)
 
 
 def starts(run):
@@ -105,3 +107,50 @@ def test_the_evaluator_fails_with_the_trainer(run):
     with pytest.raises(ServiceError) as caught:
         keep(run, "pass", name="evaluator")
     assert (caught.value.exit_code, caught.value.what) == (3, "the trainer failed: no space")
+
+
+def once(condition, act):
+    """Calls `act` in a thread of its own when `condition` holds."""
+
+    def wait():
+        while not condition():
+            time.sleep(0.02)
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_notice_of_preemption_has_the_trainer_save(run, monkeypatch, caplog):
+    """As SIGTERM does: exit code 143 with the cloud, the time and the step; the run says so, and goes on later."""
+    with metadata_servers.aws() as server, caplog.at_level(logging.WARNING, "app"):
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://{server.address}")
+        action = metadata_servers.spot_action(100)
+        once(lambda: run.metrics.exists(), lambda: server.items.update({"spot/instance-action": action}))
+        with pytest.raises(Preempted) as caught:
+            keep(run, fake.TRAINER, 9999, 0.01, preemption_notice="aws")
+    (step,) = run.checkpoint_steps()
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert caught.value.what.startswith("preempted: AWS takes this machine (terminate) at ")
+    assert f"step {step} is saved" in caught.value.what
+    beat = Heartbeat.read(run, "trainer")
+    assert (beat.state, beat.step, beat.of) == ("preempted", step, 9999)
+    assert beat.describe(time.time()).startswith("preempted: AWS takes this machine")
+    assert not beat.has_failed_for_good(time.time() + 1e6)
+    assert (
+        "up to 8" in caplog.text or "up to 7" in caplog.text
+    )  # seconds to save: what AWS leaves, not what is left elsewhere
+    keep(run, fake.TRAINER, 3, 0.01)
+    assert Heartbeat.read(run, "trainer").state == "done"
+
+
+def test_the_evaluator_ends_by_its_own_notice(run, monkeypatch):
+    """In its container it hears of it itself, whatever becomes of the trainer, and that one's heartbeat stays."""
+    write_heartbeat(run, "trainer", state="training", step=5, of=9)
+    with metadata_servers.gce() as server:
+        monkeypatch.setenv("GCE_METADATA_HOST", server.address)
+        once(lambda: run.status("evaluator").exists(), lambda: server.values.update(preempted="TRUE"))
+        with pytest.raises(Preempted) as caught:
+            keep(run, fake.EVALUATOR, name="evaluator", preemption_notice="auto")
+    assert (caught.value.exit_code, run.checkpoint_steps()) == (143, [])
+    assert Heartbeat.read(run, "evaluator").state == "preempted"
+    assert Heartbeat.read(run, "trainer").state == "training"

@@ -11,11 +11,12 @@ from pathlib import Path
 import fake_services as fake
 import psutil
 import pytest
-from fake_services import service
+from fake_services import service, wait_for
 from refusals import refused
 
-from app.errors import ServiceError, StalledError, Stopped
+from app.errors import Preempted, ServiceError, StalledError, Stopped
 from app.machine import out_of_memory
+from app.machine.preemption import Notice
 from app.run.directory import Run
 from app.services import run_state, trio
 from app.services.supervisor import Supervisor
@@ -48,14 +49,6 @@ def later(condition, *numbers, gap=0.6):
     thread = threading.Thread(target=send)
     thread.start()
     return thread
-
-
-def wait_for(condition, seconds=10):
-    """Waits until `condition` holds; fails the test if it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in time"
-        time.sleep(0.02)
 
 
 def supervise(services, told, **options):
@@ -248,6 +241,46 @@ def test_the_grace_period_ends(run, told):
         supervise([service(run, "trainer", fake.STUBBORN)], told, grace=1)
     thread.join()
     assert told[-1] == "killed after 1 s: trainer"
+
+
+NOTICE = Notice("GCE", "takes this machine", None)
+
+
+def test_a_notice_of_preemption_has_all_save(run, told):
+    """The trainer saves its step; SIGTERM meanwhile, as from a machine that shuts down, does not cut that short."""
+    trainer = service(run, "trainer", fake.SLOW_TO_STOP)
+    is_seen = []
+
+    def notice():
+        if run_state.read_run_state(run, METRIC).step >= 3:
+            is_seen.append(1)
+        return NOTICE if is_seen else None
+
+    thread = later(lambda: is_seen, signal.SIGTERM, signal.SIGTERM)
+    with pytest.raises(Preempted) as caught:
+        supervise([trainer, service(run, "evaluator", fake.EVALUATOR)], told, preemption=notice)
+    thread.join()
+    assert len(run.checkpoint_steps()) == 1
+    assert (caught.value.exit_code, caught.value.what) == (143, "preempted: GCE takes this machine")
+    assert told[0] == caught.value.what
+    assert not [line for line in told if "killed" in line]
+
+
+def test_sigterm_before_the_notice_is_preemption_too(run, told):
+    """A machine that is shut down and taken: whichever is quicker. Ctrl-C stays Ctrl-C."""
+    for number, error in ((signal.SIGTERM, Preempted), (signal.SIGINT, Stopped)):
+        sent = []
+        trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
+        thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, number)
+        with pytest.raises(Stopped) as caught:
+            supervise(
+                [trainer],
+                told,
+                preemption=lambda sent=sent: NOTICE if sent else None,
+                on_stop=lambda sent=sent: sent.append(1),
+            )
+        thread.join()
+        assert type(caught.value) is error
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")

@@ -185,3 +185,13 @@ def test_it_says_where_it_is_published(tmp_path):
             assert "tensorboard | http://localhost:7007/ |" in child.stderr.readline()
         finally:
             child.terminate()
+
+
+def test_a_preempted_run_is_over(ended):
+    """The trainer does not come back on this machine; one that was preempted before goes on now."""
+    ended.done.unlink()
+    write_heartbeat(ended, "trainer", state="preempted", step=5, of=9, clock=lambda: time.time() - 3600)
+    over = RunEnd(ended, time.time())
+    assert not over()
+    write_heartbeat(ended, "trainer", state="preempted", step=5, of=9)
+    assert over()
