@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from app.errors import SettingsError
-from app.run.directory import SAMPLE_PREFIX
+from app.run.directory import SAMPLE_PREFIX, Run
 from app.run.lenient_json import count, file_name, moment, text
 from app.settings import flag
 
@@ -21,6 +21,11 @@ MOST_BYTES = 2**27
 """Of a manifest: that of a run of 10 TB has so many."""
 _PART = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PATH = 1024
+_RUN = Run(Path())
+_OF_THIS_MACHINE = {
+    path.name for path in (_RUN.status("up"), _RUN.status("tensorboard"), _RUN.copy_state, _RUN.stop_request)
+}
+"""What the folder of states has of processes that no other machine can reach."""
 _LAST_TIME = 2**62
 """Nanoseconds; 2116."""
 
@@ -87,10 +92,13 @@ def is_copied(path: PurePath) -> bool:
         return False
     if not name.isprintable() or len(name.encode(errors="replace")) > _LONGEST_PATH:
         return False
-    if any(part.startswith(".") for part in parts) or parts[0].startswith(SAMPLE_PREFIX) or parts[0] == "broken":
+    if (
+        any(part.startswith(".") for part in parts)
+        or parts[0].startswith(SAMPLE_PREFIX)
+        or parts[0] == _RUN.broken.name
+    ):
         return False
-    own = ("up.json", "sync.json", "stop.json", "tensorboard.json")
-    return not (parts[0] == "status" and (path.suffix == ".lock" or parts[-1] in own))
+    return not (parts[0] == _RUN.status_dir.name and (path.suffix == ".lock" or parts[-1] in _OF_THIS_MACHINE))
 
 
 def parse(data: bytes, where: str) -> Manifest:

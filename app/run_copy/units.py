@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.checkpoint import files_of
-from app.run.directory import Run
+from app.run.directory import CHECKPOINT_PREFIX, Run
 from app.run_copy.manifest import is_copied
 
 WHOLE = {"best": 1, "records": 1, "detections": 1, "exports": 2, "promoted": 3}
@@ -53,7 +53,7 @@ def iterate_units(run: Run) -> Iterator[Unit]:
     for path in _entries(run.root):
         if path.is_dir():
             yield from _single(run, _files_under(path)) if path not in taken else ()
-        elif path not in told and not path.name.startswith("ckpt-"):
+        elif path not in told and not path.name.startswith(CHECKPOINT_PREFIX):
             yield from _single(run, [path])
     for step in reversed(steps[:-1]):
         yield _checkpoint(run, step, can_wait=True)

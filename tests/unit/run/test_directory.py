@@ -66,6 +66,7 @@ NAMES = {path.name for path in PATHS} | {CARD}
 FILES = {name for name in NAMES if "." in name or name.isupper()} | {CHECKPOINT_PREFIX}
 """Names that can be told from an ordinary word; of all others only `folder / "train"` is a name for certain."""
 ELSEWHERE = {
+    ("app/compose_variables.py", "DETBOX_WHEN_DONE"): "a variable of a VM",
     ("app/pipeline/migration/initial_weights.py", r"(^|/)ckpt-\d+$"): "recognizes anybody's TF2 checkpoint",
     ("app/protos/architecture.py", PIPELINE_CONFIG): "where an error is, if no file is known; protos imports no run",
 }
