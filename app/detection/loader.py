@@ -33,6 +33,13 @@ class LoadedExport(Loaded, Protocol):
         """`inputs` and `outputs`: name to `shape` (None where it varies) and `dtype`, as the model itself has them."""
 
 
+class LoadedSavedModel(LoadedExport, Protocol):
+    """One that a server can have."""
+
+    def request(self, image: np.ndarray) -> dict[str, bytes]:
+        """What a server is asked for one image: the input's name, and its value as a serialized TensorProto."""
+
+
 def load(path: Path) -> LoadedExport:
     """The detector in `path`: an export of ours or of upstream's, or a TF1 frozen graph.
 

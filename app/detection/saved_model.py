@@ -38,13 +38,20 @@ class SavedModel:
             "outputs": {name: tensor(spec) for name, spec in sorted(outputs.items())},
         }
 
+    def request(self, image: np.ndarray) -> dict[str, bytes]:
+        """As `LoadedSavedModel.request`."""
+        value = tf.make_tensor_proto(self._value(image[np.newaxis]).numpy(), self._input.dtype)
+        return {self._input.name: value.SerializeToString()}
+
     def _run(self, stack: np.ndarray) -> list[Detections]:
+        outputs = self._signature(**{self._input.name: self._value(stack)})
+        return of_batch({key: part.numpy() for key, part in outputs.items()})
+
+    def _value(self, stack: np.ndarray) -> tf.Tensor:
         if self._input.dtype == tf.string:
             encode = _example if self.form == "tf_example" else _png
-            value = tf.constant([encode(image) for image in stack])
-        else:
-            value = tf.cast(stack, self._input.dtype)
-        return of_batch({key: part.numpy() for key, part in self._signature(**{self._input.name: value}).items()})
+            return tf.constant([encode(image) for image in stack])
+        return tf.cast(stack, self._input.dtype)
 
 
 def _signature(signatures: Any, folder: Path) -> Any:

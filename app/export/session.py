@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from app.checkpoint import Checkpoint
-from app.detection.loader import Loaded
+from app.detection.loader import Loaded, LoadedExport, LoadedSavedModel
 from app.errors import DetboxError, GateError
 from app.export import formats as known
+from app.export import warmup_requests
 from app.export.parity_check import ParityCheck
 from app.export.probe_images import ProbeImages, no_images
 from app.export.writer import FormatWriter, ModelExporter
@@ -154,7 +157,9 @@ class ExportSession:
         self._checkpoint, self._signature_key = checkpoint, signature_key
         self._names = checkpoint.class_names()
         detector, exporter = load(checkpoint)
-        self._parity = ParityCheck(detector, probes.probes(), probes.examples, probes.source, self._names)
+        images = probes.probes()
+        self._parity = ParityCheck(detector, images, probes.examples, probes.source, self._names)
+        self._blank = np.zeros_like(images[0])
         self._writer = FormatWriter(
             exporter,
             name=checkpoint.run_name or checkpoint.prefix.name,
@@ -181,18 +186,24 @@ class ExportSession:
         )
 
     def export_for_serving(self, form: str, target: Path) -> dict[str, Any]:
-        """Writes the SavedModel `form` to `target` itself. Returns its card."""
+        """Writes the SavedModel `form` to `target` itself, with a request to warm up on. Returns its card."""
+        from app.detection import loader
+
         started = time.monotonic()
         with replacing(target) as folder:
             self._writer.saved_model(form, folder)
-            return self._complete(form, folder, folder, started)
+            loaded = cast(LoadedSavedModel, loader.load(folder))
+            warmup_requests.write(folder, self._signature_key, loaded.request(self._blank))
+            return self._complete(form, folder, folder, started, loaded)
 
-    def _complete(self, form: str, folder: Path, model: Path, started: float) -> dict[str, Any]:
+    def _complete(
+        self, form: str, folder: Path, model: Path, started: float, loaded: LoadedExport | None = None
+    ) -> dict[str, Any]:
         """Adds sidecar files and card to `model` in `folder`. Raises GateError if it is not what the checkpoint is."""
         from app.detection import loader
 
         self._checkpoint.copy_sidecar_files_to(folder)
-        loaded = loader.load(model)
+        loaded = loaded or loader.load(model)
         parity = self._parity.check(form, loaded)
         if not parity.passed:
             raise GateError(

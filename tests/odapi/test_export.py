@@ -168,6 +168,20 @@ def test_a_model_for_serving_lies_in_its_folder_alone(tf, run, tmp_path, images)
     assert card["parity"]["source"] == "drawn images"
     assert list(tf.saved_model.load(str(tmp_path / "1")).signatures) == ["detect"]
     assert loader.load(tmp_path / "1").detect(images)[0].scores.size
+    assert answered(tf, tmp_path / "1", "detect")["detection_scores"].shape[0] == 1
+
+
+def answered(tf, version, key):
+    """What the model answers to the request that TensorFlow Serving finds in it, read by Serving's own protos."""
+    prediction_log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    dataset = tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
+    (record,) = dataset.as_numpy_iterator()
+    log = prediction_log.PredictionLog.FromString(record)
+    assert log.WhichOneof("log_type") == "predict_log"
+    request = log.predict_log.request
+    assert request.model_spec.signature_name == key
+    model = tf.saved_model.load(str(version))
+    return model.signatures[key](**{name: tf.constant(tf.make_ndarray(one)) for name, one in request.inputs.items()})
 
 
 def test_a_promotion_is_compared_on_the_runs_held_out_images(run, tmp_path):

@@ -56,6 +56,9 @@ class Model:
     def signature(self):
         return {"inputs": {}, "outputs": {}}
 
+    def request(self, image):
+        return {"input_tensor": image.tobytes()}
+
     def saved_model(self, folder, form, key):
         if self.tensorflow.error:
             raise self.tensorflow.error
@@ -123,7 +126,7 @@ def test_the_best_checkpoint_by_hand(run):
     assert (result.version, result.step, result.value, result.previous) == (1, 20, 0.6, None)
     folder = run.root.parent / "serving" / "wheels"
     assert sorted(path.name for path in (folder / "1").iterdir()) == [
-        "card.json", "label_map.pbtxt", "pipeline.config", "saved_model.pb"
+        "assets.extra", "card.json", "label_map.pbtxt", "pipeline.config", "saved_model.pb"
     ]  # fmt: skip
     card = read_json(folder / "1" / "card.json")
     assert (card["run"], card["step"], card["metric"], card["value"]) == ("wheels", 20, MAP, 0.6)
