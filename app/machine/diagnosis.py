@@ -29,6 +29,8 @@ class Diagnosis:
     revision: str | None = None
     od_api: dict[str, Any] = field(default_factory=dict, repr=False)
     """The record of the OD API's build: upstream's version and hashes, the patches with theirs."""
+    image: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What the image was built of; empty outside one."""
 
     @property
     def exit_code(self) -> int:

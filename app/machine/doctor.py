@@ -14,9 +14,11 @@ from app.machine import gpu_probe, gpus, odapi_build
 from app.machine.cores import usable_cores
 from app.machine.diagnosis import Check, Diagnosis, first_remedies
 from app.machine.host_doctor import check_memory
+from app.run.files import read_object
 
 PACKAGES = ("tensorboard", "numpy", "protobuf", "fire", "pydantic")
 LITTLE_DISK = 5e9
+IMAGE_RECORD = Path("/opt/detbox/provenance.json")
 
 
 def diagnose(models_dir: Path) -> Diagnosis:
@@ -25,7 +27,7 @@ def diagnose(models_dir: Path) -> Diagnosis:
     checks += [check_models_dir(models_dir), check_disk(models_dir), *check_gpus(), check_cuda_libraries()]
     revision = os.environ.get("DETBOX_REVISION") or None
     checks.append(Check("revision", "ok", revision or "not that of an image"))
-    return Diagnosis(checks, revision, odapi_build.record())
+    return Diagnosis(checks, revision, odapi_build.record(), read_object(IMAGE_RECORD))
 
 
 def check_python() -> Check:

@@ -142,5 +142,8 @@ def copy_clone(folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__", ".tree", "*.egg-info")
     for name in ("app", "entrypoint", "third_party"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    (folder / "scripts").mkdir()
+    for name in ("scripts/uv.txt", "scripts/compile-packages", "scripts/describe-image"):
+        shutil.copy2(ROOT / name, folder / name)
     for name in ("Dockerfile", ".dockerignore", *CPU, "pyproject.toml", "uv.lock", "README.md"):
         shutil.copy2(ROOT / name, folder / name)

@@ -190,3 +190,12 @@ def test_a_worker_is_a_trainer_that_knows_the_others():
     assert worker["command"][:1] == trainer["command"][:1] == ["train"] and worker["deploy"] == trainer["deploy"]
     assert [name for name, one in services.items() if one["environment"].get("TF_CONFIG")] == ["worker"]
     assert "worker" not in config(FILES["gpu"], TF_CONFIG="{}")["services"]
+
+
+def test_a_build_says_of_what_it_is():
+    """The revision and the commit's time where they are given, else that the revision is unknown, and no time."""
+    args = config(FILES["cpu"])["services"]["prepare"]["build"]["args"]
+    assert (args["REVISION"], args.get("SOURCE_DATE_EPOCH")) == ("unknown", None)
+    given = config(FILES["cpu"], DETBOX_REVISION="0123abc", SOURCE_DATE_EPOCH="1700000000")
+    args = given["services"]["prepare"]["build"]["args"]
+    assert (args["REVISION"], args["SOURCE_DATE_EPOCH"]) == ("0123abc", "1700000000")
