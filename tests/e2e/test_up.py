@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -164,6 +165,6 @@ def test_a_closed_terminal_and_a_stop_lose_no_step(tmp_path):
     assert again.returncode == 0, again.stderr[-2000:]
     assert f"resumed from {run.checkpoint(stopped['step'])}" in run.log("trainer").read_text(errors="replace")
     logs = detbox("logs", *place)
-    assert "trainer     | train | step" in logs.stdout
+    assert re.search(r"^trainer     \| \d{4}-\S+ train \| step", logs.stdout, re.MULTILINE)
     assert "stopped: step" in detbox("stop", *place).stdout
     assert [row["step"] for row in read_lines(run.metrics)] == list(range(1, run.checkpoint_steps()[-1] + 1))
