@@ -162,9 +162,12 @@ def test_a_closed_terminal_and_a_stop_lose_no_step(tmp_path):
     assert "the terminal was closed, the run goes on" in run.log("up").read_text()
 
     again = detbox("up", *flags, "--detach")
-    assert again.returncode == 0, again.stderr[-2000:]
-    assert f"resumed from {run.checkpoint(stopped['step'])}" in run.log("trainer").read_text(errors="replace")
-    logs = detbox("logs", *place)
-    assert re.search(r"^trainer     \| \d{4}-\S+ train \| step", logs.stdout, re.MULTILINE)
-    assert "stopped: step" in detbox("stop", *place).stdout
+    try:
+        assert again.returncode == 0, again.stderr[-2000:]
+        assert f"resumed from {run.checkpoint(stopped['step'])}" in run.log("trainer").read_text(errors="replace")
+        logs = detbox("logs", *place)
+        assert re.search(r"^trainer     \| \d{4}-\S+ train \| step", logs.stdout, re.MULTILINE)
+    finally:
+        ended = detbox("stop", *place)
+    assert "stopped: step" in ended.stdout
     assert [row["step"] for row in read_lines(run.metrics)] == list(range(1, run.checkpoint_steps()[-1] + 1))
