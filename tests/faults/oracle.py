@@ -16,9 +16,9 @@ from app.run.directory import SAMPLE_PREFIX, Run, checkpoint_step
 from app.run.evaluations import read_best
 from app.run.files import LEFT_FOR_SECONDS
 
-SAVED = re.compile(r"^train \| step (\d+) \| saved ", re.MULTILINE)
-BEGUN = re.compile(r"^train \| step (\d+) of \d+ \| (resumed from|fresh start)", re.MULTILINE)
-MADE = re.compile(r"^train \| step (\d+)/", re.MULTILINE)
+SAVED = re.compile(r"^(?:\d\S+ )?train \| step (\d+) \| saved ", re.MULTILINE)
+BEGUN = re.compile(r"^(?:\d\S+ )?train \| step (\d+) of \d+ \| (resumed from|fresh start)", re.MULTILINE)
+MADE = re.compile(r"^(?:\d\S+ )?train \| step (\d+)/", re.MULTILINE)
 HIDDEN = re.compile(r"\.(saving-|checkpoint-|.*\.\w{8}$|evaluating$|writable$)")
 """Names of what is being written: of the trainer's saves, `run.files`, the evaluator's links."""
 YOUNG = re.compile(r"\.\w{8}$")
