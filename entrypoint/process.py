@@ -139,7 +139,7 @@ def _log_name(job: Job) -> str:
     name = LOG_OF_COMMAND.get(job.command, job.command)
     if job.command != "train":
         return name
-    from app.jobs.train import cluster_of
+    from app.machine.cluster import cluster_of
 
     cluster = cluster_of(job.settings)
     return f"{name}-{cluster.index}" if cluster and cluster.index else name

@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from local_server import served
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
 
@@ -108,32 +108,22 @@ class GceHandler(Handler):
         return self.say(200, server.junk if server.junk is not None else value, Metadata_Flavor="Google")
 
 
-@contextlib.contextmanager
-def serving(server: MetadataServer) -> Iterator[MetadataServer]:
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def aws() -> contextlib.AbstractContextManager[MetadataServer]:
     server = MetadataServer(AwsHandler)
     server.tokens, server.items = [], {"events/maintenance/scheduled": "[]"}
-    return serving(server)
+    return served(server)
 
 
 def azure() -> contextlib.AbstractContextManager[MetadataServer]:
     server = MetadataServer(AzureHandler)
     server.vm, server.events = "gpu-vm_3", []
-    return serving(server)
+    return served(server)
 
 
 def gce() -> contextlib.AbstractContextManager[MetadataServer]:
     server = MetadataServer(GceHandler)
     server.values = {"preempted": "FALSE", "maintenance-event": "NONE"}
-    return serving(server)
+    return served(server)
 
 
 def spot_action(seconds: float, action: str = "terminate") -> str:

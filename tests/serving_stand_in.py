@@ -8,11 +8,10 @@ import base64
 import contextlib
 import io
 import json
-import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from local_server import served
 from PIL import Image
 
 OUTPUTS = {"detection_boxes": 2, "detection_scores": 1, "detection_classes": 1, "num_detections": 0}
@@ -113,13 +112,6 @@ def red(image):
             "num_detections": 1.0}  # fmt: skip
 
 
-@contextlib.contextmanager
-def serving(**options) -> Iterator[StandIn]:
-    """The server, on a free port of this machine, for the length of the block."""
-    server = StandIn(**options)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def serving(**options) -> contextlib.AbstractContextManager[StandIn]:
+    """The server, on a free port of this machine, for the length of a block."""
+    return served(StandIn(**options))

@@ -56,7 +56,7 @@ def _works_on_copied_run(job: Job) -> bool:
         return False
     if job.command != "train":
         return True
-    from app.jobs.train import cluster_of
+    from app.machine.cluster import cluster_of
 
     cluster = cluster_of(job.settings)
     return cluster is None or cluster.is_chief

@@ -22,11 +22,10 @@ def run(settings: Settings) -> None:
 
     Or until the run's end, if that is asked for.
     """
-    run, host, port = find_run(settings.models_dir, settings.run_name), settings.tensorboard_host, 0
-    if is_given(settings, "tensorboard_port") or not run.exists:
-        port = settings.tensorboard_port
-    else:
-        port = tensorboard.choose_port(run, host, settings.tensorboard_port, is_given=False)
+    run = find_run(settings.models_dir, settings.run_name)
+    host, port = settings.tensorboard_host, settings.tensorboard_port
+    if run.exists and not is_given(settings, "tensorboard_port"):
+        port = tensorboard.choose_port(run, host, port, is_given=False)
     if settings.tensorboard_until_done and not settings.compare:
         end = RunEnd(run, time.time())
         tensorboard.end_when(end, linger=0 if end.was_finished else settings.tensorboard_linger)

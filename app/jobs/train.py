@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from app.dataset import integrity
 from app.dataset.readable_records import ReadableRecords
 from app.errors import DatasetError, DivergedError, SettingsError, Stopped
 from app.jobs import checks, prepare
-from app.machine.cluster import Cluster, find_cluster
+from app.machine.cluster import Cluster, cluster_of
 from app.pipeline import build, preflight, readers, run_config, schedule
 from app.pipeline.step_plan import StepPlan
 from app.protos import pipeline_config
@@ -94,12 +93,6 @@ def run(settings: Settings) -> None:
             if named is not error:
                 raise named from error
             raise
-
-
-def cluster_of(settings: Settings) -> Cluster | None:
-    """The workers that this process is one of; None if it trains alone. Raises SettingsError."""
-    workers, service = settings.workers, settings.worker_service
-    return find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
 
 
 def _record_exit(run: Run, state: str, steps: int, error: BaseException) -> None:

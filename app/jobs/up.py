@@ -9,7 +9,7 @@ from app.environment import as_environment
 from app.errors import SettingsError
 from app.jobs import prepare
 from app.jobs.report import report_at_end
-from app.jobs.train import cluster_of
+from app.machine.cluster import cluster_of
 from app.machine.preemption import PreemptionWatch
 from app.run.directory import Run, find_run
 from app.run.preparation import new_directory

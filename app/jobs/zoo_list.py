@@ -1,12 +1,12 @@
 """`zoo list`: the models of the TF2 model zoo."""
 
 import dataclasses
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.pipeline.zoo import catalogue, local, store
 from app.settings import Settings
+from app.terminal_table import as_text
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ def run(settings: Settings) -> Listing:
 
 def _table(models: list[dict[str, Any]]) -> str:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -49,6 +48,4 @@ def _table(models: list[dict[str, Any]]) -> str:
             row["outputs"].replace(" ", ", "), "yes" if row["folder"] else "",
         )  # fmt: skip
         table.add_row(*map(Text, cells))
-    page = io.StringIO()
-    Console(file=page, width=160, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+    return as_text(table)

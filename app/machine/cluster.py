@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.machine import hostlist
-from app.settings import flag
+from app.settings import Settings, flag
 
 Environ = Mapping[str, str]
 
@@ -42,6 +42,12 @@ class Cluster:
     def describe(self) -> str:
         """`worker 1 of 0 to 3 (SkyPilot), chief 10.0.0.1:2222`."""
         return f"worker {self.index} of 0 to {self.size - 1} ({self.source}), chief {self.workers[0]}"
+
+
+def cluster_of(settings: Settings) -> Cluster | None:
+    """The workers that this process is one of; None if it trains alone. Raises SettingsError."""
+    workers, service = settings.workers, settings.worker_service
+    return find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
 
 
 def find_cluster(environ: Environ, *, port: int, workers: int = 0, service: str = "") -> Cluster | None:

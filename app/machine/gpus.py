@@ -122,10 +122,11 @@ def gpu_support(gpu: Gpu) -> GpuSupport:
     )
 
 
-def output(argv: list[str]) -> str | None:
-    """The stdout of a command, or None if it is not there, fails, or takes a minute."""
+def output(argv: list[str], seconds: float = 60) -> str | None:
+    """The stdout of a command, or None if it is not there, fails, or takes so many seconds."""
     try:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=seconds, check=True)
+        return done.stdout
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -1,18 +1,19 @@
 """All that detbox runs on this machine: processes of any user, containers of any Compose project."""
 
-import io
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psutil
 
 from app.humanize import format_time
+from app.machine.gpus import output
 from app.run.files import parse_line
+from app.terminal_table import as_text
 
 COMMANDS = ("up", "train", "evaluate", "tensorboard", "prepare")
 TITLE = "org.opencontainers.image.title=detbox"
@@ -20,7 +21,7 @@ TITLE = "org.opencontainers.image.title=detbox"
 PROJECT, SERVICE, FOLDER = (f"com.docker.compose.{name}" for name in ("project", "service", "project.working_dir"))
 LIST = ["docker", "ps", "--no-trunc", "--filter", f"label={TITLE}", "--format", "{{json .}}"]
 SECONDS = 20
-Ask = Callable[[Sequence[str]], str | None]
+Ask = Callable[[list[str]], str | None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class HostStatus:
 
 def read_host(ask: Ask | None = None) -> HostStatus:
     """What of detbox runs on this machine now; `ask`: runs a command, and gives its output or None."""
-    ask = ask or _output
+    ask = ask or partial(output, seconds=SECONDS)
     listed = ask(LIST)
     unknown = "" if listed is not None else "docker does not answer, or not to this user"
     return HostStatus([*_processes(), *_projects(listed or "", ask)], unknown)
@@ -119,23 +120,12 @@ def _steps(container: str, ask: Ask) -> str:
         return "no answer"
 
 
-def _output(argv: Sequence[str]) -> str | None:
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True, errors="replace")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
-
-
 def _table(rows: Iterable[Running]) -> str:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("", "whose", "what", "state", "where", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, (row.kind, row.owner, row.what, row.state, row.place)))
-    page = io.StringIO()
-    Console(file=page, width=160, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+    return as_text(table)

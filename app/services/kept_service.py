@@ -9,7 +9,7 @@ from functools import partial
 
 from app.environment import as_environment
 from app.errors import Preempted, ServiceError
-from app.machine.cluster import find_cluster
+from app.machine.cluster import cluster_of
 from app.machine.preemption import PreemptionWatch
 from app.run import lock, sign_of_life
 from app.run.directory import Run, find_run
@@ -41,17 +41,12 @@ def keep_service(name: str, settings: Settings, argv: Sequence[str]) -> None:
     """
     run = find_run(settings.models_dir, settings.run_name)
     notifier = Notifier(run, settings)
-    if name == "trainer" and _is_chief(settings):
+    cluster = cluster_of(settings) if name == "trainer" else None
+    if name == "trainer" and (cluster is None or cluster.is_chief):
         with notifier.telling_end():
             _keep(name, run, dataclasses.replace(settings, notify="none"), argv)
     else:
         _keep(name, run, settings, argv)
-
-
-def _is_chief(settings: Settings) -> bool:
-    workers, service = settings.workers, settings.worker_service
-    cluster = find_cluster(os.environ, port=settings.worker_port, workers=workers, service=service)
-    return cluster is None or cluster.is_chief
 
 
 def _keep(name: str, run: Run, settings: Settings, argv: Sequence[str]) -> None:

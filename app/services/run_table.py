@@ -1,6 +1,5 @@
 """The table of runs: the state of each with its size on disk."""
 
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from app.run.rollbacks import Rollback
 from app.run_copy.state import CopyState, read_state
 from app.services import run_state, up_process
 from app.settings import flag
+from app.terminal_table import as_text
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,6 @@ def _format_history(status: RunStatus) -> list[tuple[str, str]]:
 
 def _format_table(statuses: Sequence[RunStatus]) -> str:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -165,9 +164,7 @@ def _format_table(statuses: Sequence[RunStatus]) -> str:
             format_bytes(status.bytes),
         )
         table.add_row(*map(Text, cells))
-    page = io.StringIO()
-    Console(file=page, width=160, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+    return as_text(table)
 
 
 def _format_scores(status: RunStatus) -> str:

@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from local_server import served
 
 
 class Webhook(ThreadingHTTPServer):
@@ -41,12 +41,5 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def listening() -> Iterator[Webhook]:
-    server = Webhook()
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def listening() -> contextlib.AbstractContextManager[Webhook]:
+    return served(Webhook())
