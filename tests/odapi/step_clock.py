@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,20 @@ class StepClock:
     """Made before the loop, with TensorFlow imported: from then on each batch that a graph takes leaves a row.
 
     `rows`: Unix seconds before and after the batch was had. `cpu_at`: processor seconds of the process at a time.
+    `sign`: a file that is written as soon as there are `warm` rows.
     """
 
-    def __init__(self, tf: Any, most: int):
+    def __init__(self, tf: Any, most: int, sign: Path, warm: int):
         from tensorflow.python.data.ops.iterator_ops import OwnedIterator
         from tensorflow.python.distribute.input_lib import DistributedIteratorBase
 
-        self._tf = tf
+        self._tf, self._sign, self._warm = tf, sign, warm
         with tf.device("/CPU:0"):
             self._table = tf.Variable(np.zeros((most, 2)), trainable=False)
             self._count = tf.Variable(0, trainable=False, dtype=tf.int64)
         for kind in (OwnedIterator, DistributedIteratorBase):
             self._time(kind)
+        self._is_warm = False
         self._samples = [(time.time(), time.process_time())]
         threading.Thread(target=self._sample, daemon=True).start()
 
@@ -53,6 +56,9 @@ class StepClock:
         while True:
             time.sleep(SAMPLE_SECONDS)
             self._samples.append((time.time(), time.process_time()))
+            if not self._is_warm and len(self.rows) >= self._warm:
+                self._is_warm = True
+                self._sign.touch()
 
     @property
     def rows(self) -> np.ndarray:

@@ -15,6 +15,15 @@ WARM = 0.2
 """Part of the steps that counts as warming up, at least the first two."""
 
 
+@dataclass(frozen=True)
+class Turns:
+    """When a process started, was stopped (from, to), and until when it had the machine in turn; Unix seconds."""
+
+    started: float
+    away: Sequence[tuple[float, float]]
+    until: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """One training. Times in seconds, memory and events in bytes, `waiting` a part of the time of a step."""
@@ -31,20 +40,32 @@ class Figures:
     loss: float
 
 
+def warm_up(steps: int) -> int:
+    """How many of so many steps count for nothing but the time to the first one."""
+    return max(2, round(steps * WARM))
+
+
 def figures(raw: dict[str, Any], batch_size: int) -> Figures:
-    """Of what `timed_training` has written and of the event files. A row: seconds before and after a batch was had."""
-    rows = raw["rows"]
-    begin = max(2, round(len(rows) * WARM))
-    counted = len(rows) - 1 - begin
-    if counted < 1:
-        raise SystemExit(f"{len(rows)} steps are too few: name 4 or more")
-    spent = rows[-1][0] - rows[begin][0]
-    step = spent / counted
+    """Of what `timed_training` has written and of the event files. A row: seconds before and after a batch was had.
+
+    A step that began after `until`, or during which the process was stopped (`away`: from, to), does not count.
+    """
+    rows, cpu, away = raw["rows"], raw["cpu"], raw["away"]
+
+    def counts(number: int) -> bool:
+        begin, end = rows[number][0], rows[number + 1][0]
+        return end <= raw["until"] and all(end < left or back < begin for left, back in away)
+
+    counted = [number for number in range(warm_up(len(rows)), len(rows) - 1) if counts(number)]
+    if not counted:
+        raise SystemExit(f"{len(rows)} steps are too few: name more")
+    spent = sum(rows[number + 1][0] - rows[number][0] for number in counted)
+    step = spent / len(counted)
     return Figures(
         step=step,
-        step_cpu=(raw["cpu"][-1] - raw["cpu"][begin]) / counted,
+        step_cpu=sum(cpu[number + 1] - cpu[number] for number in counted) / len(counted),
         images=batch_size / step,
-        waiting=sum(after - before for before, after in rows[begin:-1]) / spent,
+        waiting=sum(rows[number][1] - rows[number][0] for number in counted) / spent,
         first_step=rows[1][0] - raw["started"],
         first_step_cpu=raw["cpu"][1],
         memory=raw["memory"],
@@ -54,9 +75,9 @@ def figures(raw: dict[str, Any], batch_size: int) -> Figures:
     )
 
 
-def read(path: Path, batch_size: int) -> Figures:
+def read(path: Path, batch_size: int, *, turns: Turns) -> Figures:
     """As `figures`, of a file, with what is in the event files, now that they are whole."""
-    raw = json.loads(path.read_text("utf-8"))
+    raw = json.loads(path.read_text("utf-8")) | asdict(turns)
     events = Path(raw["events"])
     raw["event_bytes"] = sum(file.stat().st_size for file in events.rglob("events.out.*"))
     raw["loss"] = scalars(events)["Loss/total_loss"][-1]
