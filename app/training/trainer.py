@@ -1,5 +1,6 @@
 """What the trainer does between steps: record, save, delete, report, stop."""
 
+import gc
 import logging
 import math
 import time
@@ -93,13 +94,9 @@ class Trainer:
         self._saved_step = self._looked_step = loop.step
         self._looked_at = self._clock()
         self._save_due.mark()
-        start = f"train | step {loop.step} of {loop.train_steps} | "
-        if loop.restored_from:
-            log.info("%sresumed from %s", start, loop.restored_from)
-        elif loop.fine_tuned_from:
-            log.info("%sfresh start from the weights of %s", start, loop.fine_tuned_from)
-        else:
-            log.info("%sfresh start from random weights", start)
+        weights = f"the weights of {loop.fine_tuned_from}" if loop.fine_tuned_from else "random weights"
+        start = f"resumed from {loop.restored_from}" if loop.restored_from else f"fresh start from {weights}"
+        log.info("train | step %d of %d | %s", loop.step, loop.train_steps, start)
         if loop.is_chief:
             self._drop_superseded(loop.step)
             self._account.begin(loop.step)
@@ -122,6 +119,7 @@ class Trainer:
         self._watchdog.end_call()
         if self._is_first_call:
             self._is_first_call = False
+            gc.enable()  # `jobs.train` has it wait for the first step.
             self._account.switch("training")
         self.stop.no_progress_yet = False
         self._events.after_steps(loop)
