@@ -1,5 +1,6 @@
 """What scripts/bench-train makes of its measurements."""
 
+import math
 import sys
 from dataclasses import asdict
 
@@ -62,6 +63,15 @@ def test_two_processes_have_the_machine_in_turn(tmp_path):
         for left, back in player.away[1:]:
             assert not [one for one in moments if left + 0.05 < one < back]
     assert min(player.started for player in players) < until
+
+
+def test_without_turns_one_comes_after_the_other(tmp_path):
+    """Each alone, never stopped."""
+    code = "import time; print(time.time(), flush=True); time.sleep(0.3); print(time.time())"
+    players = [Player((sys.executable, "-c", code), tmp_path / f"{name}.warm", tmp_path / name) for name in "ab"]
+    assert play(players, {}, tmp_path, turn_seconds=0) == math.inf
+    moments = [float(line) for name in "ab" for line in (tmp_path / name).read_text().splitlines()]
+    assert moments == sorted(moments) and not any(player.away for player in players)
 
 
 def test_a_process_that_fails_ends_the_other(tmp_path):

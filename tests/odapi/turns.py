@@ -1,6 +1,7 @@
 """Two processes that have the machine in turn, so that what else it does meets both alike."""
 
 import itertools
+import math
 import os
 import signal
 import subprocess
@@ -58,6 +59,10 @@ class Player:
             self._stopped_at = 0.0
             self._send(signal.SIGCONT)
 
+    def wait(self) -> None:
+        while not self.has_ended:
+            time.sleep(POLL_SECONDS)
+
     def kill(self) -> None:
         if self._process and self._process.poll() is None:
             self._send(signal.SIGKILL)
@@ -71,9 +76,15 @@ class Player:
 def play(players: Sequence[Player], environment: Mapping[str, str], folder: Path, turn_seconds: float) -> float:
     """Starts each until it is warm, one after the other; then all go on in turn until one ends, then the rest.
 
-    Returns when the first of them ended, Unix seconds: what the others do from then on, they do alone.
+    With `turn_seconds` 0 each is run to its end alone. Returns when the first of them ended, Unix seconds: what the
+    others do from then on, they do alone; infinity where all were.
     """
     try:
+        if not turn_seconds:
+            for player in players:
+                player.start(environment, folder)
+                player.wait()
+            return math.inf
         for player in players:
             player.start(environment, folder)
             while not player.is_warm:
@@ -90,8 +101,7 @@ def play(players: Sequence[Player], environment: Mapping[str, str], folder: Path
         ended = time.time()
         for player in players:
             player.go_on()
-            while not player.has_ended:
-                time.sleep(POLL_SECONDS)
+            player.wait()
         return ended
     finally:
         for player in players:
