@@ -266,21 +266,16 @@ def test_a_notice_of_preemption_has_all_save(run, told):
     assert not [line for line in told if "killed" in line]
 
 
-def test_sigterm_before_the_notice_is_preemption_too(run, told):
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Preempted), (signal.SIGINT, Stopped)])
+def test_sigterm_before_the_notice_is_preemption_too(run, told, number, error):
     """A machine that is shut down and taken: whichever is quicker. Ctrl-C stays Ctrl-C."""
-    for number, error in ((signal.SIGTERM, Preempted), (signal.SIGINT, Stopped)):
-        sent = []
-        trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
-        thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, number)
-        with pytest.raises(Stopped) as caught:
-            supervise(
-                [trainer],
-                told,
-                preemption=lambda sent=sent: NOTICE if sent else None,
-                on_stop=lambda sent=sent: sent.append(1),
-            )
-        thread.join()
-        assert type(caught.value) is error
+    sent = []
+    trainer = service(run, "trainer", fake.TRAINER, 1000, 0.02)
+    thread = later(lambda: run_state.read_run_state(run, METRIC).step >= 3, number)
+    with pytest.raises(Stopped) as caught:
+        supervise([trainer], told, preemption=lambda: NOTICE if sent else None, on_stop=lambda: sent.append(1))
+    thread.join()
+    assert type(caught.value) is error
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_SET_PDEATHSIG is Linux's")
