@@ -48,7 +48,7 @@ def warm_up(steps: int) -> int:
 def figures(raw: dict[str, Any], batch_size: int) -> Figures:
     """Of what `timed_training` has written and of the event files. A row: seconds before and after a batch was had.
 
-    A step that began after `until`, or during which the process was stopped (`away`: from, to), does not count.
+    A step that ended after `until`, or during which the process was stopped (`away`: from, to), does not count.
     """
     rows, cpu, away = raw["rows"], raw["cpu"], raw["away"]
 

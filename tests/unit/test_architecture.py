@@ -12,17 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = (
     {"terminal_text", "humanize", "terminal_table"},
-    {
-        "errors",
-        "log",
-        "drawing",
-        "text_files",
-        "run_name",
-        "declaration",
-        "tfrecord",
-        "compose_variables",
-        "terminal_table",
-    },
+    {"errors", "log", "drawing", "text_files", "run_name", "declaration", "tfrecord", "compose_variables"},
     {"settings", "progress"},
     {"environment", "write_schedule", "raster_image"},
     {"run", "protos", "html", "host_paths"},
